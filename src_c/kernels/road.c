@@ -1,0 +1,192 @@
+/* From the axes of a contraction to the road that runs it: order, fuse, choose. */
+#include "../tn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PACKING_PAYS = 4096 }; /* macs below which packing costs more than it saves */
+
+static int64_t distance(int64_t stride) { return stride < 0 ? -stride : stride; }
+
+/* How far outside an axis belongs: output axes by their stride on c, summed ones by the operand
+ * on which they are nearer. */
+static int64_t outerness(const tn_dim *d, int summed) {
+    if (!summed) return distance(d->sc);
+    int64_t a = distance(d->sa), b = distance(d->sb);
+    return a < b || b == 0 ? a : b;
+}
+
+static void order_group(tn_dim *d, int n, int summed) {
+    for (int i = 1; i < n; i++) { /* insertion sort: stable, and groups are short */
+        tn_dim x = d[i];
+        int j = i;
+        for (; j > 0 && outerness(&d[j - 1], summed) < outerness(&x, summed); j--) d[j] = d[j - 1];
+        d[j] = x;
+    }
+}
+
+/* Merges neighbours that are one axis on every operand; returns the new count. */
+static int fuse_group(tn_dim *d, int n) {
+    int kept = 0;
+    for (int i = 0; i < n; i++) {
+        if (kept) {
+            tn_dim *o = &d[kept - 1];
+            if (o->sa == d[i].n * d[i].sa && o->sb == d[i].n * d[i].sb &&
+                o->sc == d[i].n * d[i].sc) {
+                *o = (tn_dim){o->n * d[i].n, d[i].sa, d[i].sb, d[i].sc};
+                continue;
+            }
+        }
+        d[kept++] = d[i];
+    }
+    return kept;
+}
+
+static int64_t group_size(const tn_dim *d, int n) {
+    int64_t size = 1;
+    for (int i = 0; i < n; i++) size *= d[i].n;
+    return size;
+}
+
+/* Brings the groups, given as (dims, count) in order batch, m, n, k, back into one array. */
+static void pack_groups(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
+                        const int count[4]) {
+    for (int g = 0; g < 4; g++)
+        for (int i = 0; i < count[g]; i++) *dims++ = group[g][i];
+    x->n_batch = (uint8_t)count[0];
+    x->n_m = (uint8_t)count[1];
+    x->n_n = (uint8_t)count[2];
+    x->n_k = (uint8_t)count[3];
+    x->batch = group_size(group[0], count[0]);
+    x->m = group_size(group[1], count[1]);
+    x->n = group_size(group[2], count[2]);
+    x->k = group_size(group[3], count[3]);
+}
+
+static void exchange(tn_dim group[4][TN_MAX_DIMS], int count[4]) {
+    for (int g = 0; g < 4; g++)
+        for (int i = 0; i < count[g]; i++) {
+            int64_t sa = group[g][i].sa;
+            group[g][i].sa = group[g][i].sb;
+            group[g][i].sb = sa;
+        }
+    tn_dim kept[TN_MAX_DIMS];
+    size_t m_bytes = (size_t)count[1] * sizeof *kept, n_bytes = (size_t)count[2] * sizeof *kept;
+    memcpy(kept, group[1], m_bytes);
+    memcpy(group[1], group[2], n_bytes);
+    memcpy(group[2], kept, m_bytes);
+    int n_m = count[1];
+    count[1] = count[2];
+    count[2] = n_m;
+}
+
+/* Worth of running the innermost loop over this axis: long and contiguous is best. */
+static double worth(const tn_dim *d, int64_t itemsize, int uses_a, int uses_b, int summed) {
+    int contiguous = (!uses_a || d->sa == itemsize) && (!uses_b || d->sb == itemsize) &&
+                     (summed || d->sc == itemsize);
+    double length = d->n < 64 ? (double)d->n : 64.0;
+    return contiguous ? (summed ? length / 2 : length) : (length < 8 ? length : 8.0) / 8;
+}
+
+static const tn_dim *last(tn_dim *group, int count) { return count ? &group[count - 1] : NULL; }
+
+/* Nest roads: picks the innermost axis; dims become [outer ..., inner, k ...]. */
+static int choose_nest(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
+                       int count[4]) {
+    const int64_t itemsize = tn_itemsize(x->dtype);
+    const int binary = !x->unary;
+    const tn_dim *inner[4];
+    double best = -1;
+    int choice = -1, swapped = 0;
+    static const int order[4] = {2, 1, 0, 3};
+    for (int i = 0; i < 4; i++) {
+        int g = order[i];
+        inner[g] = last(group[g], count[g]);
+        if (!inner[g]) continue;
+        int uses_a = g != 2, uses_b = binary && g != 1;
+        double w = worth(inner[g], itemsize, uses_a, uses_b, g == 3);
+        if (w > best) best = w, choice = g;
+    }
+    if (choice == 1 && binary) {
+        exchange(group, count);
+        swapped = 1, choice = 2;
+    }
+    if (choice == 3 || choice < 0) {
+        /* a scalar times a scalar: one summed axis of extent 1 keeps the nest uniform */
+        if (choice < 0) group[3][count[3]++] = (tn_dim){1, 0, 0, 0};
+        x->road = TN_ROAD_K;
+        pack_groups(x, dims, group, count);
+        return swapped;
+    }
+    /* b is reused from cache by all m points when m runs inside the other n axes */
+    tn_dim outer[TN_MAX_DIMS], innermost = group[choice][--count[choice]];
+    int n = 0;
+    static const int outer_order[3] = {0, 2, 1};
+    for (int i = 0; i < 3; i++)
+        for (int d = 0; d < count[outer_order[i]]; d++) outer[n++] = group[outer_order[i]][d];
+    if (x->unary) order_group(outer, n, 0);
+    outer[n++] = innermost;
+    x->road = choice == 2 ? TN_ROAD_N : TN_ROAD_BATCH;
+    /* as far as the nest is concerned every axis of c is a batch axis */
+    int nest[4] = {n, 0, 0, count[3]};
+    memcpy(group[0], outer, (size_t)n * sizeof *outer);
+    pack_groups(x, dims, group, nest);
+    return swapped;
+}
+
+/* A pure permutation whose operand is contiguous along another axis than the result. */
+static int choose_transpose(tn_contraction *x, tn_dim *dims, tn_dim *group, int count) {
+    const int64_t itemsize = tn_itemsize(x->dtype);
+    if (count < 2 || group[count - 1].sa == itemsize || group[count - 1].n < 4) return 0;
+    int row = -1;
+    for (int d = 0; d < count - 1; d++)
+        if (distance(group[d].sa) == itemsize && group[d].n >= 4) row = d;
+    if (row < 0) return 0;
+    tn_dim moved = group[row];
+    memmove(&group[row], &group[row + 1], (size_t)(count - 2 - row) * sizeof *group);
+    group[count - 2] = moved;
+    memcpy(dims, group, (size_t)count * sizeof *group);
+    x->road = TN_ROAD_TRANSPOSE;
+    x->n_batch = (uint8_t)count;
+    x->batch = group_size(group, count);
+    x->n_m = x->n_n = x->n_k = 0;
+    x->m = x->n = x->k = 1;
+    return 1;
+}
+
+/* n should hold the contiguous axis of c, unless that group is too narrow to fill vectors. */
+static int prefers_exchange(tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
+    const int64_t itemsize = tn_itemsize(x->dtype), nr = tn_get_kernels(x->dtype)->nr;
+    const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]);
+    const tn_dim *m_last = last(group[1], count[1]), *n_last = last(group[2], count[2]);
+    if (m_last && m_last->sc == itemsize) return m >= nr / 2 || m >= n;
+    if (n_last && n_last->sc == itemsize) return n < nr / 2 && n < m;
+    return m > n;
+}
+
+int tn_choose_road(tn_contraction *x, tn_dim *dims) {
+    tn_dim group[4][TN_MAX_DIMS];
+    int count[4] = {x->n_batch, x->n_m, x->n_n, x->n_k};
+    const tn_dim *from = x->dims;
+    for (int g = 0; g < 4; g++) {
+        memcpy(group[g], from, (size_t)count[g] * sizeof *from);
+        from += count[g];
+        order_group(group[g], count[g], g == 3);
+        count[g] = fuse_group(group[g], count[g]);
+    }
+    if (x->unary) {
+        if (!count[3] && choose_transpose(x, dims, group[1], count[1])) return 0;
+        return choose_nest(x, dims, group, count);
+    }
+    const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
+                  k = group_size(group[3], count[3]);
+    const double macs = (double)m * (double)n * (double)k;
+    const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
+    if (macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2)
+        return choose_nest(x, dims, group, count);
+    int swapped = prefers_exchange(x, group, count);
+    if (swapped) exchange(group, count);
+    x->road = TN_ROAD_GETT;
+    pack_groups(x, dims, group, count);
+    return swapped;
+}

@@ -1,0 +1,69 @@
+/* What lowering hands to the runner.  Internal to lower.c, schedule.c and program.c. */
+#ifndef TN_PROGRAM_H
+#define TN_PROGRAM_H
+
+#include "tn.h"
+
+/* Where a value lives.  Values 0 .. n_inputs - 1 are the operands, then the results of the tree's
+ * steps, then copies that lowering adds. */
+typedef enum {
+    PLACE_INPUT,
+    PLACE_SHARED, /* computed once per run, read by all workers */
+    PLACE_WORKER, /* depends on a sliced index: one per worker */
+    PLACE_OUTPUT
+} tn_place;
+
+typedef struct {
+    int64_t first_axis;        /* into the axis pool: indices and byte strides */
+    int32_t n_axes;
+    int32_t producer;          /* step, or -1 for inputs */
+    int32_t level;             /* 0: no sliced index; l: depends on loop l - 1, maybe on outer ones */
+    uint8_t place;
+    uint64_t sliced;           /* bit p: depends on sliced index p */
+    int64_t elements, offset;
+} tn_value;
+
+typedef struct {
+    tn_contraction x;
+    int64_t first_dim;
+    int32_t a, b, c; /* values; b is -1 in a unary step */
+    uint8_t widen;   /* float16 operand copied to float32 */
+} tn_step;
+
+/* The byte stride of one sliced index on one operand (or on the output: value -1). */
+typedef struct {
+    int32_t value, loop;
+    int64_t stride;
+} tn_slice_stride;
+
+struct tn_program {
+    tn_step *steps; /* ordered by level, so that a loop restarts at level_start[its level] */
+    tn_value *values;
+    tn_dim *dims;
+    tn_slice_stride *slice_strides;
+    int64_t *extents;     /* of the slice loops, outermost first */
+    int64_t *level_start; /* levels + 1 */
+    int64_t n_inputs, n_values, n_steps, n_slice_strides, n_loops;
+    int64_t slices, chunks, workers, threads;
+    int dtype, half, strip, direct;
+    int32_t result;       /* the value that an accumulated run adds to the sums, or -1 */
+    tn_contraction fill, copy, collect; /* zero c; sums -> output; result -> sums of its chunk */
+    int64_t fill_dims, copy_dims, collect_dims;
+    int64_t shared_bytes, worker_bytes, workspace_bytes, sums_bytes, table_bytes, arena_bytes;
+    int64_t output_elements;
+    double *level_macs;   /* macs of one pass over the steps of a level */
+    double macs;
+};
+
+/* Chunks of slices are fixed by the plan; threads only decide who runs them. */
+void tn_split_slices(tn_program *program);
+
+static inline int64_t tn_chunk_start(const tn_program *p, int64_t chunk) {
+    return p->slices / p->chunks * chunk +
+           (chunk < p->slices % p->chunks ? chunk : p->slices % p->chunks);
+}
+
+/* Orders the steps and places the values; sums of the whole network are known after it. */
+tn_status tn_schedule(tn_program *program, int32_t root);
+
+#endif

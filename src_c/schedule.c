@@ -1,0 +1,269 @@
+/* When each step runs and where each value lives: order by slice level, then depth first with the
+ * hungrier operand first; arena offsets by liveness. */
+#include "program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_CHUNKS = 32 };
+static const int64_t CHUNK_SUMS = 64 << 20;     /* bytes that the sums of all chunks may take */
+static const int64_t WORKER_ARENA = 256 << 20;  /* larger slices run one after the other */
+static const double ALONE_MACS = 1 << 17;       /* as in contract.c: no step of it is split */
+
+static int64_t value_bytes(const tn_program *p, int32_t v) {
+    if (v < 0 || p->values[v].producer < 0 || p->values[v].place == PLACE_OUTPUT) return 0;
+    return TN_ALIGNED(p->values[v].elements * tn_itemsize(p->dtype));
+}
+
+static double step_macs(const tn_step *s) {
+    if (s->x.unary) return 0;
+    return (double)s->x.batch * (double)s->x.m * (double)s->x.n * (double)s->x.k;
+}
+
+/* Postorder from the root, children in the order that needs less memory at its worst. */
+static tn_status depth_first(const tn_program *p, int32_t root, int32_t *order) {
+    const size_t n = (size_t)p->n_values;
+    int64_t *peak = calloc(n, sizeof *peak);
+    int32_t *stack = malloc((2 * n + 2) * sizeof *stack);
+    uint8_t *entered = calloc(n, 1);
+    tn_status status = TN_NO_MEMORY;
+    if (!peak || !stack || !entered) goto done;
+    for (int64_t i = 0; i < p->n_steps; i++) { /* steps come operands first */
+        const tn_step *s = &p->steps[i];
+        int64_t a = value_bytes(p, s->a), b = value_bytes(p, s->b);
+        int64_t peak_a = peak[s->a], peak_b = s->b < 0 ? 0 : peak[s->b];
+        int64_t ab = peak_a > a + peak_b ? peak_a : a + peak_b;
+        int64_t ba = peak_b > b + peak_a ? peak_b : b + peak_a;
+        int64_t self = a + b + value_bytes(p, s->c), best = ab < ba ? ab : ba;
+        peak[s->c] = best > self ? best : self;
+    }
+    int64_t depth = 0, count = 0;
+    stack[depth++] = root;
+    while (depth) {
+        int32_t v = stack[depth - 1];
+        int32_t producer = p->values[v].producer;
+        if (producer < 0 || entered[v]) {
+            if (producer >= 0) order[count++] = producer;
+            depth--;
+            continue;
+        }
+        entered[v] = 1;
+        const tn_step *s = &p->steps[producer];
+        int32_t first = s->a, second = s->b;
+        if (second >= 0) {
+            int64_t a = value_bytes(p, first), b = value_bytes(p, second);
+            int64_t ab = peak[first] > a + peak[second] ? peak[first] : a + peak[second];
+            int64_t ba = peak[second] > b + peak[first] ? peak[second] : b + peak[first];
+            if (ba < ab) first = s->b, second = s->a;
+            stack[depth++] = second;
+        }
+        stack[depth++] = first;
+    }
+    status = TN_OK;
+done:
+    free(peak);
+    free(stack);
+    free(entered);
+    return status;
+}
+
+/* Loops run outermost the index on which most of the arithmetic depends, so that the fewest steps
+ * are recomputed in the inner ones. */
+static void order_loops(tn_program *p) {
+    double cost[64] = {0};
+    int64_t rank[64], extents[64];
+    for (int64_t i = 0; i < p->n_steps; i++) {
+        uint64_t depends = p->values[p->steps[i].c].sliced;
+        for (; depends; depends &= depends - 1)
+            cost[__builtin_ctzll(depends)] += step_macs(&p->steps[i]);
+    }
+    for (int64_t l = 0; l < p->n_loops; l++) {
+        rank[l] = 0;
+        for (int64_t o = 0; o < p->n_loops; o++)
+            rank[l] += cost[o] > cost[l] || (cost[o] == cost[l] && o < l);
+    }
+    memcpy(extents, p->extents, (size_t)p->n_loops * sizeof *extents);
+    for (int64_t l = 0; l < p->n_loops; l++) p->extents[rank[l]] = extents[l];
+    for (int64_t i = 0; i < p->n_slice_strides; i++)
+        p->slice_strides[i].loop = (int32_t)rank[p->slice_strides[i].loop];
+    for (int64_t v = 0; v < p->n_values; v++) {
+        tn_value *value = &p->values[v];
+        for (uint64_t depends = value->sliced; depends; depends &= depends - 1) {
+            int32_t level = (int32_t)rank[__builtin_ctzll(depends)] + 1;
+            if (level > value->level) value->level = level;
+        }
+    }
+}
+
+/* Reorders the steps: by level, depth first within a level. */
+static tn_status order_steps(tn_program *p, int32_t root) {
+    int32_t *order = malloc((size_t)(p->n_steps + 1) * sizeof *order);
+    tn_step *sorted = malloc((size_t)(p->n_steps + 1) * sizeof *sorted);
+    tn_status status = TN_NO_MEMORY;
+    if (!order || !sorted) goto done;
+    status = depth_first(p, root, order);
+    if (status) goto done;
+    int64_t count = 0;
+    for (int64_t level = 0; level <= p->n_loops; level++) {
+        p->level_start[level] = count;
+        for (int64_t i = 0; i < p->n_steps; i++) {
+            const tn_step *s = &p->steps[order[i]];
+            if (p->values[s->c].level != level) continue;
+            p->level_macs[level] += step_macs(s);
+            sorted[count++] = *s;
+        }
+    }
+    p->level_start[p->n_loops + 1] = count;
+    memcpy(p->steps, sorted, (size_t)count * sizeof *sorted);
+    for (int64_t i = 0; i < count; i++) p->values[sorted[i].c].producer = (int32_t)i;
+done:
+    free(order);
+    free(sorted);
+    return status;
+}
+
+/* Free blocks of an arena, sorted by offset. */
+typedef struct {
+    int64_t *offset, *size;
+    int64_t count, capacity, end;
+} arena;
+
+static int64_t arena_take(arena *a, int64_t bytes) {
+    int64_t best = -1;
+    for (int64_t i = 0; i < a->count; i++)
+        if (a->size[i] >= bytes && (best < 0 || a->size[i] < a->size[best])) best = i;
+    if (best < 0) {
+        /* grow, starting in a free block that touches the end */
+        int64_t at = a->end;
+        if (a->count && a->offset[a->count - 1] + a->size[a->count - 1] == a->end)
+            at = a->offset[--a->count];
+        a->end = at + bytes;
+        return at;
+    }
+    int64_t at = a->offset[best];
+    a->offset[best] += bytes;
+    a->size[best] -= bytes;
+    if (!a->size[best]) {
+        a->count--;
+        size_t tail = (size_t)(a->count - best) * sizeof(int64_t);
+        memmove(&a->offset[best], &a->offset[best + 1], tail);
+        memmove(&a->size[best], &a->size[best + 1], tail);
+    }
+    return at;
+}
+
+static tn_status arena_give(arena *a, int64_t offset, int64_t bytes) {
+    if (!bytes) return TN_OK;
+    if (a->count == a->capacity) {
+        int64_t capacity = a->capacity ? 2 * a->capacity : 64;
+        int64_t *offsets = realloc(a->offset, (size_t)capacity * sizeof *offsets);
+        if (offsets) a->offset = offsets;
+        int64_t *sizes = realloc(a->size, (size_t)capacity * sizeof *sizes);
+        if (sizes) a->size = sizes;
+        if (!offsets || !sizes) return TN_NO_MEMORY;
+        a->capacity = capacity;
+    }
+    int64_t low = 0, high = a->count;
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (a->offset[middle] < offset) low = middle + 1;
+        else high = middle;
+    }
+    int joins_left = low > 0 && a->offset[low - 1] + a->size[low - 1] == offset;
+    int joins_right = low < a->count && offset + bytes == a->offset[low];
+    if (joins_left) {
+        a->size[low - 1] += bytes;
+        if (!joins_right) return TN_OK;
+        a->size[low - 1] += a->size[low];
+        a->count--;
+        size_t tail = (size_t)(a->count - low) * sizeof(int64_t);
+        memmove(&a->offset[low], &a->offset[low + 1], tail);
+        memmove(&a->size[low], &a->size[low + 1], tail);
+    } else if (joins_right) {
+        a->offset[low] = offset;
+        a->size[low] += bytes;
+    } else {
+        size_t tail = (size_t)(a->count - low) * sizeof(int64_t);
+        memmove(&a->offset[low + 1], &a->offset[low], tail);
+        memmove(&a->size[low + 1], &a->size[low], tail);
+        a->offset[low] = offset;
+        a->size[low] = bytes;
+        a->count++;
+    }
+    return TN_OK;
+}
+
+/* Offsets by liveness.  A value is read once; it is freed there unless its reader runs in a deeper
+ * loop, which will want it again. */
+static tn_status place_values(tn_program *p) {
+    arena arenas[2] = {{0}, {0}};
+    tn_status status = TN_OK;
+    for (int64_t i = 0; i < p->n_steps && !status; i++) {
+        const tn_step *s = &p->steps[i];
+        tn_value *c = &p->values[s->c];
+        if (c->place != PLACE_OUTPUT) {
+            c->place = c->level ? PLACE_WORKER : PLACE_SHARED;
+            c->offset = arena_take(&arenas[c->level > 0], value_bytes(p, s->c));
+        }
+        int32_t operands[2] = {s->a, s->b};
+        for (int o = 0; o < 2 && !status; o++) {
+            int32_t v = operands[o];
+            if (v < 0 || p->values[v].producer < 0 || p->values[v].level != c->level) continue;
+            status = arena_give(&arenas[c->level > 0], p->values[v].offset, value_bytes(p, v));
+        }
+    }
+    p->shared_bytes = arenas[0].end;
+    p->worker_bytes = arenas[1].end;
+    for (int i = 0; i < 2; i++) {
+        free(arenas[i].offset);
+        free(arenas[i].size);
+    }
+    return status;
+}
+
+void tn_split_slices(tn_program *p) {
+    const int64_t sums = TN_ALIGNED(p->output_elements * tn_itemsize(p->dtype));
+    p->chunks = p->slices < MOST_CHUNKS ? p->slices : MOST_CHUNKS;
+    if (sums > CHUNK_SUMS / p->chunks) p->chunks = 1;
+    p->direct = p->chunks == 1 && !p->strip && !p->half;
+    p->sums_bytes = p->direct ? 0 : sums;
+}
+
+static void count_resources(tn_program *p) {
+    double largest = 0;
+    for (int64_t i = 0; i < p->n_steps; i++) {
+        int64_t workspace = tn_workspace(&p->steps[i].x);
+        if (workspace > p->workspace_bytes) p->workspace_bytes = workspace;
+        if (step_macs(&p->steps[i]) > largest) largest = step_macs(&p->steps[i]);
+    }
+    p->workers = 1;
+    if (p->chunks > 1 && p->worker_bytes <= WORKER_ARENA)
+        p->workers = p->threads < p->chunks ? p->threads : p->chunks;
+    /* a program of small steps never leaves its thread */
+    int64_t elements = p->output_elements;
+    for (int64_t v = 0; v < p->n_values; v++)
+        if (p->values[v].elements > elements) elements = p->values[v].elements;
+    if (largest < ALONE_MACS && (double)elements < ALONE_MACS && p->workers == 1) p->threads = 1;
+    /* per worker: a pointer, and with strip an exponent, per value */
+    p->table_bytes = TN_ALIGNED(p->n_values * (int64_t)sizeof(char *)) +
+                     (p->strip ? TN_ALIGNED(p->n_values * (int64_t)sizeof(int64_t)) : 0);
+    p->arena_bytes = p->shared_bytes + p->workers * (p->worker_bytes + p->table_bytes) +
+                     p->threads * p->workspace_bytes + p->chunks * p->sums_bytes;
+    p->macs = p->level_macs[0];
+    int64_t inner = 1; /* slices inside loop level - 1 */
+    for (int64_t level = p->n_loops; level > 0; level--) {
+        int64_t passes = p->slices / inner;
+        for (int64_t chunk = 0; chunk < p->chunks; chunk++)
+            passes += tn_chunk_start(p, chunk) % inner != 0;
+        p->macs += (double)passes * p->level_macs[level];
+        inner *= p->extents[level - 1];
+    }
+}
+
+tn_status tn_schedule(tn_program *p, int32_t root) {
+    order_loops(p);
+    tn_status status = order_steps(p, root);
+    if (!status) status = place_values(p);
+    if (!status) count_resources(p);
+    return status;
+}

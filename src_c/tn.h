@@ -1,0 +1,178 @@
+/* tensornet's one public C header: plain structs, int64 shapes, signed byte strides, an int status.
+ *
+ * Nothing here raises, prints or knows Python.  Letters used throughout:
+ *   a, b, c   left operand, right operand, result
+ *   batch     indices on a, b and c;   m: on a and c;   n: on b and c;   k: on a and b, summed
+ */
+#ifndef TN_H
+#define TN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+    TN_OK = 0,
+    TN_NO_MEMORY,   /* an allocation failed */
+    TN_INTERRUPTED, /* the poll callback asked to stop */
+    TN_TOO_LARGE,   /* a size does not fit in 60 bits, or too many axes */
+    TN_BAD_ISA      /* the requested instruction set is unknown or not supported by this CPU */
+} tn_status;
+
+/* Element types the kernels compute in.  Signed integers share the bits of unsigned ones. */
+typedef enum {
+    TN_BOOL,
+    TN_U8,
+    TN_U16,
+    TN_U32,
+    TN_U64,
+    TN_F32,
+    TN_F64,
+    TN_C64,
+    TN_C128,
+    TN_DTYPES, /* how many kernels exist per instruction set */
+    TN_F16     /* storage only: converted to TN_F32 on the way in and back on the way out */
+} tn_dtype;
+
+enum { TN_MAX_DIMS = 128, TN_ALIGN = 64, TN_MAX_THREADS = 256 };
+#define TN_ALIGNED(bytes) (((bytes) + TN_ALIGN - 1) / TN_ALIGN * TN_ALIGN)
+
+/* ---- threads ------------------------------------------------------------------------------ */
+
+/* Lets one run be watched and stopped.  poll is called now and then on the calling thread only;
+ * a nonzero answer cancels the run.  done and total count macs. */
+typedef struct tn_control {
+    int cancel; /* read and written atomically */
+    int (*poll)(void *self, double done, double total);
+    void *self;
+    double done, total;
+    double next_poll; /* seconds, monotonic clock */
+} tn_control;
+
+typedef struct {
+    int index;        /* 0 is the calling thread */
+    char *workspace;  /* packing buffers of this thread, TN_ALIGN aligned */
+    tn_control *control;
+} tn_worker;
+
+typedef void (*tn_task)(void *job, int64_t task, int worker);
+
+/* Runs task 0..tasks-1 on up to `threads` threads; the caller takes part.  When the pool is in use
+ * by another caller the tasks run on the calling thread alone: results never depend on it. */
+void tn_parallel_for(int threads, int64_t tasks, tn_task task, void *job);
+/* Nonzero when the run shall stop; on worker 0 it also calls poll every few ten milliseconds. */
+int tn_stopped(tn_control *control, int worker);
+
+/* ---- memory ------------------------------------------------------------------------------- */
+
+/* TN_ALIGN aligned and, when large, backed by huge pages where the system has them. */
+void *tn_alloc(size_t bytes);
+void tn_free(void *memory, size_t bytes);
+/* Puts value into *slot and returns what was there, atomically. */
+void *tn_exchange(void **slot, void *value);
+
+/* ---- kernels ------------------------------------------------------------------------------ */
+
+/* One axis of a loop nest: its extent and the byte stride on each operand. */
+typedef struct {
+    int64_t n, sa, sb, sc;
+} tn_dim;
+
+/* c[batch,m,n] = sum_k a[batch,m,k] * b[batch,k,n], or += with accumulate.  dims holds the axes of
+ * the four groups one after the other, outermost first within a group.  b may be absent (unary):
+ * then n is empty and c[batch,m] = sum_k a[batch,m,k], which is also copy, permute and trace. */
+typedef struct {
+    const tn_dim *dims;
+    uint8_t n_batch, n_m, n_n, n_k;
+    uint8_t dtype, road, accumulate, unary;
+    int64_t batch, m, n, k; /* group sizes */
+} tn_contraction;
+
+/* Roads of a contraction, chosen once by tn_choose_road. */
+enum {
+    TN_ROAD_GETT,     /* packed panels and register tiles */
+    TN_ROAD_N,        /* loop nest, innermost over the last n axis:     c[j] += a * b[j] */
+    TN_ROAD_BATCH,    /* loop nest, innermost over the last batch axis: c[j] += a[j] * b[j] */
+    TN_ROAD_K,        /* loop nest, innermost over the last k axis:     c += a[j] * b[j] */
+    TN_ROAD_TRANSPOSE /* unary copy whose contiguous axes differ: square tiles */
+};
+
+typedef struct {
+    int64_t mc, nc, kc, bytes; /* block extents and the workspace one thread needs */
+} tn_blocking;
+
+/* One task of a contraction: a box of batch, m and n. */
+typedef struct {
+    int64_t batch0, batch1, m0, m1, n0, n1;
+} tn_box;
+
+typedef struct {
+    int mr, nr;
+    void (*gett)(const tn_contraction *, const tn_blocking *, const char *a, const char *b,
+                 char *c, const tn_box *, const tn_worker *);
+    void (*nest)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
+    void (*unary)(const tn_contraction *, const char *a, char *c, const tn_box *);
+    /* e with largest |x| over n real numbers in [2^(e-1), 2^e); 0 if any is not finite and
+     * TN_NO_EXPONENT if all are zero */
+    int (*exponent)(const char *x, int64_t n);
+    void (*scale)(char *x, int64_t n, int exponent);                /* x *= 2^exponent */
+    void (*add)(char *c, const char *x, int64_t n, int exponent);   /* c += x * 2^exponent */
+} tn_kernels;
+
+enum { TN_NO_EXPONENT = INT32_MIN };
+
+const tn_kernels *tn_get_kernels(int dtype);
+int tn_itemsize(int dtype);
+int tn_real_count(int dtype); /* real numbers per element */
+/* Chooses the instruction set: NULL or "" means the best that the CPU has. */
+tn_status tn_set_isa(const char *name);
+const char *tn_isa_name(void);
+/* Names that this build and this CPU have, best first; returns how many. */
+int tn_isa_names(const char **names, int capacity);
+
+/* Orders and fuses the axes, sets the group sizes and chooses the road.  x comes with its dims,
+ * counts, dtype and flags set.  Returns 1 if it exchanged the roles of a and b. */
+int tn_choose_road(tn_contraction *x, tn_dim *dims);
+tn_blocking tn_gett_blocking(int dtype, int64_t m, int64_t n, int64_t k);
+int64_t tn_workspace(const tn_contraction *x); /* bytes per thread; the same if a, b are swapped */
+/* Runs one contraction on up to `threads` threads, or with threads 1 as worker number `worker` of a
+ * caller that has split its work already.  workspace has tn_workspace(x) bytes per thread. */
+void tn_contract(const tn_contraction *x, const char *a, const char *b, char *c, int threads,
+                 char *workspace, int64_t workspace_stride, int worker, tn_control *control);
+
+/* float16 <-> float32 with any strides: extent and strides from dims' n, sa, sc. */
+void tn_half_to_float(const tn_dim *dims, int n_dims, const char *a, char *c);
+void tn_float_to_half(const tn_dim *dims, int n_dims, const char *a, char *c);
+
+/* ---- programs ----------------------------------------------------------------------------- */
+
+/* A contraction tree in flat arrays.  Operand i has the indices ids[starts[i] .. starts[i+1]);
+ * step t contracts values steps[2t] and steps[2t+1] into value n_inputs + t. */
+typedef struct {
+    int64_t n_inputs, n_indices, n_output, n_sliced;
+    const int64_t *starts, *ids, *sizes, *output, *sliced, *steps;
+    const int64_t *input_strides;  /* bytes, one per entry of ids; NULL: contiguous, C order */
+    const int64_t *output_strides; /* bytes; NULL: contiguous, C order */
+    int dtype, threads, strip;
+} tn_network;
+
+typedef struct tn_program tn_program;
+
+typedef struct {
+    int64_t steps, slices, chunks, workers, threads;
+    int64_t arena_bytes;  /* everything a run allocates, the output excepted */
+    int64_t output_bytes;
+    double macs;          /* multiply-adds of one run, hoisting counted */
+    int64_t invariant_steps; /* steps that run once although the program has slices */
+} tn_program_info;
+
+tn_status tn_lower(const tn_network *network, tn_program **program);
+void tn_program_free(tn_program *program);
+tn_program_info tn_program_describe(const tn_program *program);
+/* Runs into out; arena has arena_bytes.  With strip, *exponent is the power of two by which out
+ * must be multiplied (TN_NO_EXPONENT: out is exactly zero).  Safe to call from many threads. */
+tn_status tn_program_run(const tn_program *program, const char *const *inputs, char *out,
+                         char *arena, tn_control *control, int64_t *exponent);
+/* One line about step i for people: road, group sizes, level; returns its length. */
+int tn_program_step(const tn_program *program, int64_t i, char *text, size_t capacity);
+
+#endif

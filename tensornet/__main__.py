@@ -1,0 +1,441 @@
+"""The command line: `python -m tensornet` plans and contracts networks from files.
+
+Exit codes: 0 done, 1 the contraction failed (for example for lack of memory), 2 wrong usage or a
+bad file, 130 interrupted. An error is one line on the standard error stream.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import resources
+from typing import Any, NoReturn
+
+import numpy as np
+
+from . import __version__, _kernels, api, config
+from .errors import TensorNetError
+from .expr import Expr
+from .formats import Circuit, random_arrays, read_circuit, read_network, read_uai
+
+__all__ = ["main"]
+
+EMBEDDED = "sycamore_n53_m10.qsim"
+REFERENCE = 8.392214579716e-09 - 2.647260977355e-09j
+"""The amplitude of the all-zeros outcome of the embedded circuit, from an independent program."""
+
+DTYPES = {
+    "circuit": ("complex64", "complex128"),
+    "model": ("float64", "float32"),
+    "network": ("float64", "float32", "float16", "complex64", "complex128"),
+}
+"""What each kind of file may be computed in, the default first."""
+
+KINDS = {".qsim": "circuit", ".uai": "model", ".json": "network"}
+
+
+class _Failure(Exception):
+    """An error for the user: the message, and the exit code."""
+
+    def __init__(self, message: object, code: int = 2) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors are raised for `main` to show, instead of printed together with the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _Failure(f"{message} (see {self.prog} --help)")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A network to plan and contract; `arrays` is called only when it is to be contracted."""
+
+    kind: str
+    title: str
+    facts: dict[str, Any]
+    expr: Expr
+    arrays: Callable[[], Sequence[np.ndarray]]
+    dtype: str
+    reference: complex | None = None
+
+    @property
+    def strip_exponent(self) -> bool:
+        """Partition functions leave the range of floating point, so their exponent is kept apart."""
+        return self.kind == "model"
+
+
+class _Report:
+    """Text for people as soon as it is known, or one JSON object at the end."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.record: dict[str, Any] = {"version": __version__}
+
+    def add(self, key: str, facts: dict[str, Any], *lines: str) -> None:
+        self.record[key] = facts
+        if not self.as_json:
+            for label, line in zip([key] + [""] * len(lines), lines):
+                print(f"{label:<10} {line}", flush=True)
+
+    def end(self) -> None:
+        if self.as_json:
+            print(json.dumps(self.record, allow_nan=False), flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        argv: the words after the program's name; those of this process if None.
+
+    >>> main(["plan", "no-such-file.qsim"])  # its error goes to the standard error stream
+    2
+    """
+    try:
+        args = _parser().parse_args(argv)
+        report = _Report(args.json)
+        args.run(args, report)
+        report.end()
+    except _Failure as failure:
+        return _complain(f"error: {failure}", failure.code)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    except MemoryError as error:
+        return _complain(f"error: {str(error) or 'out of memory'}", 1)
+    except BrokenPipeError:
+        # The reader has gone; keep Python from flushing into the closed pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def _complain(message: str, code: int) -> int:
+    print("tensornet:", " ".join(message.split()), file=sys.stderr, flush=True)
+    return code
+
+
+@contextmanager
+def _blaming(code: int, *errors: type[Exception]) -> Iterator[None]:
+    """Turn errors of these kinds into failures for the user; lack of memory is left to `main`."""
+    try:
+        yield
+    except (BrokenPipeError, MemoryError):
+        raise
+    except errors as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise _Failure(f"{error.filename}: {error.strerror}", code) from None
+        raise _Failure(error, code) from None
+
+
+# ---- arguments
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="tensornet",
+        description="Plan and contract tensor networks. Without a command: one amplitude of the "
+        "embedded 53-qubit, 10-cycle Sycamore circuit.",
+    )
+    parser.add_argument("--version", action="version", version=f"tensornet {__version__}")
+    parser.set_defaults(run=_run_embedded)
+    _add_options(parser, top=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    files = "a .qsim circuit, .uai model or .json network; each may be gzipped"
+    for name, run, text in (
+        ("contract", _run_contract, "contract the network of a file"),
+        ("plan", _run_plan, "plan the contraction of a file's network, and show the plan"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        command.add_argument("file", metavar="FILE", help=files)
+        command.add_argument("--bitstring", help="circuits: the outcome, qubit 0 first (zeros)")
+        command.add_argument("--evidence", metavar="FILE", help="models: instead of FILE.evid")
+        command.add_argument("--random", action="store_true", help="networks: seeded values")
+        _add_options(command, top=False)
+    info = commands.add_parser("info", help="version, instruction set, threads, cache sizes")
+    info.set_defaults(run=_run_info)
+    _add_json(info, top=False)
+    return parser
+
+
+def _add_json(parser: argparse.ArgumentParser, top: bool) -> None:
+    # A command must not overwrite with its defaults what stood before it on the command line.
+    default = False if top else argparse.SUPPRESS
+    parser.add_argument(
+        "--json", action="store_true", default=default, help="print one JSON object"
+    )
+
+
+def _add_options(parser: argparse.ArgumentParser, top: bool) -> None:
+    def option(name: str, default: Any, **kwargs: Any) -> None:
+        parser.add_argument(name, default=default if top else argparse.SUPPRESS, **kwargs)
+
+    memory = "bytes that a run may allocate, such as 512MB or 4GiB (half of what is available)"
+    option("--memory-limit", None, metavar="SIZE", type=_size, help=memory)
+    option("--threads", None, metavar="N", type=_whole(1), help="threads (all CPUs allowed)")
+    option("--dtype", None, help="complex64, complex128, float32, float64, float16")
+    option("--seed", 0, metavar="N", type=_whole(0), help="of the search and of --random (0)")
+    option("--optimize", "auto", metavar="NAME", help="the planner, or an opt_einsum path name")
+    option("--max-time", None, metavar="SECONDS", type=_seconds, help="for the search of a plan")
+    option("--plan", None, metavar="PLAN", dest="plan_file", help="take the plan from this file")
+    option("--save", None, metavar="PLAN", help="save the plan to this file")
+    _add_json(parser, top)
+    option(
+        "--progress",
+        None,
+        action=argparse.BooleanOptionalAction,
+        help="show progress on the standard error stream, or not (shown on a terminal)",
+    )
+
+
+def _size(text: str) -> int | None:
+    try:
+        return config.parse_bytes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) >= least):
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least}, got {text!r}")
+        return int(text)
+
+    return convert
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a positive number of seconds, got {text!r}")
+    return value
+
+
+# ---- commands
+
+
+def _run_embedded(args: argparse.Namespace, report: _Report) -> None:
+    file = resources.files(__package__) / "data" / EMBEDDED
+    with file.open("rb") as source:
+        circuit = read_circuit(source)
+    _contract(_circuit_job(circuit, None, args, REFERENCE), args, report)
+
+
+def _run_contract(args: argparse.Namespace, report: _Report) -> None:
+    if _kind(args) == "network" and not args.random:
+        raise _Failure(
+            f"{args.file}: this format has shapes but no values; "
+            "add --random to contract it with seeded ones"
+        )
+    _contract(_load(args), args, report)
+
+
+def _run_plan(args: argparse.Namespace, report: _Report) -> None:
+    _plan(_load(args), args, report)
+
+
+def _run_info(args: argparse.Namespace, report: _Report) -> None:
+    with _blaming(2, ValueError):
+        threads = config.get_num_threads()
+    machine = _kernels.info()
+    facts: dict[str, Any] = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "isa": machine["isa"],
+        "available_isas": list(machine["available_isas"]),
+        "threads": threads,
+        "cpus": config.cpu_count(),
+        "caches": {level: int(machine[level]) for level in ("l1d", "l2", "l3")},
+        "memory": {"available": config.available_memory(), "total": config.total_memory()},
+    }
+    caches = [f"{key.upper()} {size // 1024} KiB" for key, size in facts["caches"].items()]
+    available, total = [config.format_bytes(n) for n in facts["memory"].values()]
+    report.add(
+        "info",
+        facts,
+        f"tensornet {__version__}, Python {facts['python']}, NumPy {facts['numpy']}",
+        f"instruction set {facts['isa']} (of {', '.join(facts['available_isas'])})",
+        f"{threads} threads, {facts['cpus']} CPUs allowed",
+        f"caches {', '.join(caches)}",
+        f"memory {available} available of {total}",
+    )
+
+
+# ---- from a file to a job
+
+
+def _kind(args: argparse.Namespace) -> str:
+    suffix = os.path.splitext(args.file.removesuffix(".gz"))[1]
+    if suffix not in KINDS:
+        raise _Failure(f"{args.file}: unknown format {suffix!r}; known are {', '.join(KINDS)}")
+    kind = KINDS[suffix]
+    for option, given, fits in (
+        ("--bitstring", args.bitstring is not None, "circuit"),
+        ("--evidence", args.evidence is not None, "model"),
+        ("--random", args.random, "network"),
+    ):
+        if given and kind != fits:
+            raise _Failure(f"{option} is for a {fits}, but {args.file} is a {kind}")
+    return kind
+
+
+def _load(args: argparse.Namespace) -> _Job:
+    kind = _kind(args)
+    with _blaming(2, OSError, TensorNetError, ValueError):
+        if kind == "circuit":
+            return _circuit_job(read_circuit(args.file), args.bitstring, args)
+        dtype = _dtype(kind, args)
+        if kind == "model":
+            model = read_uai(args.file, args.evidence)
+            n, seen = len(model.cardinalities), len(model.evidence)
+            title = f"{model.name}: {model.kind} model, {n} variables, {seen} of them observed"
+            facts = {"name": model.name, "variables": n, "observed": seen}
+            return _Job(kind, title, facts, model.expr, lambda: model.arrays, dtype)
+        network = read_network(args.file)
+        expr = network.expr
+        title = f"{network.name}: result of shape {expr.output_shape}"
+        arrays = partial(random_arrays, expr, dtype, args.seed)
+        return _Job(kind, title, {"name": network.name}, expr, arrays, dtype)
+
+
+def _circuit_job(
+    circuit: Circuit,
+    bitstring: str | None,
+    args: argparse.Namespace,
+    reference: complex | None = None,
+) -> _Job:
+    bits = "0" * circuit.n_qubits if bitstring is None else bitstring
+    dtype = _dtype("circuit", args)
+    expr, arrays = circuit.amplitude(bits, dtype)
+    outcome = bits if "1" in bits else f"{len(bits)} zeros"
+    qubits, gates = circuit.n_qubits, len(circuit.gates)
+    title = f"{circuit.name}: {qubits} qubits, {gates} gates, amplitude of {outcome}"
+    facts = {"name": circuit.name, "qubits": qubits, "gates": gates, "bitstring": bits}
+    return _Job("circuit", title, facts, expr, lambda: arrays, dtype, reference)
+
+
+def _dtype(kind: str, args: argparse.Namespace) -> str:
+    if args.dtype is None:
+        return DTYPES[kind][0]
+    if args.dtype not in DTYPES[kind]:
+        raise _Failure(f"--dtype {args.dtype!r}: a {kind} takes {', '.join(DTYPES[kind])}")
+    return str(args.dtype)
+
+
+# ---- plan, contract, report
+
+
+def _plan(job: _Job, args: argparse.Namespace, report: _Report) -> api.Plan:
+    if args.save is not None and not os.access(os.path.dirname(args.save) or ".", os.W_OK):
+        raise _Failure(f"--save {args.save}: its folder is missing or not writable")
+    report.add("network", {"kind": job.kind, **job.facts, "dtype": job.dtype}, job.title)
+    limit = args.memory_limit
+    if limit is None:
+        limit = config.available_memory() // 2
+    start = time.perf_counter()
+    with _blaming(2, OSError, TensorNetError, ValueError, TypeError):
+        optimize = args.optimize if args.plan_file is None else api.Plan.load(args.plan_file)
+        plan = api.plan_expr(
+            job.expr,
+            optimize,
+            seed=args.seed,
+            max_time=args.max_time,
+            memory_limit=limit,
+            dtype=job.dtype,
+            threads=args.threads,
+            strip_exponent=job.strip_exponent,
+            progress=_shows_progress(args),
+        )
+        if args.save is not None:
+            plan.save(args.save)
+    seconds = time.perf_counter() - start
+    log10_macs = math.log10(plan.macs) if plan.macs else 0.0
+    slices = "1 slice" if plan.n_slices == 1 else f"{plan.n_slices} slices"
+    report.add(
+        "plan",
+        {
+            "tensors": plan.n_tensors,
+            "indices": plan.n_indices,
+            "width": plan.width,
+            "macs": plan.macs,
+            "log10_macs": log10_macs,
+            "max_size": plan.max_size,
+            "peak_memory": plan.peak_memory,
+            "memory_limit": limit,
+            "slices": plan.n_slices,
+            "seconds": seconds,
+        },
+        f"{plan.n_tensors} tensors, {plan.n_indices} indices, {job.dtype}",
+        f"width {plan.width:.1f}, log10 macs {log10_macs:.2f}, {slices}",
+        f"predicted peak memory {config.format_bytes(plan.peak_memory)} "
+        f"of {config.format_bytes(limit)} allowed",
+        f"planned in {seconds:.2f} s",
+    )
+    return plan
+
+
+def _contract(job: _Job, args: argparse.Namespace, report: _Report) -> None:
+    plan = _plan(job, args, report)
+    with _blaming(1, TensorNetError, RuntimeError):
+        program = plan.compile(job.dtype, threads=args.threads, strip_exponent=job.strip_exponent)
+        arrays = job.arrays()
+        start = time.perf_counter()
+        result = program(*arrays, progress=_shows_progress(args))
+        seconds = time.perf_counter() - start
+    flops = (8 if np.dtype(job.dtype).kind == "c" else 2) * program.macs
+    gflops = flops / max(seconds, 1e-9) / 1e9
+    facts, lines = _describe(job, result)
+    facts |= {"seconds": seconds, "gflops": gflops, "threads": program.threads}
+    lines.append(f"{seconds:.3g} s on {program.threads} threads, {gflops:.3g} GFLOP/s")
+    report.add("result", facts, *lines)
+
+
+def _describe(job: _Job, result: Any) -> tuple[dict[str, Any], list[str]]:
+    """The result as facts for JSON (null for what is not finite) and as lines of text."""
+    if job.kind == "model":
+        mantissa, exponent = float(result[0]), float(result[1])
+        log10_z = math.log10(mantissa) + exponent * math.log10(2) if mantissa else -math.inf
+        return {"log10_z": _finite(log10_z)}, [f"log10 Z = {log10_z:.10f}"]
+    array = np.asarray(result)
+    if array.ndim:
+        norm = float(np.linalg.norm(array.ravel().astype(np.complex128)))
+        facts: dict[str, Any] = {"shape": list(array.shape), "norm": _finite(norm)}
+        return facts, [f"array of shape {array.shape}, norm {norm:.10g}"]
+    z, digits = complex(array), np.finfo(array.dtype).precision
+    if array.dtype.kind != "c":
+        return {"value": _finite(z.real)}, [f"{z.real:.{digits}e}"]
+    facts = {"value": {"re": _finite(z.real), "im": _finite(z.imag)}}
+    sign = "-" if math.copysign(1, z.imag) < 0 else "+"
+    lines = [f"{z.real:.{digits}e} {sign} {abs(z.imag):.{digits}e}j"]
+    if job.reference is not None:
+        difference = abs(z - job.reference) / abs(job.reference)
+        facts["relative_difference"] = _finite(difference)
+        lines.append(f"relative difference {difference:.1e} to the recorded {job.reference}")
+    return facts, lines
+
+
+def _finite(x: float) -> float | None:
+    return x if math.isfinite(x) else None
+
+
+def _shows_progress(args: argparse.Namespace) -> bool:
+    return bool(sys.stderr.isatty() if args.progress is None else args.progress)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

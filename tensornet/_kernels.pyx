@@ -1,0 +1,109 @@
+"""The C core: instruction set, machine facts, and the C functions that the other doors import."""
+
+import os
+
+from .tn cimport *
+
+from .errors import MemoryLimitError, TensorNetError
+
+
+cdef int check_status(tn_status status) except -1:
+    """The one table from C status to exception."""
+    if status == TN_OK:
+        return 0
+    if status == TN_NO_MEMORY:
+        raise MemoryLimitError("out of memory while compiling or running a contraction")
+    if status == TN_TOO_LARGE:
+        raise MemoryLimitError(
+            "an intermediate would have more than 2**59 bytes; give a memory_limit to slice the "
+            "contraction, or a better path"
+        )
+    if status == TN_BAD_ISA:
+        raise TensorNetError("this instruction set is not in this build or not on this CPU")
+    raise TensorNetError("the contraction was interrupted")
+
+
+cdef tn_status lower(const tn_network *network, tn_program **program) noexcept nogil:
+    return tn_lower(network, program)
+
+
+cdef void program_free(tn_program *program) noexcept nogil:
+    tn_program_free(program)
+
+
+cdef tn_program_info program_describe(const tn_program *program) noexcept nogil:
+    return tn_program_describe(program)
+
+
+cdef tn_status program_run(const tn_program *program, const char **inputs, char *out, char *arena,
+                           tn_control *control, int64_t *exponent) noexcept nogil:
+    return tn_program_run(program, inputs, out, arena, control, exponent)
+
+
+cdef int program_step(const tn_program *program, int64_t i, char *text, size_t n) noexcept nogil:
+    return tn_program_step(program, i, text, n)
+
+
+cdef void *allocate(size_t bytes) noexcept nogil:
+    return tn_alloc(bytes)
+
+
+cdef void release(void *memory, size_t bytes) noexcept nogil:
+    tn_free(memory, bytes)
+
+
+cdef void *exchange(void **slot, void *value) noexcept nogil:
+    return tn_exchange(slot, value)
+
+
+def _available_isas():
+    cdef const char *names[16]
+    cdef int count = tn_isa_names(names, 16)
+    return [names[i].decode() for i in range(count)]
+
+
+def _choose_isa():
+    """TENSORNET_ISA or the best there is; once, at import: compiled programs depend on it."""
+    name = os.environ.get("TENSORNET_ISA", "")
+    if tn_set_isa(name.encode()) != TN_OK:
+        raise TensorNetError(
+            f"TENSORNET_ISA={name!r} is not in this build or not on this CPU; "
+            f"choose one of {', '.join(_available_isas())}"
+        )
+
+
+def _cache_bytes(level):
+    """Bytes of a data or unified cache of the first CPU, or None where the system does not say."""
+    root = "/sys/devices/system/cpu/cpu0/cache"
+    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    try:
+        for entry in sorted(os.listdir(root)):
+            if not entry.startswith("index"):
+                continue
+            facts = {}
+            for name in ("level", "type", "size"):
+                with open(os.path.join(root, entry, name)) as file:
+                    facts[name] = file.read().strip()
+            if facts["level"] == str(level) and facts["type"] != "Instruction":
+                return int(facts["size"][:-1]) * units[facts["size"][-1]]
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+    return None
+
+
+def info():
+    """What the kernels run on: instruction sets and cache sizes in bytes (None: unknown).
+
+    >>> sorted(info())
+    ['available_isas', 'isa', 'l1d', 'l2', 'l3']
+    """
+    return {
+        "isa": tn_isa_name().decode(),
+        "available_isas": _available_isas(),
+        "l1d": _cache_bytes(1),
+        "l2": _cache_bytes(2),
+        "l3": _cache_bytes(3),
+    }
+
+
+_choose_isa()

@@ -1,0 +1,267 @@
+"""The door to compiled programs: lower a tree in C, run it without the GIL."""
+
+import numpy as np
+
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc
+
+from ._kernels cimport (
+    allocate, check_status, exchange, lower, program_describe, program_free, program_run,
+    program_step, release,
+)
+from .tn cimport *
+
+from .config import available_memory, format_bytes
+from .errors import MemoryLimitError, ShapeError
+
+cnp.import_array()
+
+DTYPE_CODES = {
+    np.dtype(name): code
+    for name, code in {
+        "bool": TN_BOOL, "int8": TN_U8, "int16": TN_U16, "int32": TN_U32, "int64": TN_U64,
+        "uint8": TN_U8, "uint16": TN_U16, "uint32": TN_U32, "uint64": TN_U64, "float16": TN_F16,
+        "float32": TN_F32, "float64": TN_F64, "complex64": TN_C64, "complex128": TN_C128,
+    }.items()
+}
+
+# Arenas up to this size stay with their program between runs.
+cdef int64_t KEPT_ARENA = 32 << 20
+# From this size on a run asks first whether the memory is there.
+cdef int64_t CHECKED_RUN = 64 << 20
+cdef int VARIANTS = 4
+
+
+cdef int64_t *_flat(values, int64_t count) except NULL:
+    """A C array of the integers in an iterable that has `count` of them."""
+    cdef int64_t *array = <int64_t *> malloc(max(count, 1) * sizeof(int64_t))
+    cdef int64_t i = 0
+    if array == NULL:
+        raise MemoryError()
+    try:
+        for value in values:
+            array[i] = value
+            i += 1
+    except BaseException:
+        free(array)
+        raise
+    return array
+
+
+cdef class _Watch:
+    """What a run tells Python now and then, and the exception that stopped it."""
+
+    cdef object progress
+    cdef object error
+
+
+cdef int _poll(void *watch, double done, double total) noexcept with gil:
+    cdef _Watch self = <_Watch> watch
+    try:
+        PyErr_CheckSignals()
+        if self.progress is not None:
+            self.progress(done, total)
+    except BaseException as error:
+        self.error = error
+        return 1
+    return 0
+
+
+cdef class _Lowered:
+    """The C program for one set of operand strides."""
+
+    cdef tn_program *program
+    cdef tn_program_info info
+    cdef int64_t *strides
+    cdef void *spare
+
+    def __dealloc__(self):
+        release(self.spare, self.info.arena_bytes)
+        program_free(self.program)
+        free(self.strides)
+
+
+cdef class Executor:
+    """Runs one contraction tree on arrays of one dtype, whatever their strides.
+
+    Compiles once per set of strides and keeps the last few. Safe to call from many threads.
+    """
+
+    cdef tn_network network
+    cdef int64_t n_axes
+    cdef readonly object dtype
+    cdef readonly tuple shapes, output_shape
+    cdef list variants
+    cdef _Lowered contiguous
+    cdef object fill
+
+    def __cinit__(self, expr, steps, sliced, dtype, int threads, bint strip):
+        cdef tn_network *net = &self.network
+        cdef int64_t position = 0
+        starts = [0]
+        for term in expr.inputs:
+            position += len(term)
+            starts.append(position)
+        self.dtype = dtype
+        self.shapes = expr.shapes
+        self.output_shape = expr.output_shape
+        self.variants = []
+        self.n_axes = position
+        net.n_inputs = len(expr.inputs)
+        net.n_indices = len(expr.sizes)
+        net.n_output = len(expr.output)
+        net.n_sliced = len(sliced)
+        net.dtype = DTYPE_CODES[dtype]
+        net.threads = threads
+        net.strip = strip
+        net.starts = _flat(starts, net.n_inputs + 1)
+        net.ids = _flat([i for term in expr.inputs for i in term], position)
+        net.sizes = _flat(expr.sizes, net.n_indices)
+        net.output = _flat(expr.output, net.n_output)
+        net.sliced = _flat(sliced, net.n_sliced)
+        net.steps = _flat([v for step in steps for v in step], 2 * len(steps))
+        # an empty network is the number one; a sum over nothing is zero
+        self.fill = 1 if not expr.inputs else 0 if 0 in expr.sizes else None
+        if self.fill is None:
+            self.contiguous = self._lower(NULL)
+
+    def __dealloc__(self):
+        free(<void *> self.network.starts)
+        free(<void *> self.network.ids)
+        free(<void *> self.network.sizes)
+        free(<void *> self.network.output)
+        free(<void *> self.network.sliced)
+        free(<void *> self.network.steps)
+
+    cdef _Lowered _lower(self, int64_t *strides):
+        """Compiles for these strides (inputs, then output), which the result owns."""
+        cdef _Lowered made = _Lowered()
+        cdef tn_network net = self.network
+        cdef tn_status status
+        made.strides = strides
+        if strides != NULL:
+            net.input_strides = strides
+            net.output_strides = strides + self.n_axes
+        with nogil:
+            status = lower(&net, &made.program)
+        check_status(status)
+        made.info = program_describe(made.program)
+        return made
+
+    @property
+    def info(self):
+        """Facts about the program for C-contiguous operands, as a dict."""
+        cdef tn_program_info facts
+        if self.contiguous is None:
+            itemsize = self.dtype.itemsize
+            return {"steps": 0, "slices": 1, "chunks": 1, "workers": 1, "threads": 1,
+                    "arena_bytes": 0, "output_bytes": int(np.prod(self.output_shape)) * itemsize,
+                    "macs": 0.0, "invariant_steps": 0}
+        facts = self.contiguous.info
+        return facts
+
+    def step_lines(self):
+        """One line of text per compiled step, in the order in which they run."""
+        cdef char text[200]
+        cdef int64_t i
+        lines = []
+        if self.contiguous is not None:
+            for i in range(self.contiguous.info.steps):
+                program_step(self.contiguous.program, i, text, sizeof(text))
+                lines.append(text.decode())
+        return lines
+
+    cdef _Lowered _variant(self, tuple arrays, cnp.ndarray out):
+        """The program for the strides at hand: the contiguous one, a recent one, or a new one."""
+        cdef int64_t *strides = <int64_t *> malloc((self.n_axes + out.ndim + 1) * sizeof(int64_t))
+        cdef int64_t at = 0, expected
+        cdef bint contiguous = True
+        cdef cnp.ndarray array
+        cdef _Lowered variant
+        cdef int d
+        if strides == NULL:
+            raise MemoryError()
+        for operand in arrays + (out,):
+            array = operand
+            expected = array.itemsize
+            at += array.ndim
+            for d in range(array.ndim - 1, -1, -1):
+                at -= 1
+                if array.shape[d] == 1:
+                    strides[at] = 0
+                else:
+                    strides[at] = array.strides[d]
+                    contiguous = contiguous and strides[at] == expected
+                expected *= array.shape[d]
+            at += array.ndim
+        if contiguous:
+            free(strides)
+            return self.contiguous
+        for variant in self.variants:
+            if _same(variant.strides, strides, at):
+                free(strides)
+                return variant
+        variant = self._lower(strides)
+        self.variants = [variant] + self.variants[:VARIANTS - 1]
+        return variant
+
+    def run(self, tuple arrays, cnp.ndarray out, progress=None):
+        """Contracts `arrays` (of exactly the right dtype and shapes) into `out`.
+
+        Returns the stripped exponent: None when exactly zero, 0 when nothing was stripped.
+        """
+        cdef _Lowered variant
+        cdef const char **inputs
+        cdef tn_control control
+        cdef _Watch watch = _Watch()
+        cdef int64_t exponent = 0, bytes_needed
+        cdef tn_status status
+        cdef void *arena
+        cdef Py_ssize_t i
+        cdef char *to
+        if self.fill is not None:
+            out.fill(self.fill)
+            return 0 if self.fill else None
+        variant = self._variant(arrays, out)
+        bytes_needed = variant.info.arena_bytes
+        if bytes_needed > CHECKED_RUN and bytes_needed > available_memory():
+            raise MemoryLimitError(
+                f"this contraction needs {format_bytes(bytes_needed)} ({bytes_needed} bytes) of "
+                f"workspace but {format_bytes(available_memory())} are available; give a "
+                "memory_limit to slice it"
+            )
+        control.cancel = 0
+        control.poll = _poll
+        control.self = <void *> watch
+        control.done = control.total = control.next_poll = 0
+        watch.progress = progress
+        inputs = <const char **> malloc((len(arrays) + 1) * sizeof(char *))
+        arena = exchange(&variant.spare, NULL)
+        if arena == NULL:
+            arena = allocate(bytes_needed)
+        if inputs == NULL or arena == NULL:
+            free(inputs)
+            raise MemoryLimitError(f"could not allocate {bytes_needed} bytes of workspace")
+        for i in range(len(arrays)):
+            inputs[i] = <const char *> cnp.PyArray_DATA(<cnp.ndarray> arrays[i])
+        to = <char *> cnp.PyArray_DATA(out)
+        with nogil:
+            status = program_run(variant.program, inputs, to, <char *> arena, &control, &exponent)
+        if bytes_needed <= KEPT_ARENA:
+            arena = exchange(&variant.spare, arena)
+        release(arena, bytes_needed)
+        free(inputs)
+        if watch.error is not None:
+            raise watch.error
+        check_status(status)
+        return None if exponent == TN_NO_EXPONENT else exponent
+
+
+cdef bint _same(const int64_t *x, const int64_t *y, int64_t n) noexcept:
+    cdef int64_t i
+    for i in range(n):
+        if x[i] != y[i]:
+            return False
+    return True

@@ -1,0 +1,361 @@
+"""The front doors for arrays: einsum, tensordot, ncon, and plan for a network without arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import chain
+from operator import index as as_int
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import DTypeLike
+
+from . import config, program
+from .errors import ShapeError
+from .expr import Equation, bind_equation, from_labels, from_shapes, parse_einsum, parse_ncon
+from .expression import ContractExpression, contract_expression
+from .planner import Tree
+from .plans import Plan, plan_expr
+from .road import (
+    Array,
+    Progress,
+    check_backend,
+    clear_plans,
+    contract_expr,
+    drop_axes,
+    find_program,
+    finished,
+    hashable_optimize,
+    native,
+    reads,
+    result_dtype,
+    run_program,
+)
+
+__all__ = [
+    "ContractExpression",
+    "Plan",
+    "clear_cache",
+    "contract_expr",
+    "contract_expression",
+    "einsum",
+    "ncon",
+    "plan",
+    "plan_expr",
+    "tensordot",
+]
+
+
+_SMALL = 8  # operands up to which an einsum is recalled by its subscripts and shapes alone
+_PLAIN = (str, bool, tuple, Tree)  # kinds of `optimize` that mean the same in every call
+
+
+class _Compiled(NamedTuple):
+    """All that a repeated einsum needs to know beyond its arrays."""
+
+    program: program.Program
+    dropped: tuple[tuple[int, ...], ...] | None  # stretched axes of size 1, per operand
+    converts: bool  # an operand has a dtype or byte order that the Program does not read
+    is_view: bool  # one operand, nothing to compute: NumPy returns a view
+
+
+def einsum(
+    *operands: Any,
+    out: Array | None = None,
+    optimize: Any = "auto",
+    dtype: DTypeLike | None = None,
+    order: str = "K",
+    casting: Any = "safe",
+    memory_limit: int | str | None = None,
+    strip_exponent: bool = False,
+    progress: Progress = None,
+) -> Any:
+    """Einstein summation with NumPy's syntax and results, over as many operands as you like.
+
+    Args:
+        operands: ``("ij,jk->ik", a, b)`` or ``(a, [0, 1], b, [1, 2], [0, 2])``. Any letters,
+            any number of them; an index may be on three or more operands; "..." broadcasts.
+        out: array of the result's shape that takes the result; it may be an operand.
+        optimize: a search ("auto", "greedy", any opt_einsum name), a path, an opt_einsum or
+            cotengra optimizer, or a Plan.
+        dtype: of the computation; by default NumPy's result type of operands and `out`.
+        order: layout of a new result: "C", "F", "A" (F if all operands are), "K" (any).
+        casting: which casts of the operands to `dtype`, and of the result to `out`, are allowed.
+        memory_limit: bytes that the contraction may allocate, or text such as "512MB"; it is
+            sliced until it fits.
+        strip_exponent: return ``(mantissa, exponent)`` with the value mantissa * 2**exponent,
+            so that nothing overflows on the way.
+        progress: True for a bar on stderr, or a callable ``(done, total)``.
+
+    Returns:
+        an array, a NumPy scalar if the result has no axes, or `out`. As in NumPy, a single
+        operand whose axes are only reordered or put on a diagonal comes back as a view.
+
+    Raises:
+        ShapeError: malformed subscripts, or shapes that do not fit them.
+        TypeError: a dtype without kernels, or a cast that `casting` forbids.
+        MemoryLimitError: the limit, or the memory there is, is too small.
+
+    Complexity: pairwise, as the plan says; a repeated small call costs about a dictionary lookup.
+
+    >>> float(einsum("i,ij,j->", [1.0, 2.0], [[1.0, 0.0], [0.0, 3.0]], [1.0, 2.0]))
+    13.0
+    """
+    source: str | Equation
+    if operands and isinstance(operands[0], str):
+        source, given = operands[0], operands[1:]
+    else:
+        source, given = parse_einsum(operands)
+    arrays = [x if type(x) is ndarray else np.asarray(x) for x in given]
+    dtypes = [a.dtype for a in arrays]
+    if out is not None and dtype is None:
+        dtypes.append(np.asarray(out).dtype)
+    reverse = order != "K" and _wants_fortran(order, arrays) and out is None
+    if type(optimize) is not str:
+        optimize = hashable_optimize(optimize)
+    small = len(arrays) <= _SMALL and isinstance(optimize, _PLAIN)
+    compiled = (_compile if small else _compile.__wrapped__)(
+        source,
+        tuple([a.shape for a in arrays]),
+        tuple(dtypes),
+        optimize,
+        None if dtype is None else np.dtype(dtype),
+        casting,
+        memory_limit,
+        strip_exponent,
+        reverse,
+        config.get_num_threads(),
+    )
+    if compiled.is_view and out is None and order in "KAka":
+        return _view(arrays[0], compiled.program.tree.expr)
+    if compiled.dropped is not None:
+        arrays = drop_axes(arrays, compiled.dropped)
+    if compiled.converts:
+        arrays = native(arrays, compiled.program.dtype)
+    result = run_program(compiled.program, arrays, out, casting, progress)
+    return result if out is not None else finished(result, reverse)
+
+
+@lru_cache(maxsize=1024)
+def _compile(
+    source: str | Equation,
+    shapes: tuple[tuple[int, ...], ...],
+    dtypes: tuple[np.dtype[Any], ...],
+    optimize: Any,
+    dtype: np.dtype[Any] | None,
+    casting: Any,
+    memory_limit: int | str | None,
+    strip_exponent: bool,
+    reverse: bool,
+    threads: int,
+) -> _Compiled:
+    """Parse, plan and lower an einsum; `dtypes` may hold that of `out` behind the operands'."""
+    equation = parse_einsum((source, *shapes))[0] if isinstance(source, str) else source
+    expr, _, dropped = bind_equation(equation, shapes)
+    target = result_dtype(dtypes[: len(shapes)], dtype, casting)
+    if dtype is None and len(dtypes) > len(shapes):
+        target = result_dtype(dtypes, None, casting)
+    in_place = len(shapes) == 1 and len(expr.output) == len(expr.sizes) and dtypes[0] == target
+    if reverse:
+        expr = replace(expr, output=expr.output[::-1])
+    found = find_program(expr, target, optimize, 0, memory_limit, None, strip_exponent)
+    converts = any([not reads(target, each) for each in dtypes])
+    return _Compiled(found, dropped, converts, in_place and not strip_exponent)
+
+
+def _wants_fortran(order: str, arrays: Sequence[Array]) -> bool:
+    if order not in ("C", "F", "A", "K", "c", "f", "a", "k"):
+        raise ValueError(f"order must be one of 'C', 'F', 'A' or 'K', not {order!r}")
+    return order in "Ff" or order in "Aa" and all([a.flags.fnc for a in arrays])
+
+
+def _view(array: Array, expr: Expr) -> Array:
+    """The operand with its axes reordered and its diagonals taken, without a copy."""
+    strides = [0] * len(expr.sizes)
+    for index, stride in zip(expr.inputs[0], array.strides):
+        strides[index] += stride
+    wanted = [strides[index] for index in expr.output]
+    return as_strided(array, expr.output_shape, wanted, writeable=array.flags.writeable)
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """Sum products over pairs of axes of two arrays, with NumPy's meaning of `axes`.
+
+    Args:
+        axes: N for the last N axes of `a` with the first N of `b`, or a pair
+            ``(axes of a, axes of b)`` of which each is an axis or a sequence of axes.
+
+    Returns:
+        an array whose axes are the remaining ones of `a`, then those of `b`.
+
+    Raises:
+        ShapeError: axes that do not exist, repeat, or disagree in number or extent.
+
+    >>> tensordot(np.ones((2, 3)), np.ones((3, 4)), axes=1).shape
+    (2, 4)
+    """
+    a, b = np.asarray(a), np.asarray(b)
+    if type(axes) is not int:
+        axes = _axes_pair(axes)
+    compiled = _compile_tensordot(
+        a.shape, b.shape, a.dtype, b.dtype, axes, config.get_num_threads()
+    )
+    arrays = native((a, b), compiled.program.dtype) if compiled.converts else (a, b)
+    return run_program(compiled.program, arrays)
+
+
+@lru_cache(maxsize=1024)
+def _compile_tensordot(
+    a_shape: tuple[int, ...],
+    b_shape: tuple[int, ...],
+    a_dtype: np.dtype[Any],
+    b_dtype: np.dtype[Any],
+    axes: int | tuple[tuple[int, ...], tuple[int, ...]],
+    threads: int,
+) -> _Compiled:
+    a_rank, b_rank = len(a_shape), len(b_shape)
+    if isinstance(axes, int):
+        if not 0 <= axes <= min(a_rank, b_rank):
+            raise ShapeError(
+                f"axes={axes} needs that many axes on both arrays, shapes {a_shape} and {b_shape}"
+            )
+        pairs = (tuple(range(a_rank - axes, a_rank)), tuple(range(axes)))
+    else:
+        pairs = _checked_axes("a", a_shape, axes[0]), _checked_axes("b", b_shape, axes[1])
+    if len(pairs[0]) != len(pairs[1]):
+        raise ShapeError(f"axes pairs {len(pairs[0])} axes of a with {len(pairs[1])} axes of b")
+    b_term = list(range(a_rank, a_rank + b_rank))
+    for left, right in zip(*pairs):
+        if a_shape[left] != b_shape[right]:
+            raise ShapeError(
+                f"axis {left} of a has extent {a_shape[left]} but axis {right} of b, with which "
+                f"it is summed, has {b_shape[right]} (shapes {a_shape} and {b_shape})"
+            )
+        b_term[right] = left
+    output = [k for k in (*range(a_rank), *b_term) if k not in pairs[0]]
+    expr = from_shapes([range(a_rank), b_term], output, [a_shape, b_shape])
+    target = result_dtype((a_dtype, b_dtype), None, "safe")
+    converts = not (reads(target, a_dtype) and reads(target, b_dtype))
+    return _Compiled(find_program(expr, target), None, converts, False)
+
+
+def _axes_pair(axes: Any) -> int | tuple[tuple[int, ...], ...]:
+    try:
+        return as_int(axes)
+    except TypeError:
+        pass
+    try:
+        left, right = [(as_int(x),) if np.ndim(x) == 0 else tuple(map(as_int, x)) for x in axes]
+    except (TypeError, ValueError):
+        raise ShapeError(
+            f"axes must be a number, or a pair (axes of a, axes of b), not {axes!r}"
+        ) from None
+    return left, right
+
+
+def _checked_axes(name: str, shape: tuple[int, ...], axes: Sequence[int]) -> tuple[int, ...]:
+    rank = len(shape)
+    for axis in axes:
+        if not -rank <= axis < rank:
+            raise ShapeError(f"{name} has no axis {axis}: it has {rank} axes (shape {shape})")
+    positive = tuple([axis % rank for axis in axes])
+    if len(set(positive)) != len(positive):
+        raise ShapeError(f"axes {tuple(axes)} of {name} name an axis twice (shape {shape})")
+    return positive
+
+
+def ncon(
+    tensors: Sequence[Any],
+    network_structure: Sequence[Sequence[int | str]],
+    con_order: Sequence[int | str] | None = None,
+    out_order: Sequence[int | str] | None = None,
+    check_network: bool = True,
+    backend: str | None = None,
+) -> Any:
+    """Contract a network written as one list of labels per tensor.
+
+    Negative numbers and strings that start with "-" are open labels: they stay, also if several
+    tensors share them (batch labels). All other labels are summed.
+
+    Args:
+        con_order: every summed label, in the order in which to contract; planned if left out.
+        out_order: the open labels in the order of the result's axes; by default -1, -2, ...,
+            then the strings alphabetically.
+        check_network: False lets `con_order` be incomplete and labels be of any characters.
+        backend: None or "numpy", the only arrays that the kernels take.
+
+    Raises:
+        ShapeError: labels, orders and shapes that do not fit together.
+
+    >>> ncon([np.eye(2), np.ones((2, 3))], [[-1, 1], [1, -2]]).shape
+    (2, 3)
+    """
+    check_backend(backend)
+    arrays = [np.asarray(x) for x in tensors]
+    shapes = [a.shape for a in arrays]
+    expr, path = parse_ncon(shapes, network_structure, con_order, out_order, check_network)
+    optimize = "auto" if path is None else Tree.from_ssa_path(expr, path)
+    return contract_expr(expr, arrays, optimize=optimize)
+
+
+def plan(
+    inputs: Sequence[Sequence[Hashable]],
+    output: Iterable[Hashable],
+    sizes: Mapping[Hashable, int],
+    optimize: Any = "auto",
+    *,
+    seed: int = 0,
+    max_time: float | None = None,
+    max_steps: int | None = None,
+    memory_limit: int | str | None = None,
+    dtype: DTypeLike = "float64",
+    threads: int | None = None,
+    progress: bool = False,
+) -> Plan:
+    """Plan the contraction of a network that is given by labels and extents, without arrays.
+
+    Args:
+        inputs: the labels of each tensor, such as ``["ab", "bc"]`` or ``[(0, 1), (1, 2)]``.
+        output: the labels of the result.
+        sizes: the extent of each label.
+        optimize: as for `einsum`.
+        memory_limit: bytes that a run may allocate, or text such as "512MB"; the plan is sliced
+            until it fits.
+        seed, max_time, max_steps, progress: of the search; seconds, and samples of the search.
+        dtype, threads: what the memory is computed for.
+
+    Raises:
+        ShapeError: a label without an extent, or an output label that is on no tensor.
+        PlanError: `optimize` names no search, or its path does not contract this network.
+        MemoryLimitError: no slicing is enough; the message says the smallest limit that would do.
+
+    >>> plan(["ab", "bc", "ca"], "", {"a": 2, "b": 3, "c": 4}).macs
+    32
+    """
+    if isinstance(inputs, str):
+        raise ShapeError(f"inputs must be one term per tensor, such as {inputs.split(',')}")
+    terms = [tuple(term) for term in inputs]
+    made = plan_expr(
+        from_labels(terms, output, sizes),
+        optimize,
+        seed=seed,
+        max_time=max_time,
+        max_steps=max_steps,
+        memory_limit=memory_limit,
+        dtype=dtype,
+        threads=threads,
+        progress=progress,
+    )
+    return replace(made, labels=tuple(dict.fromkeys(chain.from_iterable(terms))))
+
+
+def clear_cache() -> None:
+    """Forget every plan and Program that a front door keeps for the next call."""
+    _compile.cache_clear()
+    _compile_tensordot.cache_clear()
+    clear_plans()
+    program.clear_cache()

@@ -1,0 +1,25 @@
+"""The few exception classes of tensornet, each also a builtin that callers already catch."""
+
+from __future__ import annotations
+
+__all__ = ["FormatError", "MemoryLimitError", "PlanError", "ShapeError", "TensorNetError"]
+
+
+class TensorNetError(Exception):
+    """Base of every error that only tensornet raises."""
+
+
+class ShapeError(TensorNetError, ValueError):
+    """Operands, indices or extents that do not fit together."""
+
+
+class PlanError(TensorNetError, ValueError):
+    """A path, plan or optimizer that does not describe a contraction of this network."""
+
+
+class FormatError(TensorNetError, ValueError):
+    """A file that is not what its format promises; the message names file and line."""
+
+
+class MemoryLimitError(TensorNetError, MemoryError):
+    """A contraction that cannot keep to the memory there is; says how many bytes it would take."""

@@ -1,0 +1,88 @@
+"""Checks of what a caller passes in: tensors, names, axis names and the backend argument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "Array",
+    "as_array",
+    "check_axis_names",
+    "check_backend",
+    "check_name",
+    "join_limited",
+]
+
+Array = np.ndarray[Any, Any]
+
+_NUMERIC_KINDS = "fciub"
+
+
+def as_array(tensor: Any) -> Array:
+    """The numeric array that `tensor` is or describes; an array is not copied.
+
+    Raises:
+        TypeError: text, objects, or anything else that is not a number or an array of numbers.
+        ValueError: nested lists of unequal lengths.
+
+    >>> as_array([[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+    array = tensor if type(tensor) is np.ndarray else np.asarray(tensor)
+    if array.dtype.kind not in _NUMERIC_KINDS:
+        raise TypeError(
+            f"a tensor is an array, a list or a number, not {type(tensor).__name__} "
+            f"(dtype {array.dtype})"
+        )
+    return array
+
+
+def check_name(name: object, what: str) -> None:
+    """Raise TypeError unless `name` is text; `what` says whose name it is."""
+    if not isinstance(name, str):
+        raise TypeError(f"{what} name must be a str, not {type(name).__name__} ({name!r})")
+
+
+def check_axis_names(axis_names: Sequence[str], shape: Sequence[int]) -> list[str]:
+    """A list of one distinct name per axis of `shape`.
+
+    Raises:
+        TypeError: a name that is not text.
+        ValueError: a repeated name, or a count that differs from the rank.
+    """
+    names = list(axis_names)
+    if len(names) != len(shape):
+        raise ValueError(
+            f"{len(names)} axis names {names} were given for {len(shape)} axes "
+            f"(shape {tuple(shape)}); give one name per axis"
+        )
+    for name in names:
+        check_name(name, "axis")
+    if len(set(names)) != len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"axis name {repeated!r} is repeated in {names}; names must differ")
+    return names
+
+
+def check_backend(backend: object) -> None:
+    """Raise ValueError unless `backend` is None or 'numpy', the arrays that nodes hold.
+
+    >>> check_backend("numpy")
+    """
+    if backend is not None and backend != "numpy":
+        raise ValueError(
+            f"backend {backend!r} is not supported: nodes hold NumPy arrays, so backend is None "
+            "or 'numpy'; to run a plan on arrays of another library use plan.run(backend=)"
+        )
+
+
+def join_limited(words: Iterable[str], limit: int = 8) -> str:
+    """The words with commas between; those after the first `limit` are only counted."""
+    listed = list(words)
+    hidden = len(listed) - limit
+    if hidden > 0:
+        listed[limit:] = [f"... {hidden} more"]
+    return ", ".join(listed)

@@ -1,0 +1,238 @@
+"""From nodes and edges to an `Expr`: the way of every contraction of the node graph.
+
+Edges become integer ids. A copy node becomes no operand at all: the ids on its axes are merged
+into one, a hyperedge. What the graph looks like is changed only after the numbers are there, by
+`Pending.commit`, so a call that fails changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..api import contract_expr
+from ..errors import ShapeError
+from ..expr import Expr
+from .abstract import CONSUMED, AbstractNode
+from .checks import Array, check_axis_names, check_name
+from .copynode import CopyNode
+from .edge import Edge
+from .node import Node
+
+__all__ = ["Labels", "Lowered", "Pending", "label", "label_all", "lower", "run"]
+
+# The axis of a node that an edge ends on, as (edge, node, axis).
+End = tuple[Edge, AbstractNode, int]
+
+
+class Labels(NamedTuple):
+    """The axes of some nodes, numbered.
+
+    `terms` holds the ids of each node, `sizes` the extent of each id, `ends` the axes that are
+    not summed over, `ids` their ids, and `contracted` the edges that are.
+    """
+
+    terms: list[tuple[int, ...]]
+    sizes: list[int]
+    ends: list[End]
+    ids: list[int]
+    contracted: Collection[Edge]
+
+
+class Lowered(NamedTuple):
+    """What to compute. `output` may repeat an id of ``expr.output``: a diagonal of the result."""
+
+    expr: Expr
+    arrays: list[Array]
+    output: tuple[int, ...]
+
+
+class Pending(NamedTuple):
+    """A contraction that is computed and not yet visible in the graph."""
+
+    tensor: Array
+    nodes: Collection[AbstractNode]
+    labels: Labels
+
+    def commit(self, name: str | None = None, axis_names: Sequence[str] | None = None) -> Node:
+        """Make the node of the result, move the open edges to it, and retire the rest.
+
+        The contracted edges are disabled; the nodes that were contracted keep their arrays and
+        get fresh dangling edges.
+        """
+        result = Node(self.tensor, name, axis_names)
+        edges = []
+        for axis, (edge, node, old_axis) in enumerate(self.labels.ends):
+            if edge._node1 is node and edge._axis1 == old_axis:
+                edge._node1, edge._axis1 = result, axis
+            else:
+                edge._node2, edge._axis2 = result, axis
+            edges.append(edge)
+        if edges:
+            result._edges = edges
+        for edge in self.labels.contracted:
+            edge.disable("contracted")
+        for node in self.nodes:
+            node._edges = CONSUMED
+        return result
+
+
+def label(nodes: Iterable[AbstractNode], contracted: Collection[Edge]) -> Labels:
+    """Number the axes of `nodes` when the edges `contracted` (both ends on them) are summed.
+
+    Every other axis gets its own id, the two ends of an uncontracted edge included. O(axes).
+
+    Raises:
+        ShapeError: a contracted edge with unequal extents at its ends.
+    """
+    numbers = {edge: number for number, edge in enumerate(contracted)}
+    sizes = [-1] * len(numbers)
+    terms, ends, ids = [], [], []
+    for node in nodes:
+        shape, term = node._shape, []
+        for axis, edge in enumerate(node._edges or node._live_edges()):
+            number = numbers.get(edge)
+            if number is None:
+                number = len(sizes)
+                sizes.append(shape[axis])
+                ends.append((edge, node, axis))
+                ids.append(number)
+            elif sizes[number] != shape[axis]:
+                if sizes[number] >= 0:
+                    raise _unequal(edge)
+                sizes[number] = shape[axis]
+            term.append(number)
+        terms.append(tuple(term))
+    return Labels(terms, sizes, ends, ids, contracted)
+
+
+def label_all(nodes: Collection[AbstractNode]) -> Labels:
+    """Number the axes of `nodes` when all edges with both ends on them are summed.
+
+    `ends` come in the order in which they are met: node by node, axis by axis. O(axes).
+
+    Raises:
+        ShapeError: an edge with unequal extents at its ends.
+    """
+    open_ids: dict[Edge, int] = {}
+    contracted: list[Edge] = []
+    sizes: list[int] = []
+    terms = []
+    for node in nodes:
+        term = []
+        for edge, size in zip(node._edges or node._live_edges(), node._shape):
+            number = open_ids.pop(edge, None)
+            if number is None:
+                number = open_ids[edge] = len(sizes)
+                sizes.append(size)
+            else:
+                if sizes[number] != size:
+                    raise _unequal(edge)
+                contracted.append(edge)
+            term.append(number)
+        terms.append(tuple(term))
+    ends = [_end_on(nodes, edge) for edge in open_ids]
+    return Labels(terms, sizes, ends, list(open_ids.values()), contracted)
+
+
+def _end_on(nodes: Collection[AbstractNode], edge: Edge) -> End:
+    """The one end of `edge` that is on `nodes` (a set or a dict)."""
+    node1, node2, axis2 = edge.node1, edge._node2, edge._axis2
+    if node2 is None or axis2 is None or node1 in nodes:
+        return edge, node1, edge._axis1
+    return edge, node2, axis2
+
+
+def _unequal(edge: Edge) -> ShapeError:
+    node1, node2, axis2 = edge.node1, edge._node2, edge._axis2
+    if node2 is None or axis2 is None:
+        return ShapeError(f"{edge!r} is held by several axes; see check_correct")
+    return ShapeError(
+        f"edge {edge._name!r} joins axis {edge._axis1} of node {node1._name!r} (shape "
+        f"{node1._shape}) and axis {axis2} of node {node2._name!r} (shape {node2._shape}), "
+        "whose extents differ; set_tensor must keep connected axes equal"
+    )
+
+
+def run(
+    nodes: Collection[AbstractNode],
+    labels: Labels,
+    name: str | None = None,
+    axis_names: Sequence[str] | None = None,
+    **options: Any,
+) -> Pending:
+    """Check the names of the result, then compute it; `options` go to `contract_expr`."""
+    if name is not None:
+        check_name(name, "node")
+    if axis_names is not None:
+        check_axis_names(axis_names, [labels.sizes[number] for number in labels.ids])
+    expr, arrays, output = lower(nodes, labels)
+    tensor = contract_expr(expr, arrays, **options)
+    if len(output) != len(expr.output):
+        tensor = _spread(tensor, expr, output)
+    return Pending(tensor, nodes, labels)
+
+
+def lower(nodes: Iterable[AbstractNode], labels: Labels) -> Lowered:
+    """The Expr and operands for labelled nodes; copy nodes have become merged ids."""
+    arrays, copies = [], {}
+    for position, node in enumerate(nodes):
+        if type(node) is Node:
+            arrays.append(node._tensor)
+        elif isinstance(node, CopyNode):
+            copies[position] = node
+        else:
+            arrays.append(node.get_tensor())
+    if copies:
+        return _merge_copies(labels, copies, arrays)
+    output = tuple(labels.ids)
+    return Lowered(Expr(tuple(labels.terms), output, tuple(labels.sizes)), arrays, output)
+
+
+def _merge_copies(
+    labels: Labels, copies: dict[int, CopyNode], arrays: list[Array]
+) -> Lowered:
+    """Give all axes of each copy node one id, and leave the copy nodes out of the operands."""
+    parent = list(range(len(labels.sizes)))
+
+    def root(number: int) -> int:
+        while parent[number] != number:
+            parent[number] = number = parent[parent[number]]
+        return number
+
+    for position in copies:
+        for number in labels.terms[position][1:]:
+            parent[root(number)] = root(labels.terms[position][0])
+    numbers: dict[int, int] = {}
+    terms = [
+        tuple([numbers.setdefault(root(number), len(numbers)) for number in term])
+        for position, term in enumerate(labels.terms)
+        if position not in copies
+    ]
+    # An id that only copy nodes have (one is all dangling, or contracted with itself) needs an
+    # operand to stand on, and so does a network of nothing but scalar copy nodes.
+    for position, node in copies.items():
+        for number in labels.terms[position][:1]:
+            if root(number) not in numbers:
+                numbers[root(number)] = len(numbers)
+                terms.append((numbers[root(number)],))
+                arrays.append(np.ones(node.dimension, node.dtype))
+    if not terms:
+        terms.append(())
+        arrays.append(np.ones((), next(iter(copies.values())).dtype))
+    output = tuple([numbers[root(number)] for number in labels.ids])
+    sizes = tuple([labels.sizes[number] for number in numbers])
+    return Lowered(Expr(tuple(terms), tuple(dict.fromkeys(output)), sizes), arrays, output)
+
+
+def _spread(tensor: Array, expr: Expr, output: Sequence[int]) -> Array:
+    """Put `tensor` on the diagonal that repeated ids in `output` stand for; zeros elsewhere."""
+    full = np.zeros([expr.sizes[number] for number in output], tensor.dtype)
+    strides = dict.fromkeys(expr.output, 0)
+    for number, stride in zip(output, full.strides):
+        strides[number] += stride
+    diagonal = np.lib.stride_tricks.as_strided(full, tensor.shape, tuple(strides.values()))
+    diagonal[...] = tensor
+    return full

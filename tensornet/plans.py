@@ -1,0 +1,317 @@
+"""Plan: a contraction tree made ready for one dtype and one amount of memory.
+
+Only here do a tree, which counts entries, and a limit in bytes meet.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from math import ceil, log2, log10
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from . import config
+from .errors import FormatError, MemoryLimitError, PlanError
+from .expr import Expr
+from .planner import Tree, search, slice_tree
+from .program import Program, lower
+
+__all__ = ["Plan", "plan_expr"]
+
+_FORMAT = "tensornet-plan"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a network will be contracted: its tree, its slices, and what they cost.
+
+    Attributes:
+        tree: the pairwise steps and the sliced indices, on integer index ids.
+        dtype, threads, strip_exponent: what `peak_memory` was computed for, and the defaults
+            of `compile`.
+        labels: the caller's label of each index id, or None if the ids are all there is.
+
+    >>> import tensornet
+    >>> plan = tensornet.plan(["ab", "bc", "cd"], "ad", dict(a=2, b=3, c=4, d=5))
+    >>> plan.n_tensors, plan.n_indices, plan.n_slices
+    (3, 4, 1)
+    """
+
+    tree: Tree
+    dtype: np.dtype[Any] = np.dtype("float64")
+    threads: int | None = None
+    strip_exponent: bool = False
+    labels: tuple[Hashable, ...] | None = None
+
+    @property
+    def expr(self) -> Expr:
+        """The network that is contracted."""
+        return self.tree.expr
+
+    @property
+    def path(self) -> list[tuple[int, ...]]:
+        """The steps as an opt_einsum path: positions in a list that shrinks."""
+        return self.tree.path
+
+    @property
+    def ssa_path(self) -> list[tuple[int, ...]]:
+        """The steps as pairs of ids: inputs count from 0, step t makes id n_tensors + t."""
+        return self.tree.ssa_path
+
+    @property
+    def macs(self) -> int:
+        """Scalar multiply-adds of the whole contraction, all slices together."""
+        return self.tree.macs
+
+    @property
+    def max_size(self) -> int:
+        """Entries of the largest intermediate or output within a slice."""
+        return self.tree.max_size
+
+    @property
+    def width(self) -> float:
+        """log2 of `max_size`."""
+        return self.tree.width
+
+    @property
+    def n_slices(self) -> int:
+        """How many slices are summed or put side by side."""
+        return self.tree.n_slices
+
+    @property
+    def sliced(self) -> tuple[Hashable, ...]:
+        """Labels of the sliced indices, outermost loop first."""
+        return tuple([self._label(i) for i in self.tree.sliced])
+
+    @property
+    def n_tensors(self) -> int:
+        """The number of operands."""
+        return len(self.expr.inputs)
+
+    @property
+    def n_indices(self) -> int:
+        """The number of distinct indices."""
+        return len(self.expr.sizes)
+
+    @property
+    def peak_memory(self) -> int:
+        """Exact bytes that a run allocates, the result included and the operands not."""
+        return self.compile().memory_required
+
+    def compile(
+        self,
+        dtype: DTypeLike | None = None,
+        threads: int | None = None,
+        strip_exponent: bool | None = None,
+    ) -> Program:
+        """The Program that runs this plan; what is left out is as the plan was made.
+
+        Raises:
+            TypeError: no kernels for this dtype.
+        """
+        return lower(
+            self.tree,
+            self.dtype if dtype is None else dtype,
+            threads=self.threads if threads is None else threads,
+            strip_exponent=self.strip_exponent if strip_exponent is None else strip_exponent,
+        )
+
+    def __str__(self) -> str:
+        shape = self.expr.output_shape
+        shown = ", ".join([repr(label) for label in self.sliced[:12]])
+        more = ", ..." if len(self.sliced) > 12 else ""
+        slices = f"{self.n_slices:,}" + (f" over {shown}{more}" if shown else "")
+        log_macs = f"{_log(self.macs, log10):.2f}" if self.macs else "no multiplications"
+        return "\n".join(
+            [
+                f"Plan of {self.n_tensors:,} tensors and {self.n_indices:,} indices",
+                f"  output       {shape if shape else 'a scalar'}",
+                f"  width        {self.width:.1f} (largest tensor: {self.max_size:,} entries)",
+                f"  log10 macs   {log_macs}",
+                f"  peak memory  {config.format_bytes(self.peak_memory)} as {self.dtype}",
+                f"  slices       {slices}",
+            ]
+        )
+
+    def to_json(self) -> str:
+        """The plan as JSON text.
+
+        Raises:
+            PlanError: a label that JSON cannot hold; strings, numbers and tuples of them can be.
+        """
+        labels = None if self.labels is None else [_label_to_json(x) for x in self.labels]
+        fields = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "dtype": self.dtype.name,
+            "threads": self.threads,
+            "strip_exponent": self.strip_exponent,
+            "labels": labels,
+            "tree": self.tree.to_dict(),
+        }
+        return json.dumps(fields)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_json` to a file."""
+        text = self.to_json()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """The plan that `to_json` wrote.
+
+        Raises:
+            FormatError: text that is no plan, or of a version that this release cannot read.
+            PlanError: a tree that does not contract its network.
+        """
+        try:
+            fields = json.loads(text)
+        except ValueError as error:
+            raise FormatError(f"a saved plan must be JSON: {error}") from None
+        if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
+            raise FormatError(f'not a saved plan: the JSON object lacks "format": "{_FORMAT}"')
+        if fields.get("version") != _VERSION:
+            raise FormatError(
+                f"the plan has version {fields.get('version')!r}, this release reads {_VERSION}"
+            )
+        return cls._from_fields(fields)
+
+    @classmethod
+    def _from_fields(cls, fields: dict[str, Any]) -> Plan:
+        try:
+            tree = Tree.from_dict(fields["tree"])
+            dtype = np.dtype(fields["dtype"])
+            threads, strip, saved = fields["threads"], fields["strip_exponent"], fields["labels"]
+        except PlanError:
+            raise
+        except KeyError as error:
+            raise FormatError(f"the plan lacks the field {error}") from None
+        except (TypeError, ValueError) as error:
+            raise FormatError(f"a field of the plan is malformed: {error}") from None
+        labels = None if saved is None else tuple([_label_from_json(x) for x in saved])
+        if labels is not None and len(labels) != len(tree.expr.sizes):
+            raise FormatError(f"the plan has {len(labels)} labels, {len(tree.expr.sizes)} indices")
+        if threads is not None and type(threads) is not int or not isinstance(strip, bool):
+            raise FormatError('"threads" must be a number or null, "strip_exponent" true or false')
+        return cls(tree, dtype, threads, strip, labels)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Plan:
+        """Read a file that `save` wrote; raises as `from_json` does, naming the file."""
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        try:
+            return cls.from_json(text)
+        except (FormatError, PlanError) as error:
+            raise type(error)(f"{os.fspath(path)}: {error}") from None
+
+    def _label(self, index: int) -> Hashable:
+        return index if self.labels is None else self.labels[index]
+
+
+def plan_expr(
+    expr: Expr,
+    optimize: Any = "auto",
+    *,
+    seed: int = 0,
+    max_time: float | None = None,
+    max_steps: int | None = None,
+    memory_limit: int | str | None = None,
+    max_entries: int | None = None,
+    dtype: DTypeLike = "float64",
+    threads: int | None = None,
+    strip_exponent: bool = False,
+    progress: bool = False,
+) -> Plan:
+    """Plan a contraction, sliced until it keeps to the limits.
+
+    Args:
+        memory_limit: bytes that a run may allocate, as a number or as text such as "512MB".
+        max_entries: entries of the largest intermediate, opt_einsum's kind of limit.
+
+    Raises:
+        PlanError: `optimize` names no search, or its path does not contract this network.
+        MemoryLimitError: no slicing is enough; the message says the smallest limit that would do.
+        TypeError: no kernels for this dtype.
+    """
+    limit = config.parse_bytes(memory_limit)
+    given = getattr(optimize, "tree", optimize)
+    if isinstance(given, Tree) and given.expr == expr:
+        tree = given
+    else:
+        tree = search(
+            expr,
+            optimize,
+            seed=seed,
+            max_time=max_time,
+            max_steps=max_steps,
+            memory_limit=max_entries,
+            progress=progress,
+        )
+    if max_entries is not None and tree.max_size > max_entries:
+        tree = slice_tree(tree, max_entries)
+    plan = Plan(tree, np.dtype(dtype), threads, strip_exponent)
+    required = plan.peak_memory
+    return plan if limit is None or required <= limit else _sliced_to_fit(plan, limit, required)
+
+
+def _sliced_to_fit(plan: Plan, limit: int, required: int) -> Plan:
+    """The plan with the fewest slices found whose run allocates at most `limit` bytes.
+
+    Memory falls about as fast as the largest intermediate, which is halved `halvings` times: the
+    first guess comes from that, then the bracket is opened by doubling and closed by bisection.
+    """
+    whole = plan.max_size
+    last = whole.bit_length()
+    smallest = required
+    guess = ceil(_log(required, log2) - _log(limit, log2))
+    too_big, halvings, stride = 0, min(last, max(1, guess)), 1
+    fitting: tuple[int, Plan] | None = None
+    while fitting is None or fitting[0] - too_big > 1:
+        tried = replace(plan, tree=slice_tree(plan.tree, max(1, whole >> halvings)))
+        required = tried.peak_memory
+        smallest = min(smallest, required)
+        if required <= limit:
+            fitting = halvings, tried
+        elif halvings == last:
+            raise MemoryLimitError(
+                f"no slicing keeps this contraction to {limit:,} bytes: "
+                f"the smallest memory_limit that would do is {smallest:,} bytes"
+            )
+        else:
+            too_big = halvings
+        if fitting is None:
+            halvings = min(last, halvings + stride)
+            stride *= 2
+        else:
+            halvings = (too_big + fitting[0]) // 2
+    return fitting[1]
+
+
+def _log(value: int, log: Callable[[int], float]) -> float:
+    return log(value) if value > 0 else 0.0
+
+
+def _label_to_json(label: Hashable) -> Any:
+    if isinstance(label, tuple):
+        return [_label_to_json(x) for x in label]
+    if isinstance(label, np.generic):
+        label = label.item()
+    if isinstance(label, (str, int, float)):
+        return label
+    raise PlanError(f"label {label!r} cannot be saved: use strings, numbers or tuples of them")
+
+
+def _label_from_json(saved: Any) -> Hashable:
+    if isinstance(saved, list):
+        return tuple([_label_from_json(x) for x in saved])
+    if isinstance(saved, (str, int, float)):
+        return saved
+    raise FormatError(f"the plan has the label {saved!r}: not a string, a number or a list")

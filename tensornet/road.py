@@ -1,0 +1,232 @@
+"""The one road from an Expr and arrays to a number: plan or recall the plan, lower, run.
+
+Every front door comes through `contract_expr`, or through its parts where it keeps the Program.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .errors import ShapeError
+from .expr import Expr
+from .planner import Tree
+from .plans import Plan, plan_expr
+from .program import SUPPORTED_DTYPES, Program
+
+__all__ = ["contract_expr"]
+
+Array = np.ndarray[Any, Any]
+Progress = bool | Callable[[int, int], object] | None
+
+
+def contract_expr(
+    expr: Expr,
+    arrays: Sequence[Any],
+    *,
+    out: Array | None = None,
+    optimize: Any = "auto",
+    memory_limit: int | str | None = None,
+    max_entries: int | None = None,
+    strip_exponent: bool = False,
+    progress: Progress = None,
+    dtype: DTypeLike | None = None,
+    seed: int = 0,
+) -> Any:
+    """Plan (or recall the plan), lower and run: the one road that every front door takes.
+
+    Args:
+        arrays: one array or array-like per operand, of shapes ``expr.shapes``.
+        out: takes the result, whatever its strides, even if it shares memory with an operand.
+        memory_limit, max_entries: as in `plan_expr`.
+        dtype: of the computation; by default NumPy's result type of the operands.
+
+    Returns:
+        an ndarray of shape ``expr.output_shape``, or ``(mantissa, exponent)`` of a value
+        mantissa * 2**exponent if `strip_exponent`.
+
+    Raises:
+        ShapeError, TypeError: arrays or `out` that do not fit the network or the dtype.
+        MemoryLimitError: the limit, or the memory there is, is too small.
+    """
+    operands = [x if type(x) is np.ndarray else np.asarray(x) for x in arrays]
+    dtypes = [a.dtype for a in operands]
+    target = result_dtype(dtypes, dtype, "same_kind")
+    program = find_program(
+        expr, target, optimize, seed, memory_limit, max_entries, strip_exponent
+    )
+    return run_program(program, native(operands, target), out, "same_kind", progress)
+
+
+def find_program(
+    expr: Expr,
+    dtype: np.dtype[Any],
+    optimize: Any = "auto",
+    seed: int = 0,
+    memory_limit: int | str | None = None,
+    max_entries: int | None = None,
+    strip_exponent: bool = False,
+) -> Program:
+    """The Program of a network, its plan recalled if it was made before with the same options."""
+    optimize = hashable_optimize(optimize)
+    key = None
+    if isinstance(optimize, (str, bool, tuple, Tree)):
+        key = (expr, dtype, optimize, seed, memory_limit, max_entries, strip_exponent)
+    plan = None if key is None else _plans.get(key)
+    if plan is None:
+        plan = plan_expr(
+            expr,
+            optimize,
+            seed=seed,
+            memory_limit=memory_limit,
+            max_entries=max_entries,
+            dtype=dtype,
+            strip_exponent=strip_exponent,
+        )
+        if key is not None:
+            _plans.put(key, plan)
+    return plan.compile()
+
+
+def run_program(
+    program: Program,
+    arrays: Sequence[Array],
+    out: Array | None = None,
+    casting: Any = "same_kind",
+    progress: Progress = None,
+) -> Any:
+    """Run; `out` may be of any strides, share memory with an operand, or be of another dtype."""
+    if out is None:
+        return program(*arrays, progress=progress)
+    check_out(out, program.tree.expr.output_shape, program.dtype, casting)
+    if out.dtype == program.dtype and not any([np.may_share_memory(out, a) for a in arrays]):
+        return program(*arrays, out=out, progress=progress)
+    result = program(*arrays, progress=progress)
+    mantissa = result[0] if isinstance(result, tuple) else result
+    np.copyto(out, mantissa, casting=casting)
+    return (out, result[1]) if isinstance(result, tuple) else out
+
+
+def check_out(
+    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], casting: Any
+) -> None:
+    """Raise one of einsum's complaints if `out` cannot take such a result."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
+    if out.shape != shape:
+        raise ShapeError(f"out has shape {out.shape} but the result has shape {shape}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only: give a writable array")
+    if not np.can_cast(dtype, out.dtype, casting):
+        raise TypeError(
+            f"the result of dtype {dtype} cannot be cast to out of dtype {out.dtype} "
+            f"with casting={casting!r}"
+        )
+
+
+def result_dtype(
+    dtypes: Sequence[np.dtype[Any]], dtype: DTypeLike | None, casting: Any
+) -> np.dtype[Any]:
+    """NumPy's result type of operands of these dtypes, or `dtype` if they may be cast to it.
+
+    Raises:
+        TypeError: a dtype without kernels, or a cast that `casting` forbids; names the operand.
+    """
+    distinct = dict.fromkeys(dtypes)
+    for each in distinct:
+        if each.newbyteorder("=") not in SUPPORTED_DTYPES:
+            raise TypeError(
+                f"operand {dtypes.index(each)} has dtype {each}, which tensornet does not "
+                f"compute with; supported are {', '.join([d.name for d in SUPPORTED_DTYPES])}"
+            )
+    target = np.result_type(*distinct) if dtype is None else np.dtype(dtype)
+    for each in distinct:
+        if not np.can_cast(each, target, casting):
+            raise TypeError(
+                f"operand {dtypes.index(each)} of dtype {each} cannot be cast to {target} "
+                f"with casting={casting!r}"
+            )
+    return target.newbyteorder("=")
+
+
+def reads(target: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
+    """Does a Program of dtype `target` read arrays of this dtype as they are?"""
+    return dtype == target or dtype.isnative and np.can_cast(dtype, target, "same_kind")
+
+
+def native(arrays: Sequence[Array], dtype: np.dtype[Any]) -> Sequence[Array]:
+    """The arrays, those that a Program of this dtype would not read converted."""
+    return [a if reads(dtype, a.dtype) else a.astype(dtype) for a in arrays]
+
+
+def drop_axes(arrays: Sequence[Array], dropped: Sequence[Sequence[int]]) -> list[Array]:
+    """Views without these axes, all of size 1: what stretches is simply not on the operand."""
+    return [
+        a[tuple([0 if k in axes else slice(None) for k in range(a.ndim)])] if axes else a
+        for a, axes in zip(arrays, dropped)
+    ]
+
+
+def finished(result: Any, reverse: bool) -> Any:
+    """A result as einsum returns it: axes in order, a NumPy scalar if there are none."""
+    if isinstance(result, tuple):
+        return finished(result[0], reverse), result[1]
+    return result.T if reverse else result[()]
+
+
+def hashable_optimize(optimize: Any) -> Any:
+    """`optimize` in the form that caches know it by: a path as a tuple, a Plan as its Tree."""
+    if isinstance(optimize, list):
+        steps = optimize[1:] if optimize[:1] == ["einsum_path"] else optimize
+        return tuple([tuple(step) for step in steps])
+    return getattr(optimize, "tree", optimize)
+
+
+def check_backend(backend: str | None) -> None:
+    """Raise a ValueError unless the arrays are to be NumPy's."""
+    if backend not in (None, "auto", "numpy"):
+        raise ValueError(f"backend {backend!r} is not there: tensornet computes on NumPy arrays")
+
+
+class PlanCache:
+    """The latest plans, least recently used go first, bounded by the tensors of all of them."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._total = 0
+        self._plans: OrderedDict[Hashable, Plan] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Plan | None:
+        with self._lock:
+            plan = self._plans.get(key)
+            if plan is not None:
+                self._plans.move_to_end(key)
+            return plan
+
+    def put(self, key: Hashable, plan: Plan) -> None:
+        with self._lock:
+            if key in self._plans or plan.n_tensors > self._capacity:
+                return
+            self._plans[key] = plan
+            self._total += plan.n_tensors
+            while self._total > self._capacity:
+                self._total -= self._plans.popitem(last=False)[1].n_tensors
+
+    def clear(self) -> None:
+        with self._lock:
+            self._plans.clear()
+            self._total = 0
+
+
+_plans = PlanCache(capacity=200_000)
+
+
+def clear_plans() -> None:
+    """Forget every plan that `contract_expr` made."""
+    _plans.clear()

@@ -1,0 +1,69 @@
+# What the Cython doors see of src_c/tn.h.
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+
+cdef extern from "tn.h" nogil:
+    ctypedef enum tn_status:
+        TN_OK
+        TN_NO_MEMORY
+        TN_INTERRUPTED
+        TN_TOO_LARGE
+        TN_BAD_ISA
+
+    enum:
+        TN_BOOL
+        TN_U8
+        TN_U16
+        TN_U32
+        TN_U64
+        TN_F16
+        TN_F32
+        TN_F64
+        TN_C64
+        TN_C128
+        TN_NO_EXPONENT
+        TN_MAX_THREADS
+
+    ctypedef struct tn_control:
+        int cancel
+        int (*poll)(void *self, double done, double total) noexcept
+        void *self
+        double done
+        double total
+        double next_poll
+
+    ctypedef struct tn_network:
+        int64_t n_inputs, n_indices, n_output, n_sliced
+        const int64_t *starts
+        const int64_t *ids
+        const int64_t *sizes
+        const int64_t *output
+        const int64_t *sliced
+        const int64_t *steps
+        const int64_t *input_strides
+        const int64_t *output_strides
+        int dtype, threads, strip
+
+    ctypedef struct tn_program:
+        pass
+
+    ctypedef struct tn_program_info:
+        int64_t steps, slices, chunks, workers, threads
+        int64_t arena_bytes, output_bytes
+        double macs
+        int64_t invariant_steps
+
+    tn_status tn_lower(const tn_network *network, tn_program **program)
+    void tn_program_free(tn_program *program)
+    tn_program_info tn_program_describe(const tn_program *program)
+    tn_status tn_program_run(const tn_program *program, const char *const *inputs, char *out,
+                             char *arena, tn_control *control, int64_t *exponent)
+    int tn_program_step(const tn_program *program, int64_t i, char *text, size_t capacity)
+
+    void *tn_alloc(size_t bytes)
+    void tn_free(void *memory, size_t bytes)
+    void *tn_exchange(void **slot, void *value)
+
+    tn_status tn_set_isa(const char *name)
+    const char *tn_isa_name()
+    int tn_isa_names(const char **names, int capacity)
