@@ -72,7 +72,7 @@ class _Job:
 
     @property
     def strip_exponent(self) -> bool:
-        """Partition functions leave the range of floating point, so their exponent is kept apart."""
+        """Partition functions leave the range of floats: their exponent is kept apart."""
         return self.kind == "model"
 
 

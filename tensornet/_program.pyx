@@ -14,7 +14,7 @@ from ._kernels cimport (
 from .tn cimport *
 
 from .config import available_memory, format_bytes
-from .errors import MemoryLimitError, ShapeError
+from .errors import MemoryLimitError
 
 cnp.import_array()
 
@@ -27,8 +27,8 @@ DTYPE_CODES = {
     }.items()
 }
 
-# Arenas up to this size stay with their program between runs.
-cdef int64_t KEPT_ARENA = 32 << 20
+# Arenas up to this size stay with their program between runs; malloc keeps larger ones.
+cdef int64_t KEPT_ARENA = 64 << 10
 # From this size on a run asks first whether the memory is there.
 cdef int64_t CHECKED_RUN = 64 << 20
 cdef int VARIANTS = 4

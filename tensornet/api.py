@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 
 from . import config, program
 from .errors import ShapeError
-from .expr import Equation, bind_equation, from_labels, from_shapes, parse_einsum, parse_ncon
+from .expr import Equation, Expr, bind_equation, from_labels, from_shapes, parse_einsum, parse_ncon
 from .expression import ContractExpression, contract_expression
 from .planner import Tree
 from .plans import Plan, plan_expr
@@ -26,11 +26,12 @@ from .road import (
     check_backend,
     clear_plans,
     contract_expr,
+    converted,
     drop_axes,
     find_program,
     finished,
     hashable_optimize,
-    native,
+    is_fortran,
     reads,
     result_dtype,
     run_program,
@@ -114,7 +115,7 @@ def einsum(
     dtypes = [a.dtype for a in arrays]
     if out is not None and dtype is None:
         dtypes.append(np.asarray(out).dtype)
-    reverse = order != "K" and _wants_fortran(order, arrays) and out is None
+    reverse = is_fortran(order, arrays) and out is None
     if type(optimize) is not str:
         optimize = hashable_optimize(optimize)
     small = len(arrays) <= _SMALL and isinstance(optimize, _PLAIN)
@@ -135,7 +136,7 @@ def einsum(
     if compiled.dropped is not None:
         arrays = drop_axes(arrays, compiled.dropped)
     if compiled.converts:
-        arrays = native(arrays, compiled.program.dtype)
+        arrays = converted(arrays, compiled.program.dtype)
     result = run_program(compiled.program, arrays, out, casting, progress)
     return result if out is not None else finished(result, reverse)
 
@@ -165,12 +166,6 @@ def _compile(
     found = find_program(expr, target, optimize, 0, memory_limit, None, strip_exponent)
     converts = any([not reads(target, each) for each in dtypes])
     return _Compiled(found, dropped, converts, in_place and not strip_exponent)
-
-
-def _wants_fortran(order: str, arrays: Sequence[Array]) -> bool:
-    if order not in ("C", "F", "A", "K", "c", "f", "a", "k"):
-        raise ValueError(f"order must be one of 'C', 'F', 'A' or 'K', not {order!r}")
-    return order in "Ff" or order in "Aa" and all([a.flags.fnc for a in arrays])
 
 
 def _view(array: Array, expr: Expr) -> Array:
@@ -204,7 +199,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     compiled = _compile_tensordot(
         a.shape, b.shape, a.dtype, b.dtype, axes, config.get_num_threads()
     )
-    arrays = native((a, b), compiled.program.dtype) if compiled.converts else (a, b)
+    arrays = converted((a, b), compiled.program.dtype) if compiled.converts else (a, b)
     return run_program(compiled.program, arrays)
 
 

@@ -124,7 +124,7 @@ def parse_bytes(size: float | str | None) -> int | None:
         return _parse_text(size)
     if isinstance(size, bool) or not (hasattr(size, "__index__") or isinstance(size, float)):
         raise TypeError(f'a size in bytes is a number or text such as "512MB", not {size!r}')
-    if isinstance(size, float) and not isfinite(size) or size < 0:
+    if (isinstance(size, float) and not isfinite(size)) or size < 0:
         raise ValueError(f"a size in bytes must be finite and not negative, not {size!r}")
     return int(size)
 

@@ -242,24 +242,28 @@ def plan_expr(
         TypeError: no kernels for this dtype.
     """
     limit = config.parse_bytes(memory_limit)
-    given = getattr(optimize, "tree", optimize)
-    if isinstance(given, Tree) and given.expr == expr:
-        tree = given
-    else:
-        tree = search(
-            expr,
-            optimize,
-            seed=seed,
-            max_time=max_time,
-            max_steps=max_steps,
-            memory_limit=max_entries,
-            progress=progress,
-        )
+    tree = find_tree(
+        expr,
+        optimize,
+        seed=seed,
+        max_time=max_time,
+        max_steps=max_steps,
+        memory_limit=max_entries,
+        progress=progress,
+    )
     if max_entries is not None and tree.max_size > max_entries:
         tree = slice_tree(tree, max_entries)
     plan = Plan(tree, np.dtype(dtype), threads, strip_exponent)
     required = plan.peak_memory
     return plan if limit is None or required <= limit else _sliced_to_fit(plan, limit, required)
+
+
+def find_tree(expr: Expr, optimize: Any, **options: Any) -> Tree:
+    """Search for a tree, unless `optimize` is one of this network: its slices are then kept."""
+    given = getattr(optimize, "tree", optimize)
+    if isinstance(given, Tree) and given.expr == expr:
+        return given
+    return search(expr, optimize, **options)
 
 
 def _sliced_to_fit(plan: Plan, limit: int, required: int) -> Plan:

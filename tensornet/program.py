@@ -188,8 +188,8 @@ class _Cache:
             return found[0]
 
     def put(self, key: Any, program: Program) -> None:
-        # a step takes some 400 bytes in C and in its tree; a kept arena is at most 32 MiB
-        size = 4096 + 400 * len(program.tree.steps) + min(program.memory_required, 32 << 20)
+        # a step takes some 400 bytes in C and in its tree; a kept arena is at most 64 KiB
+        size = 4096 + 400 * len(program.tree.steps) + min(program.memory_required, 64 << 10)
         with self._lock:
             _, before = self._programs.pop(key, (None, 0))
             self._programs[key] = program, size
@@ -203,7 +203,7 @@ class _Cache:
             self._bytes = 0
 
 
-_cache = _Cache(limit=256 << 20)
+_cache = _Cache(limit=64 << 20)
 
 
 def clear_cache() -> None:

@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .errors import ShapeError
 from .expr import Expr
 from .planner import Tree
 from .plans import Plan, plan_expr
-from .program import SUPPORTED_DTYPES, Program
+from .program import Program, check_dtype
 
 __all__ = ["contract_expr"]
 
 Array = np.ndarray[Any, Any]
-Progress = bool | Callable[[int, int], object] | None
+Progress = bool | Callable[[float, float], object] | None
 
 
 def contract_expr(
@@ -57,10 +56,8 @@ def contract_expr(
     operands = [x if type(x) is np.ndarray else np.asarray(x) for x in arrays]
     dtypes = [a.dtype for a in operands]
     target = result_dtype(dtypes, dtype, "same_kind")
-    program = find_program(
-        expr, target, optimize, seed, memory_limit, max_entries, strip_exponent
-    )
-    return run_program(program, native(operands, target), out, "same_kind", progress)
+    program = find_program(expr, target, optimize, seed, memory_limit, max_entries, strip_exponent)
+    return run_program(program, converted(operands, target), out, "same_kind", progress)
 
 
 def find_program(
@@ -100,33 +97,20 @@ def run_program(
     casting: Any = "same_kind",
     progress: Progress = None,
 ) -> Any:
-    """Run; `out` may be of any strides, share memory with an operand, or be of another dtype."""
-    if out is None:
-        return program(*arrays, progress=progress)
-    check_out(out, program.tree.expr.output_shape, program.dtype, casting)
-    if out.dtype == program.dtype and not any([np.may_share_memory(out, a) for a in arrays]):
+    """Run, with `casting` instead of the Program's own rule for what `out` may hold."""
+    if out is None or not isinstance(out, np.ndarray):
         return program(*arrays, out=out, progress=progress)
-    result = program(*arrays, progress=progress)
-    mantissa = result[0] if isinstance(result, tuple) else result
-    np.copyto(out, mantissa, casting=casting)
-    return (out, result[1]) if isinstance(result, tuple) else out
-
-
-def check_out(
-    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], casting: Any
-) -> None:
-    """Raise one of einsum's complaints if `out` cannot take such a result."""
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
-    if out.shape != shape:
-        raise ShapeError(f"out has shape {out.shape} but the result has shape {shape}")
-    if not out.flags.writeable:
-        raise ValueError("out is read-only: give a writable array")
-    if not np.can_cast(dtype, out.dtype, casting):
+    if not np.can_cast(program.dtype, out.dtype, casting):
         raise TypeError(
-            f"the result of dtype {dtype} cannot be cast to out of dtype {out.dtype} "
+            f"the result of dtype {program.dtype} cannot be cast to out of dtype {out.dtype} "
             f"with casting={casting!r}"
         )
+    if reads(out.dtype, program.dtype):
+        return program(*arrays, out=out, progress=progress)
+    result = np.empty(out.shape, program.dtype)  # an unsafe cast, which the caller asked for
+    returned = program(*arrays, out=result, progress=progress)
+    np.copyto(out, result, casting=casting)
+    return (out, returned[1]) if isinstance(returned, tuple) else out
 
 
 def result_dtype(
@@ -139,12 +123,11 @@ def result_dtype(
     """
     distinct = dict.fromkeys(dtypes)
     for each in distinct:
-        if each.newbyteorder("=") not in SUPPORTED_DTYPES:
-            raise TypeError(
-                f"operand {dtypes.index(each)} has dtype {each}, which tensornet does not "
-                f"compute with; supported are {', '.join([d.name for d in SUPPORTED_DTYPES])}"
-            )
-    target = np.result_type(*distinct) if dtype is None else np.dtype(dtype)
+        try:
+            check_dtype(each)
+        except TypeError as error:
+            raise TypeError(f"operand {dtypes.index(each)}: {error}") from None
+    target = np.result_type(*distinct) if dtype is None else check_dtype(dtype)
     for each in distinct:
         if not np.can_cast(each, target, casting):
             raise TypeError(
@@ -155,12 +138,12 @@ def result_dtype(
 
 
 def reads(target: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
-    """Does a Program of dtype `target` read arrays of this dtype as they are?"""
-    return dtype == target or dtype.isnative and np.can_cast(dtype, target, "same_kind")
+    """Does a Program of dtype `target` take operands of this dtype?"""
+    return dtype == target or np.can_cast(dtype, target, "same_kind")
 
 
-def native(arrays: Sequence[Array], dtype: np.dtype[Any]) -> Sequence[Array]:
-    """The arrays, those that a Program of this dtype would not read converted."""
+def converted(arrays: Sequence[Array], dtype: np.dtype[Any]) -> Sequence[Array]:
+    """The arrays, those that a Program of this dtype would refuse converted."""
     return [a if reads(dtype, a.dtype) else a.astype(dtype) for a in arrays]
 
 
@@ -177,6 +160,19 @@ def finished(result: Any, reverse: bool) -> Any:
     if isinstance(result, tuple):
         return finished(result[0], reverse), result[1]
     return result.T if reverse else result[()]
+
+
+def is_fortran(order: str, arrays: Sequence[Array]) -> bool:
+    """Does this `order` of einsum ask for a result in Fortran order, given the operands?
+
+    Raises:
+        ValueError: no such order.
+    """
+    if order == "K":
+        return False
+    if order not in ("C", "F", "A", "c", "f", "a", "k"):
+        raise ValueError(f"order must be one of 'C', 'F', 'A' or 'K', not {order!r}")
+    return order in "Ff" or order in "Aa" and all([a.flags.fnc for a in arrays])
 
 
 def hashable_optimize(optimize: Any) -> Any:

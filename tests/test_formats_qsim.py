@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ S2 = 2**-0.5
 
 def rotation(axis: np.ndarray, angle: float) -> np.ndarray:
     """exp(-i angle axis / 2) for an axis whose square is the identity."""
-    return np.cos(angle / 2) * I2 - 1j * np.sin(angle / 2) * axis
+    return np.asarray(np.cos(angle / 2) * I2 - 1j * np.sin(angle / 2) * axis)
 
 
 def fsim(theta: float, phi: float) -> np.ndarray:
@@ -32,10 +32,10 @@ def fsim(theta: float, phi: float) -> np.ndarray:
     swap_part = (np.kron(X, X) + np.kron(Y, Y)) / 2
     values, vectors = np.linalg.eigh(swap_part)
     hop = vectors @ np.diag(np.exp(-1j * theta * values)) @ vectors.conj().T
-    return hop @ np.diag([1, 1, 1, np.exp(-1j * phi)])
+    return np.asarray(hop @ np.diag([1, 1, 1, np.exp(-1j * phi)]))
 
 
-REFERENCE = {
+REFERENCE: dict[str, Callable[..., np.ndarray]] = {
     "p": lambda phi: np.array([[np.exp(1j * phi)]]),
     "id1": lambda: I2,
     "h": lambda: S2 * (X + Z),
@@ -85,7 +85,7 @@ def state_vector(circuit: Circuit) -> np.ndarray:
 
 def contract(expr: Expr, arrays: Sequence[np.ndarray]) -> np.ndarray:
     operands = [x for array, term in zip(arrays, expr.inputs) for x in (array, term)]
-    return opt_einsum.contract(*operands, expr.output, optimize="greedy")
+    return np.asarray(opt_einsum.contract(*operands, expr.output, optimize="greedy"))
 
 
 def read(text: str) -> Circuit:
