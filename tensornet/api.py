@@ -14,7 +14,7 @@ from numpy import ndarray
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
-from . import config, program
+from . import config, planner, program
 from .errors import ShapeError
 from .expr import Equation, Expr, bind_equation, from_labels, from_shapes, parse_einsum, parse_ncon
 from .expression import ContractExpression, contract_expression
@@ -24,7 +24,7 @@ from .road import (
     Array,
     Progress,
     check_backend,
-    clear_plans,
+    check_out,
     contract_expr,
     converted,
     drop_axes,
@@ -107,14 +107,15 @@ def einsum(
     13.0
     """
     source: str | Equation
+    given: Sequence[Any]
     if operands and isinstance(operands[0], str):
         source, given = operands[0], operands[1:]
     else:
         source, given = parse_einsum(operands)
-    arrays = [x if type(x) is ndarray else np.asarray(x) for x in given]
+    arrays: list[Array] = [x if type(x) is ndarray else np.asarray(x) for x in given]
     dtypes = [a.dtype for a in arrays]
     if out is not None and dtype is None:
-        dtypes.append(np.asarray(out).dtype)
+        dtypes.append(check_out(out))
     reverse = is_fortran(order, arrays) and out is None
     if type(optimize) is not str:
         optimize = hashable_optimize(optimize)
@@ -132,7 +133,7 @@ def einsum(
         config.get_num_threads(),
     )
     if compiled.is_view and out is None and order in "KAka":
-        return _view(arrays[0], compiled.program.tree.expr)
+        return _view(arrays[0], compiled.program.tree.expr)[()]
     if compiled.dropped is not None:
         arrays = drop_axes(arrays, compiled.dropped)
     if compiled.converts:
@@ -164,17 +165,22 @@ def _compile(
     if reverse:
         expr = replace(expr, output=expr.output[::-1])
     found = find_program(expr, target, optimize, 0, memory_limit, None, strip_exponent)
-    converts = any([not reads(target, each) for each in dtypes])
+    converts = any(not reads(target, each) for each in dtypes)
     return _Compiled(found, dropped, converts, in_place and not strip_exponent)
 
 
 def _view(array: Array, expr: Expr) -> Array:
     """The operand with its axes reordered and its diagonals taken, without a copy."""
+    term = expr.inputs[0]
+    if len(term) == len(expr.output):
+        return array.transpose([term.index(index) for index in expr.output])
     strides = [0] * len(expr.sizes)
-    for index, stride in zip(expr.inputs[0], array.strides):
+    for index, stride in zip(term, array.strides):
         strides[index] += stride
     wanted = [strides[index] for index in expr.output]
-    return as_strided(array, expr.output_shape, wanted, writeable=array.flags.writeable)
+    writeable = array.flags.writeable
+    view: Array = as_strided(array, expr.output_shape, wanted, writeable=writeable)
+    return view
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
@@ -352,5 +358,5 @@ def clear_cache() -> None:
     """Forget every plan and Program that a front door keeps for the next call."""
     _compile.cache_clear()
     _compile_tensordot.cache_clear()
-    clear_plans()
+    planner.clear_cache()
     program.clear_cache()

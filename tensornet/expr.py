@@ -274,7 +274,7 @@ def _expand_terms(inputs: Sequence[Term], shapes: Sequence[Shape]) -> tuple[list
     for position, (term, shape) in enumerate(zip(inputs, shapes)):
         has_ellipsis = not isinstance(term, str) and Ellipsis in term
         hidden = len(shape) - len(term) + 1 if has_ellipsis else 0
-        if hidden < 0 or not has_ellipsis and len(shape) != len(term):
+        if hidden < 0 or (not has_ellipsis and len(shape) != len(term)):
             raise ShapeError(_wrong_rank(position, term, shape))
         terms.append(_expand(term, hidden) if has_ellipsis else term)
         depth = max(depth, hidden)
@@ -300,8 +300,8 @@ def _expand_output(equation: Equation, depth: int) -> Term:
         return _expand(output, depth)
     if depth:
         raise ShapeError(
-            f"'...' stands for {depth} axes of the operands but the output has no '...': "
-            "write '->...' to keep them, or name the axes that are to be summed"
+            f"'...' stands for {_count(depth, 'axis', 'axes')} of the operands but the output "
+            "has no '...': write '->...' to keep them, or name the axes that are to be summed"
         )
     return output
 
@@ -352,7 +352,7 @@ def _ncon_term(position: int, term: Any, check: bool) -> list[int | str]:
     for label in labels:
         if isinstance(label, str):
             name = label.removeprefix("-")
-            if not name or check and not name.isalnum():
+            if not name or (check and not name.isalnum()):
                 raise ShapeError(
                     f"label {label!r} of tensor {position} is not alphanumeric after its '-'"
                 )
@@ -429,7 +429,8 @@ def _ncon_path(terms: Sequence[Term], con_order: Sequence[Label]) -> list[tuple[
 def _check_count(terms: Sequence[Term], operands: Sequence[Any]) -> None:
     if len(terms) != len(operands):
         raise ShapeError(
-            f"the subscripts name {len(terms)} operands but {len(operands)} were given"
+            f"the subscripts name {_count(len(terms), 'operand', 'operands')} "
+            f"but {len(operands)} were given"
         )
 
 

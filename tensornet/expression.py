@@ -23,6 +23,7 @@ from .road import (
     Array,
     Progress,
     check_backend,
+    check_out,
     converted,
     drop_axes,
     finished,
@@ -195,7 +196,7 @@ class ContractExpression:
             raise ShapeError(self._complaint(operands))
         dtypes = [a.dtype for a in operands]
         if out is not None and self._dtype is None:
-            dtypes.append(np.asarray(out).dtype)
+            dtypes.append(check_out(out))
         reverse = out is None and is_fortran(self._order, operands)
         key = frozenset(dtypes), reverse, config.get_num_threads()
         prepared = self._prepared.get(key)
@@ -350,7 +351,7 @@ def _format(equation: Equation, constants: Collection[int]) -> str:
 
 def _format_term(term: Term) -> str:
     parts = ["..." if label is Ellipsis else str(label) for label in term]
-    plain = all([len(part) == 1 or part == "..." for part in parts])
+    plain = all(len(part) == 1 or part == "..." for part in parts)
     return "".join(parts) if plain else f"({' '.join(parts)})"
 
 

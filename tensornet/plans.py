@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from . import config
+from .config import format_bytes, get_num_threads, parse_bytes
 from .errors import FormatError, MemoryLimitError, PlanError
 from .expr import Expr
 from .planner import Tree, search, slice_tree
+from .planner.cache import lookup, store
 from .program import Program, lower
 
 __all__ = ["Plan", "plan_expr"]
@@ -44,7 +45,7 @@ class Plan:
     """
 
     tree: Tree
-    dtype: np.dtype[Any] = np.dtype("float64")
+    dtype: np.dtype[Any]
     threads: int | None = None
     strip_exponent: bool = False
     labels: tuple[Hashable, ...] | None = None
@@ -60,7 +61,7 @@ class Plan:
         return self.tree.path
 
     @property
-    def ssa_path(self) -> list[tuple[int, ...]]:
+    def ssa_path(self) -> tuple[tuple[int, int], ...]:
         """The steps as pairs of ids: inputs count from 0, step t makes id n_tensors + t."""
         return self.tree.ssa_path
 
@@ -134,7 +135,7 @@ class Plan:
                 f"  output       {shape if shape else 'a scalar'}",
                 f"  width        {self.width:.1f} (largest tensor: {self.max_size:,} entries)",
                 f"  log10 macs   {log_macs}",
-                f"  peak memory  {config.format_bytes(self.peak_memory)} as {self.dtype}",
+                f"  peak memory  {format_bytes(self.peak_memory)} as {self.dtype}",
                 f"  slices       {slices}",
             ]
         )
@@ -198,7 +199,7 @@ class Plan:
         labels = None if saved is None else tuple([_label_from_json(x) for x in saved])
         if labels is not None and len(labels) != len(tree.expr.sizes):
             raise FormatError(f"the plan has {len(labels)} labels, {len(tree.expr.sizes)} indices")
-        if threads is not None and type(threads) is not int or not isinstance(strip, bool):
+        if (threads is not None and type(threads) is not int) or not isinstance(strip, bool):
             raise FormatError('"threads" must be a number or null, "strip_exponent" true or false')
         return cls(tree, dtype, threads, strip, labels)
 
@@ -241,7 +242,7 @@ def plan_expr(
         MemoryLimitError: no slicing is enough; the message says the smallest limit that would do.
         TypeError: no kernels for this dtype.
     """
-    limit = config.parse_bytes(memory_limit)
+    limit = parse_bytes(memory_limit)
     tree = find_tree(
         expr,
         optimize,
@@ -254,8 +255,14 @@ def plan_expr(
     if max_entries is not None and tree.max_size > max_entries:
         tree = slice_tree(tree, max_entries)
     plan = Plan(tree, np.dtype(dtype), threads, strip_exponent)
-    required = plan.peak_memory
-    return plan if limit is None or required <= limit else _sliced_to_fit(plan, limit, required)
+    if limit is None or plan.peak_memory <= limit:
+        return plan
+    key = ("sliced to fit", plan, limit, get_num_threads() if threads is None else threads)
+    fitting = lookup(key)
+    if fitting is None:
+        fitting = _sliced_to_fit(plan, limit).tree
+        store(key, fitting)
+    return replace(plan, tree=fitting)
 
 
 def find_tree(expr: Expr, optimize: Any, **options: Any) -> Tree:
@@ -266,7 +273,7 @@ def find_tree(expr: Expr, optimize: Any, **options: Any) -> Tree:
     return search(expr, optimize, **options)
 
 
-def _sliced_to_fit(plan: Plan, limit: int, required: int) -> Plan:
+def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
     """The plan with the fewest slices found whose run allocates at most `limit` bytes.
 
     Memory falls about as fast as the largest intermediate, which is halved `halvings` times: the
@@ -274,7 +281,7 @@ def _sliced_to_fit(plan: Plan, limit: int, required: int) -> Plan:
     """
     whole = plan.max_size
     last = whole.bit_length()
-    smallest = required
+    required = smallest = plan.peak_memory
     guess = ceil(_log(required, log2) - _log(limit, log2))
     too_big, halvings, stride = 0, min(last, max(1, guess)), 1
     fitting: tuple[int, Plan] | None = None

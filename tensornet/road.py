@@ -5,17 +5,14 @@ Every front door comes through `contract_expr`, or through its parts where it ke
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from .expr import Expr
-from .planner import Tree
-from .plans import Plan, plan_expr
+from .plans import plan_expr
 from .program import Program, check_dtype
 
 __all__ = ["contract_expr"]
@@ -69,24 +66,16 @@ def find_program(
     max_entries: int | None = None,
     strip_exponent: bool = False,
 ) -> Program:
-    """The Program of a network, its plan recalled if it was made before with the same options."""
-    optimize = hashable_optimize(optimize)
-    key = None
-    if isinstance(optimize, (str, bool, tuple, Tree)):
-        key = (expr, dtype, optimize, seed, memory_limit, max_entries, strip_exponent)
-    plan = None if key is None else _plans.get(key)
-    if plan is None:
-        plan = plan_expr(
-            expr,
-            optimize,
-            seed=seed,
-            memory_limit=memory_limit,
-            max_entries=max_entries,
-            dtype=dtype,
-            strip_exponent=strip_exponent,
-        )
-        if key is not None:
-            _plans.put(key, plan)
+    """The Program of a network: planner and compiler recall what they made with these options."""
+    plan = plan_expr(
+        expr,
+        hashable_optimize(optimize),
+        seed=seed,
+        memory_limit=memory_limit,
+        max_entries=max_entries,
+        dtype=dtype,
+        strip_exponent=strip_exponent,
+    )
     return plan.compile()
 
 
@@ -122,11 +111,12 @@ def result_dtype(
         TypeError: a dtype without kernels, or a cast that `casting` forbids; names the operand.
     """
     distinct = dict.fromkeys(dtypes)
-    for each in distinct:
-        try:
-            check_dtype(each)
-        except TypeError as error:
-            raise TypeError(f"operand {dtypes.index(each)}: {error}") from None
+    if dtype is None:
+        for each in distinct:
+            try:
+                check_dtype(each)
+            except TypeError as error:
+                raise TypeError(f"operand {dtypes.index(each)}: {error}") from None
     target = np.result_type(*distinct) if dtype is None else check_dtype(dtype)
     for each in distinct:
         if not np.can_cast(each, target, casting):
@@ -134,7 +124,19 @@ def result_dtype(
                 f"operand {dtypes.index(each)} of dtype {each} cannot be cast to {target} "
                 f"with casting={casting!r}"
             )
-    return target.newbyteorder("=")
+    native: np.dtype[Any] = target.newbyteorder("=")
+    return native
+
+
+def check_out(out: Any) -> np.dtype[Any]:
+    """The dtype of `out`, which has its say in the result type.
+
+    Raises:
+        TypeError: no array, or of a dtype without kernels.
+    """
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
+    return check_dtype(out.dtype)
 
 
 def reads(target: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
@@ -142,7 +144,7 @@ def reads(target: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
     return dtype == target or np.can_cast(dtype, target, "same_kind")
 
 
-def converted(arrays: Sequence[Array], dtype: np.dtype[Any]) -> Sequence[Array]:
+def converted(arrays: Sequence[Array], dtype: np.dtype[Any]) -> list[Array]:
     """The arrays, those that a Program of this dtype would refuse converted."""
     return [a if reads(dtype, a.dtype) else a.astype(dtype) for a in arrays]
 
@@ -172,7 +174,7 @@ def is_fortran(order: str, arrays: Sequence[Array]) -> bool:
         return False
     if order not in ("C", "F", "A", "c", "f", "a", "k"):
         raise ValueError(f"order must be one of 'C', 'F', 'A' or 'K', not {order!r}")
-    return order in "Ff" or order in "Aa" and all([a.flags.fnc for a in arrays])
+    return order in "Ff" or (order in "Aa" and all(a.flags.fnc for a in arrays))
 
 
 def hashable_optimize(optimize: Any) -> Any:
@@ -187,42 +189,3 @@ def check_backend(backend: str | None) -> None:
     """Raise a ValueError unless the arrays are to be NumPy's."""
     if backend not in (None, "auto", "numpy"):
         raise ValueError(f"backend {backend!r} is not there: tensornet computes on NumPy arrays")
-
-
-class PlanCache:
-    """The latest plans, least recently used go first, bounded by the tensors of all of them."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._total = 0
-        self._plans: OrderedDict[Hashable, Plan] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable) -> Plan | None:
-        with self._lock:
-            plan = self._plans.get(key)
-            if plan is not None:
-                self._plans.move_to_end(key)
-            return plan
-
-    def put(self, key: Hashable, plan: Plan) -> None:
-        with self._lock:
-            if key in self._plans or plan.n_tensors > self._capacity:
-                return
-            self._plans[key] = plan
-            self._total += plan.n_tensors
-            while self._total > self._capacity:
-                self._total -= self._plans.popitem(last=False)[1].n_tensors
-
-    def clear(self) -> None:
-        with self._lock:
-            self._plans.clear()
-            self._total = 0
-
-
-_plans = PlanCache(capacity=200_000)
-
-
-def clear_plans() -> None:
-    """Forget every plan that `contract_expr` made."""
-    _plans.clear()

@@ -98,27 +98,24 @@ GATES = MappingProxyType(
 """Every known gate by its name in the file."""
 
 
-def gate_tensor(
-    name: str, params: tuple[float, ...], n_controls: int, dtype: np.dtype
-) -> np.ndarray:
-    """The tensor of a gate, every axis of extent 2.
+def gate_tensor(name: str, params: tuple[float, ...], n_controls: int) -> np.ndarray:
+    """The complex128 tensor of a gate, every axis of extent 2.
 
     A diagonal gate has one axis per control, then one per qubit: it stays on the wires' own
     indices. Any other has one per control, then one per outgoing and one per incoming qubit.
 
-    >>> gate_tensor("cnot", (), 0, np.dtype("complex64")).shape
+    >>> gate_tensor("cnot", (), 0).shape
     (2, 2, 2, 2)
-    >>> gate_tensor("rz", (0.0,), 2, np.dtype("complex64")).shape
+    >>> gate_tensor("rz", (0.0,), 2).shape
     (2, 2, 2)
     """
     kind = GATES[name]
     axes = kind.n_qubits * (1 if kind.diagonal else 2)
-    gate = np.array(kind.entries(*params), dtype=dtype).reshape((2,) * axes)
-    if n_controls:
-        identity = np.ones(2**kind.n_qubits) if kind.diagonal else np.eye(2**kind.n_qubits)
-        tensor = np.empty((2,) * (n_controls + axes), dtype=dtype)
-        tensor[...] = identity.reshape(gate.shape)
-        tensor[(1,) * n_controls] = gate
-        gate = tensor
-    gate.flags.writeable = False
-    return gate
+    gate = np.array(kind.entries(*params), dtype=np.complex128).reshape((2,) * axes)
+    if not n_controls:
+        return gate
+    identity = np.ones(2**kind.n_qubits) if kind.diagonal else np.eye(2**kind.n_qubits)
+    tensor = np.empty((2,) * (n_controls + axes), dtype=np.complex128)
+    tensor[...] = identity.reshape(gate.shape)
+    tensor[(1,) * n_controls] = gate
+    return tensor

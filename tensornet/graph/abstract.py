@@ -53,12 +53,10 @@ class AbstractNode(Arithmetic):
         "_name",
         "_serial",
         "_shape",
-        "_snapshot",
         "_tensor",
     )
 
     _tensor: Array | None
-    _snapshot: Any
 
     def __init__(
         self,
@@ -261,11 +259,11 @@ class AbstractNode(Arithmetic):
 
     def has_nondangling_edge(self) -> bool:
         """Whether any edge has two ends."""
-        return any([edge._node2 is not None for edge in self._live_edges()])
+        return any(edge._node2 is not None for edge in self._live_edges())
 
     def has_dangling_edge(self) -> bool:
         """Whether any edge has one end only."""
-        return any([edge._node2 is None for edge in self._live_edges()])
+        return any(edge._node2 is None for edge in self._live_edges())
 
     def get_edge(self, axis: int | str) -> Edge:
         """The edge of an axis given by name or number (negative ones count from the end).
@@ -348,7 +346,8 @@ class AbstractNode(Arithmetic):
         Raises:
             ValueError: not exactly the edges of this node, or one of them is a trace edge.
         """
-        return self.get_tensor().transpose(permutation_to(self, perm))
+        tensor: Array = self.get_tensor().transpose(permutation_to(self, perm))
+        return tensor
 
     # Contraction, order, text, pickling
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, Optional
 
 if TYPE_CHECKING:
     from .abstract import AbstractNode
@@ -40,7 +40,7 @@ class NodeCollection:
 
     __slots__ = ("_container",)
 
-    def __init__(self, container: Union[set[AbstractNode], list[AbstractNode]]) -> None:
+    def __init__(self, container: set[AbstractNode] | list[AbstractNode]) -> None:
         if not isinstance(container, (set, list)):
             raise ValueError(
                 f"NodeCollection fills a set or a list, not a {type(container).__name__}"

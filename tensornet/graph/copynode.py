@@ -9,6 +9,7 @@ import numpy as np
 
 from .abstract import AbstractNode
 from .checks import Array, as_array, check_backend
+from .edge import Edge
 from .node import Node
 
 __all__ = ["CopyNode"]
@@ -110,7 +111,9 @@ class CopyNode(AbstractNode):
     def copy(self, conjugate: bool = False) -> CopyNode:
         """A copy node of the same rank, dimension and names with new dangling edges."""
         rank, name, names = len(self._shape), self._name, self._axis_names
-        return CopyNode(rank, self._dimension, name, names, dtype=self._dtype)
+        node = CopyNode(rank, self._dimension, name, names, dtype=self._dtype)
+        node._edges = [Edge(node, axis, edge._name) for axis, edge in enumerate(self._edges)]
+        return node
 
     def get_partners(self) -> dict[AbstractNode, set[int]]:
         """The nodes this one is connected to, each with its axes at the shared edges.

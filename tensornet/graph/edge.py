@@ -291,7 +291,7 @@ def connect(edge1: Edge, edge2: Edge, name: str | None = None) -> Edge:
     check_in_use(edge2)
     if edge1._node2 is not None or edge2._node2 is not None:
         taken = edge1 if edge1._node2 is not None else edge2
-        raise ValueError(f"{taken!r} is not dangling, so it cannot be connected; disconnect it first")
+        raise ValueError(f"cannot connect {taken!r}: it is not dangling; disconnect it first")
     if edge1 is edge2:
         raise ValueError(f"cannot connect {edge1!r} to itself")
     node1, axis1, node2, axis2 = edge1.node1, edge1._axis1, edge2.node1, edge2._axis1

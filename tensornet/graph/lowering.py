@@ -42,10 +42,15 @@ class Labels(NamedTuple):
 
 
 class Lowered(NamedTuple):
-    """What to compute. `output` may repeat an id of ``expr.output``: a diagonal of the result."""
+    """What to compute.
+
+    `positions` says which node each operand is. `output` are the ids of the result's axes; one
+    that comes twice there (but once in ``expr.output``) means a diagonal of the result.
+    """
 
     expr: Expr
     arrays: list[Array]
+    positions: Sequence[int]
     output: tuple[int, ...]
 
 
@@ -168,33 +173,37 @@ def run(
         check_name(name, "node")
     if axis_names is not None:
         check_axis_names(axis_names, [labels.sizes[number] for number in labels.ids])
-    expr, arrays, output = lower(nodes, labels)
+    expr, arrays, _, output = lower(nodes, labels)
     tensor = contract_expr(expr, arrays, **options)
     if len(output) != len(expr.output):
         tensor = _spread(tensor, expr, output)
     return Pending(tensor, nodes, labels)
 
 
-def lower(nodes: Iterable[AbstractNode], labels: Labels) -> Lowered:
+def lower(nodes: Collection[AbstractNode], labels: Labels) -> Lowered:
     """The Expr and operands for labelled nodes; copy nodes have become merged ids."""
-    arrays, copies = [], {}
-    for position, node in enumerate(nodes):
+    arrays: list[Array] = []
+    copies = False
+    for node in nodes:
         if type(node) is Node:
             arrays.append(node._tensor)
         elif isinstance(node, CopyNode):
-            copies[position] = node
+            copies = True
         else:
             arrays.append(node.get_tensor())
     if copies:
-        return _merge_copies(labels, copies, arrays)
+        return _merge_copies(list(nodes), labels)
     output = tuple(labels.ids)
-    return Lowered(Expr(tuple(labels.terms), output, tuple(labels.sizes)), arrays, output)
+    expr = Expr(tuple(labels.terms), output, tuple(labels.sizes))
+    return Lowered(expr, arrays, range(len(arrays)), output)
 
 
-def _merge_copies(
-    labels: Labels, copies: dict[int, CopyNode], arrays: list[Array]
-) -> Lowered:
-    """Give all axes of each copy node one id, and leave the copy nodes out of the operands."""
+def _merge_copies(nodes: Sequence[AbstractNode], labels: Labels) -> Lowered:
+    """Give all axes of each copy node one id, and leave the copy nodes out of the operands.
+
+    Only where no other node has that id (a copy node with nothing but dangling or trace edges)
+    does a vector of ones take the place of the copy node.
+    """
     parent = list(range(len(labels.sizes)))
 
     def root(number: int) -> int:
@@ -202,29 +211,32 @@ def _merge_copies(
             parent[number] = number = parent[parent[number]]
         return number
 
-    for position in copies:
-        for number in labels.terms[position][1:]:
-            parent[root(number)] = root(labels.terms[position][0])
+    is_copy = [isinstance(node, CopyNode) for node in nodes]
+    for term, copy in zip(labels.terms, is_copy):
+        for number in term[1:] if copy else ():
+            parent[root(number)] = root(term[0])
+    has_operand = {
+        root(number) for term, copy in zip(labels.terms, is_copy) for number in term if not copy
+    }
     numbers: dict[int, int] = {}
-    terms = [
-        tuple([numbers.setdefault(root(number), len(numbers)) for number in term])
-        for position, term in enumerate(labels.terms)
-        if position not in copies
-    ]
-    # An id that only copy nodes have (one is all dangling, or contracted with itself) needs an
-    # operand to stand on, and so does a network of nothing but scalar copy nodes.
-    for position, node in copies.items():
-        for number in labels.terms[position][:1]:
-            if root(number) not in numbers:
-                numbers[root(number)] = len(numbers)
-                terms.append((numbers[root(number)],))
-                arrays.append(np.ones(node.dimension, node.dtype))
+    terms, arrays, positions = [], [], []
+    for position, (node, term) in enumerate(zip(nodes, labels.terms)):
+        roots = [root(number) for number in term]
+        array = None if isinstance(node, CopyNode) else node.get_tensor()
+        if isinstance(node, CopyNode) and not has_operand.issuperset(roots):
+            has_operand.update(roots)
+            roots, array = roots[:1], np.ones(node.dimension, node.dtype)
+        if array is not None:
+            terms.append(tuple([numbers.setdefault(number, len(numbers)) for number in roots]))
+            arrays.append(array)
+            positions.append(position)
     if not terms:
-        terms.append(())
-        arrays.append(np.ones((), next(iter(copies.values())).dtype))
+        # Nothing but copy nodes of rank 0, each of which is the number 1.
+        terms, arrays, positions = [()], [np.ones((), nodes[0].dtype)], [0]
     output = tuple([numbers[root(number)] for number in labels.ids])
     sizes = tuple([labels.sizes[number] for number in numbers])
-    return Lowered(Expr(tuple(terms), tuple(dict.fromkeys(output)), sizes), arrays, output)
+    expr = Expr(tuple(terms), tuple(dict.fromkeys(output)), sizes)
+    return Lowered(expr, arrays, positions, output)
 
 
 def _spread(tensor: Array, expr: Expr, output: Sequence[int]) -> Array:

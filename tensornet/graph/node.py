@@ -12,6 +12,7 @@ import numpy as np
 from .abstract import NEW, UNNAMED_NODE, AbstractNode, next_serial
 from .checks import Array, as_array, check_axis_names, check_backend, check_name
 from .collection import active_collection
+from .edge import Edge
 
 __all__ = ["Node"]
 
@@ -94,7 +95,7 @@ class Node(AbstractNode):
         self._shape = array.shape
 
     def copy(self, conjugate: bool = False) -> Node:
-        """A node of the same name, axis names and array with new dangling edges.
+        """A node of the same names (its edges' included) and array with new dangling edges.
 
         Args:
             conjugate: conjugate the array; a real array is shared, not copied.
@@ -102,7 +103,9 @@ class Node(AbstractNode):
         tensor = self._tensor
         if conjugate and tensor.dtype.kind == "c":
             tensor = tensor.conj()
-        return Node(tensor, self._name, self._axis_names)
+        node = Node(tensor, self._name, self._axis_names)
+        node._edges = [Edge(node, axis, edge._name) for axis, edge in enumerate(self._edges)]
+        return node
 
     def _like(self, tensor: Array) -> Node:
         return Node(tensor, self._name)
@@ -155,5 +158,5 @@ def _decode_npy(data: bytes) -> Array:
         raise ValueError(
             f"a tensor of shape {shape} and dtype {dtype} is not what {there} bytes of data hold"
         )
-    flat = np.frombuffer(data, dtype, offset=buffer.tell())
-    return flat.reshape(shape, order="F" if fortran_order else "C").copy()
+    flat: Array = np.frombuffer(data, dtype, offset=buffer.tell()).copy()
+    return flat.reshape(shape, order="F" if fortran_order else "C")

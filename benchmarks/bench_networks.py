@@ -1,0 +1,156 @@
+"""Whole networks on the same contraction tree: tensornet, cotengra + NumPy, opt_einsum + NumPy.
+
+    python benchmarks/bench_networks.py [--quick] [--threads N] [--json FILE] [--write]
+
+All three get the same arrays and the same tree (tensornet's plan), run in one process,
+interleaved, and the best of several runs counts. Planning is not measured here; compiling is left
+out for all three (a Program, a ContractionTree and a ContractExpression are reused). --write puts
+the table into benchmarks/RESULTS.md. Set OPENBLAS_NUM_THREADS to the same N for the peers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cotengra
+import numpy as np
+import opt_einsum
+from cases import network_cases
+
+from tensornet import __version__, get_num_threads, plan_expr, set_num_threads
+from tensornet._kernels import info
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+PEER_WIDTH = 28  # opt_einsum cannot slice; wider trees are left out for it
+
+
+def cotengra_runner(plan: Any, arrays: list[Any]) -> Callable[[], Any]:
+    expr = plan.tree.expr
+    tree = cotengra.ContractionTree.from_path(
+        [tuple(map(str, term)) for term in expr.inputs],
+        tuple(map(str, expr.output)),
+        {str(i): n for i, n in enumerate(expr.sizes)},
+        ssa_path=plan.ssa_path,
+    )
+    for index in plan.tree.sliced:
+        tree.remove_ind_(str(index))
+    return lambda: tree.contract(arrays)
+
+
+def opt_einsum_runner(plan: Any, arrays: list[Any]) -> Callable[[], Any] | None:
+    expr = plan.tree.expr
+    if plan.tree.sliced or plan.width > PEER_WIDTH:
+        return None
+    symbols = [opt_einsum.get_symbol(i) for i in range(len(expr.sizes))]
+    terms = ["".join(symbols[i] for i in term) for term in expr.inputs]
+    equation = ",".join(terms) + "->" + "".join(symbols[i] for i in expr.output)
+    expression = opt_einsum.contract_expression(equation, *expr.shapes, optimize=plan.path)
+    return lambda: expression(*arrays)
+
+
+def best_times(runners: dict[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
+    """Interleaved rounds until the budget is spent; at least two rounds of each."""
+    best = dict.fromkeys(runners, float("inf"))
+    begin = time.perf_counter()
+    rounds = 0
+    while rounds < 2 or (time.perf_counter() - begin < seconds and rounds < 200):
+        for name, run in runners.items():
+            start = time.perf_counter()
+            run()
+            best[name] = min(best[name], time.perf_counter() - start)
+        rounds += 1
+    return best
+
+
+def measure(name: str, dtype: str, case: Any, seconds: float) -> dict[str, Any]:
+    expr, arrays = case
+    plan = plan_expr(expr, dtype=dtype, memory_limit="8GB")
+    program = plan.compile(dtype)
+    runners: dict[str, Callable[[], Any]] = {"tensornet": lambda: program(*arrays)}
+    runners["cotengra"] = cotengra_runner(plan, arrays)
+    opt = opt_einsum_runner(plan, arrays)
+    if opt is not None:
+        runners["opt_einsum"] = opt
+    values = {who: np.asarray(run()) for who, run in runners.items()}
+    scale = np.abs(values["tensornet"]).max()
+    for who, value in values.items():
+        error = np.abs(value - values["tensornet"]).max()
+        if not error <= 1e-3 * scale:
+            raise SystemExit(f"{name}: {who} disagrees by {error / scale:.1e}")
+    times = best_times(runners, seconds)
+    peer = min(t for who, t in times.items() if who != "tensornet")
+    return {
+        "network": name,
+        "dtype": dtype,
+        "tensors": len(expr.inputs),
+        "log10_macs": round(plan.tree.log10_macs if hasattr(plan.tree, "log10_macs")
+                            else float(np.log10(float(max(1, plan.macs)))), 1),
+        "slices": plan.n_slices,
+        "seconds": times,
+        "speedup": peer / times["tensornet"],
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| network | dtype | tensors | log10 macs | slices | tensornet | cotengra | opt_einsum "
+        "| speed-up over the better peer |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        cells = [
+            f"{1e3 * row['seconds'][who]:.4g} ms" if who in row["seconds"] else "–"
+            for who in ("tensornet", "cotengra", "opt_einsum")
+        ]
+        lines.append(
+            f"| {row['network']} | {row['dtype']} | {row['tensors']} | {row['log10_macs']} "
+            f"| {row['slices']} | {' | '.join(cells)} | {row['speedup']:.1f} |"
+        )
+    worst = min(rows, key=lambda row: row["speedup"])
+    mean = float(np.exp(np.mean([np.log(row["speedup"]) for row in rows])))
+    lines += ["", f"Geometric mean of the speed-up {mean:.1f}; worst case {worst['speedup']:.2f} "
+              f"({worst['network']}, {worst['dtype']})."]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small networks only")
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--only", default="", help="part of a network's name")
+    parser.add_argument("--seconds", type=float, default=2.0, help="per network")
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--write", action="store_true", help="update RESULTS.md")
+    options = parser.parse_args()
+    if options.threads:
+        set_num_threads(options.threads)
+    rows = []
+    for name, dtype, make in network_cases(options.quick):
+        if options.only not in name:
+            continue
+        rows.append(measure(name, dtype, make(), options.seconds))
+        print(table(rows[-1:]).splitlines()[2], file=sys.stderr, flush=True)
+    heading = (
+        f"tensornet {__version__}, {info()['isa']} kernels, {get_num_threads()} threads, "
+        f"NumPy {np.__version__}, cotengra {cotengra.__version__}, "
+        f"opt_einsum {opt_einsum.__version__}, Python {platform.python_version()}"
+    )
+    text = f"{heading}\n\n{table(rows)}\n"
+    print(text)
+    if options.json:
+        Path(options.json).write_text(json.dumps({"heading": heading, "rows": rows}, indent=1))
+    if options.write:
+        begin, end = "<!-- networks -->\n", "<!-- /networks -->\n"
+        before, rest = RESULTS.read_text().split(begin)
+        RESULTS.write_text(before + begin + text + end + rest.split(end)[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+/* Greedy search over a connected network; see greedy.c. */
+#ifndef TNP_GREEDY_H
+#define TNP_GREEDY_H
+
+#include "graph.h"
+#include "num.h"
+
+typedef struct {
+    double score;
+    int32_t a, b;
+} tnp_candidate;
+
+/* What one thread needs for sample after sample. */
+typedef struct {
+    tnp_graph graph;
+    tnp_candidate *heap;
+    int64_t n_heap, heap_room;
+    const tnp_candidate *pairs; /* the neighbours at the start; score holds log2 result size */
+    int64_t n_pairs;
+    double *shared;   /* by tensor: log2 size that a contraction with the newest would save */
+    int32_t *touched; /* tensors with an entry in `shared` */
+    double alpha;     /* log2 */
+    double temperature;
+    tnp_rng rng;
+} tnp_greedy;
+
+/* The neighbours in `net`, for all threads; free() it. */
+tnp_status tnp_greedy_pairs(const tnp_net *net, tnp_candidate **pairs, int64_t *n_pairs);
+
+tnp_status tnp_greedy_init(tnp_greedy *w, const tnp_net *net, const tnp_candidate *pairs,
+                           int64_t n_pairs);
+void tnp_greedy_free(tnp_greedy *w);
+
+/* One sample: number 0 is the plain greedy path, others draw their parameters from (seed,
+ * number). *cost is log2 of the multiply-adds, infinity if it was given up for exceeding
+ * `bound`. */
+tnp_status tnp_greedy_sample(tnp_greedy *w, uint64_t seed, int64_t number, double bound,
+                             tnp_control *ctl, bool caller, int32_t *steps, double *cost);
+
+#endif

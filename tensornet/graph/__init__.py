@@ -1,0 +1,89 @@
+"""The node graph: tensors as nodes, indices as edges, contracted through `tensornet.api`.
+
+Names and behaviour follow google/TensorNetwork 0.4.6.
+"""
+
+from __future__ import annotations
+
+from . import contractors
+from .abstract import AbstractNode
+from .backend import DefaultBackend, jit, set_default_backend, switch_backend
+from .collection import NodeCollection
+from .contraction import (
+    contract,
+    contract_between,
+    contract_copy_node,
+    contract_parallel,
+    contract_trace_edges,
+    outer_product,
+    outer_product_final_nodes,
+)
+from .copies import copy, reduced_density, replicate_nodes
+from .copynode import CopyNode
+from .edge import Edge, connect, disconnect
+from .node import Node
+from .queries import (
+    check_connected,
+    check_correct,
+    get_all_dangling,
+    get_all_edges,
+    get_all_nodes,
+    get_all_nondangling,
+    get_neighbors,
+    get_parallel_edges,
+    get_shared_edges,
+    get_subgraph_dangling,
+    reachable,
+)
+from .reshaping import (
+    flatten_all_edges,
+    flatten_edges,
+    flatten_edges_between,
+    slice_edge,
+    split_edge,
+)
+from .wiring import from_topology, redirect_edge, remove_node
+
+__all__ = [
+    "AbstractNode",
+    "CopyNode",
+    "DefaultBackend",
+    "Edge",
+    "Node",
+    "NodeCollection",
+    "check_connected",
+    "check_correct",
+    "connect",
+    "contract",
+    "contract_between",
+    "contract_copy_node",
+    "contract_parallel",
+    "contract_trace_edges",
+    "contractors",
+    "copy",
+    "disconnect",
+    "flatten_all_edges",
+    "flatten_edges",
+    "flatten_edges_between",
+    "from_topology",
+    "get_all_dangling",
+    "get_all_edges",
+    "get_all_nodes",
+    "get_all_nondangling",
+    "get_neighbors",
+    "get_parallel_edges",
+    "get_shared_edges",
+    "get_subgraph_dangling",
+    "jit",
+    "outer_product",
+    "outer_product_final_nodes",
+    "reachable",
+    "redirect_edge",
+    "reduced_density",
+    "remove_node",
+    "replicate_nodes",
+    "set_default_backend",
+    "slice_edge",
+    "split_edge",
+    "switch_backend",
+]

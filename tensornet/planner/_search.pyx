@@ -1,0 +1,215 @@
+"""The planner's door to C: tuples of ids in, tuples of SSA steps out.
+
+The searches run without the GIL; about twenty times a second the calling thread takes it to see
+whether a signal has arrived. Statuses become exceptions here and nowhere else.
+"""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport INFINITY
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport free, malloc
+
+
+cdef extern from "planner/planner.h" nogil:
+    ctypedef enum tnp_status:
+        TNP_OK
+        TNP_NO_MEMORY
+        TNP_INTERRUPTED
+        TNP_IMPOSSIBLE
+
+    ctypedef enum tnp_mode:
+        TNP_GREEDY
+        TNP_RANDOM_GREEDY
+        TNP_AUTO
+
+    ctypedef struct tnp_net:
+        int32_t n
+        int32_t n_ix
+        int64_t *start
+        int32_t *ix
+        double *weight
+        unsigned char *open
+
+    ctypedef struct tnp_control:
+        pass
+
+    ctypedef struct tnp_options:
+        tnp_mode mode
+        uint64_t seed
+        int64_t samples
+        int32_t threads
+        double least
+
+    enum:
+        TNP_DP_MAX
+
+    void tnp_control_init(tnp_control *ctl, int (*poll)(void *) noexcept nogil, void *arg,
+                          double seconds)
+    tnp_status tnp_net_alloc(tnp_net *net, int32_t n, int32_t n_ix, int64_t n_legs)
+    void tnp_net_free(tnp_net *net)
+    tnp_status tnp_net_normalise(tnp_net *net)
+    tnp_status tnp_search(const tnp_net *net, const tnp_options *opt, tnp_control *ctl,
+                          int32_t *steps)
+    tnp_status tnp_optimal(const tnp_net *net, tnp_control *ctl, int32_t *steps)
+    tnp_status tnp_slice(const tnp_net *net, double limit, tnp_control *ctl, int32_t *steps,
+                         int32_t *sliced, int32_t *n_sliced)
+
+cdef extern from "planner/num.h" nogil:
+    double tnp_log2(double x)
+
+
+MAX_EXACT = TNP_DP_MAX
+
+cdef double LEAST_MICROSECONDS = 10000.0
+
+
+cdef class _Watch:
+    """What the poll callback needs: the signal that came, and what to call meanwhile."""
+
+    cdef object report
+    cdef object error
+
+
+cdef int poll(void *arg) noexcept with gil:
+    cdef _Watch watch = <_Watch>arg
+    try:
+        PyErr_CheckSignals()
+        if watch.report is not None:
+            watch.report()
+    except BaseException as error:  # carried out of the C search and raised again there
+        watch.error = error
+        return 1
+    return 0
+
+
+cdef int build(tnp_net *net, tuple inputs, tuple output, tuple sizes) except -1:
+    """Copy a network into flat arrays and normalise it."""
+    cdef Py_ssize_t legs = 0, at = 0, t
+    cdef tuple term
+    for term in inputs:
+        legs += len(term)
+    if len(inputs) >= 1 << 30 or len(sizes) >= 1 << 31:
+        raise OverflowError("networks of more than 2**30 tensors cannot be planned")
+    if tnp_net_alloc(net, <int32_t>len(inputs), <int32_t>len(sizes), legs):
+        raise MemoryError("not enough memory to plan the network")
+    try:
+        for t, term in enumerate(inputs):
+            for index in term:
+                net.ix[at] = index
+                at += 1
+            net.start[t + 1] = at
+        for index in output:
+            net.open[<int32_t>index] = 1
+        for t, extent in enumerate(sizes):
+            net.weight[t] = tnp_log2(<double>extent)
+        if tnp_net_normalise(net):
+            raise MemoryError("not enough memory to plan the network")
+    except BaseException:
+        tnp_net_free(net)
+        raise
+    return 0
+
+
+cdef object failure(tnp_status status, _Watch watch):
+    """The exception that a status stands for."""
+    if status == TNP_INTERRUPTED:
+        return watch.error
+    if status == TNP_IMPOSSIBLE:
+        return ValueError("no choice of sliced indices keeps to the limit")
+    return MemoryError("not enough memory to plan the network")
+
+
+cdef tuple pairs(const int32_t *steps, Py_ssize_t n):
+    return tuple([(steps[2 * t], steps[2 * t + 1]) for t in range(n)])
+
+
+cdef int32_t *allocate(Py_ssize_t n) except NULL:
+    cdef int32_t *block = <int32_t *>malloc((n + 1) * sizeof(int32_t))
+    if block == NULL:
+        raise MemoryError("not enough memory to plan the network")
+    return block
+
+
+def search(tuple inputs, tuple output, tuple sizes, str mode, uint64_t seed, int64_t samples,
+           double seconds, int32_t threads, report=None):
+    """Pairwise SSA steps by the portfolio ("auto"), "greedy" or "random-greedy" search.
+
+    `samples` 0 and `seconds` infinite leave the effort to the search.
+    """
+    cdef tnp_net net
+    cdef tnp_control ctl
+    cdef tnp_options opt
+    cdef tnp_status status
+    cdef _Watch watch = _Watch.__new__(_Watch)
+    watch.report = report
+    opt.mode = (TNP_AUTO if mode == "auto" else
+                TNP_GREEDY if mode == "greedy" else TNP_RANDOM_GREEDY)
+    opt.seed = seed
+    opt.samples = samples
+    opt.threads = max(threads, 1)
+    opt.least = LEAST_MICROSECONDS
+    build(&net, inputs, output, sizes)
+    cdef int32_t *steps = NULL
+    try:
+        steps = allocate(2 * net.n)
+        with nogil:
+            tnp_control_init(&ctl, poll, <void *>watch, seconds)
+            status = tnp_search(&net, &opt, &ctl, steps)
+        if status:
+            raise failure(status, watch)
+        return pairs(steps, max(net.n - 1, 0))
+    finally:
+        free(steps)
+        tnp_net_free(&net)
+
+
+def optimal(tuple inputs, tuple output, tuple sizes):
+    """Pairwise SSA steps of the cheapest tree of at most MAX_EXACT tensors."""
+    cdef tnp_net net
+    cdef tnp_control ctl
+    cdef tnp_status status
+    cdef _Watch watch = _Watch.__new__(_Watch)
+    if len(inputs) > TNP_DP_MAX:
+        raise ValueError(f"exact search takes at most {TNP_DP_MAX} tensors, not {len(inputs)}")
+    build(&net, inputs, output, sizes)
+    cdef int32_t *steps = NULL
+    try:
+        steps = allocate(2 * net.n)
+        with nogil:
+            tnp_control_init(&ctl, poll, <void *>watch, INFINITY)
+            status = tnp_optimal(&net, &ctl, steps)
+        if status:
+            raise failure(status, watch)
+        return pairs(steps, max(net.n - 1, 0))
+    finally:
+        free(steps)
+        tnp_net_free(&net)
+
+
+def slice_steps(tuple inputs, tuple output, tuple sizes, tuple steps_in, double limit):
+    """(steps, sliced indices) such that no intermediate has more than 2**limit entries."""
+    cdef tnp_net net
+    cdef tnp_control ctl
+    cdef tnp_status status
+    cdef int32_t n_sliced = 0
+    cdef Py_ssize_t t
+    cdef _Watch watch = _Watch.__new__(_Watch)
+    build(&net, inputs, output, sizes)
+    cdef int32_t *steps = NULL
+    cdef int32_t *sliced = NULL
+    try:
+        steps = allocate(2 * net.n)
+        sliced = allocate(net.n_ix)
+        for t, (a, b) in enumerate(steps_in):
+            steps[2 * t] = a
+            steps[2 * t + 1] = b
+        with nogil:
+            tnp_control_init(&ctl, poll, <void *>watch, INFINITY)
+            status = tnp_slice(&net, limit, &ctl, steps, sliced, &n_sliced)
+        if status:
+            raise failure(status, watch)
+        return pairs(steps, max(net.n - 1, 0)), tuple([sliced[t] for t in range(n_sliced)])
+    finally:
+        free(steps)
+        free(sliced)
+        tnp_net_free(&net)

@@ -1,0 +1,166 @@
+"""search: from a network and any accepted `optimize=` to a tree."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import Any
+
+from ..config import get_num_threads
+from ..errors import PlanError
+from ..expr import Expr
+from . import _search
+from .cache import lookup, store
+from .tree import Tree
+
+__all__ = ["search"]
+
+_OURS = {"auto": "auto", "tensornet": "auto", "greedy": "greedy", "random-greedy": "random-greedy"}
+_TRIVIAL: tuple[tuple[tuple[int, int], ...], ...] = ((), (), ((0, 1),))
+
+
+def search(
+    expr: Expr,
+    optimize: Any = "auto",
+    *,
+    seed: int = 0,
+    max_time: float | None = None,
+    max_steps: int | None = None,
+    memory_limit: int | None = None,
+    progress: bool = False,
+) -> Tree:
+    """Find a contraction order.
+
+    Args:
+        expr: the network; any number of tensors, hyperedges included.
+        optimize: "auto" (exact for small networks, else a portfolio that searches as long as the
+            contraction is worth it), "greedy", "random-greedy"; any other name that opt_einsum
+            knows; True or False (both "auto"); a linear path; an opt_einsum or cotengra optimizer;
+            a finished cotengra tree; a `Tree`, or an object with one as its ``tree``.
+        seed: names the tree that our searches find, the same for any number of threads.
+        max_time: seconds to search. Such a search may find another tree on another run.
+        max_steps: greedy samples to draw (and proportional annealing for "auto").
+        memory_limit: entries of the largest intermediate; only passed on to other optimizers.
+        progress: report the time spent on stderr while searching.
+
+    Raises:
+        PlanError: an unknown name, or a path or tree that does not fit the network.
+
+    >>> expr = Expr(inputs=((0, 1), (1, 2), (2, 3)), output=(0, 3), sizes=(9, 2, 9, 2))
+    >>> search(expr).steps
+    ((1, 2), (0, 3))
+    """
+    if isinstance(optimize, bool):
+        optimize = "auto"
+    if not isinstance(optimize, str):
+        return _search_with(expr, optimize, memory_limit)
+    mode = _OURS.get(optimize)
+    if mode is None:
+        return _search_elsewhere(expr, optimize, memory_limit)
+    n = len(expr.inputs)
+    if n < 3:
+        return Tree(expr, _TRIVIAL[n])
+    key = (expr, mode, seed, max_time, max_steps)
+    tree = lookup(key)
+    if tree is None:
+        tree = Tree(expr, _run(expr, mode, seed, max_time, max_steps, progress))
+        store(key, tree)
+    return tree
+
+
+def _run(
+    expr: Expr,
+    mode: str,
+    seed: int,
+    max_time: float | None,
+    max_steps: int | None,
+    progress: bool,
+) -> tuple[tuple[int, int], ...]:
+    if max_time is not None and not max_time >= 0:
+        raise PlanError(f"max_time is {max_time!r}: give a number of seconds")
+    if max_steps is not None and not 1 <= max_steps < 1 << 40:
+        raise PlanError(f"max_steps is {max_steps!r}: give a whole number of samples, at least 1")
+    report = _Reporter() if progress else None
+    try:
+        return _search.search(
+            expr.inputs,
+            expr.output,
+            expr.sizes,
+            mode,
+            seed & 0xFFFFFFFFFFFFFFFF,
+            max_steps or 0,
+            inf if max_time is None else float(max_time),
+            get_num_threads(),
+            report,
+        )
+    finally:
+        if report is not None:
+            report.finish()
+
+
+def _search_elsewhere(expr: Expr, name: str, memory_limit: int | None) -> Tree:
+    """A name of opt_einsum's, looked up only when one is used: importing it takes a while."""
+    from .foreign import search_by_name
+
+    key = (expr, name, memory_limit)
+    tree = lookup(key)
+    if tree is None:
+        tree = search_by_name(expr, name, memory_limit)
+        store(key, tree)
+    return tree
+
+
+def _search_with(expr: Expr, given: Any, memory_limit: int | None) -> Tree:
+    """Everything that is not a name."""
+    if isinstance(given, Tree):
+        return _fit(expr, given)
+    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str):
+        if given[0] != "einsum_path":  # NumPy's (name, entries of the largest intermediate)
+            return search(expr, given[0], memory_limit=given[1])
+    if isinstance(given, Sequence):
+        return Tree.from_path(expr, given)
+    tree = getattr(given, "tree", None)
+    if isinstance(tree, Tree):
+        return _fit(expr, tree)
+    from .foreign import is_optimizer, search_with
+
+    if is_optimizer(given):
+        return search_with(expr, given, memory_limit)
+    raise PlanError(
+        f"optimize={given!r} is neither a name, a path, an optimizer, a Tree nor a Plan"
+    )
+
+
+def _fit(expr: Expr, tree: Tree) -> Tree:
+    """The tree for this network: its own if it was made for it, else its steps."""
+    if tree.expr == expr:
+        return tree
+    if len(tree.expr.inputs) != len(expr.inputs):
+        raise PlanError(
+            f"the given plan is for {len(tree.expr.inputs)} operands, the network has "
+            f"{len(expr.inputs)}"
+        )
+    return Tree(expr, tree.steps)
+
+
+class _Reporter:
+    """Writes the seconds spent so far to stderr, about once a second."""
+
+    def __init__(self, write: Callable[[str], object] | None = None) -> None:
+        self._start = self._last = time.monotonic()
+        self._write = sys.stderr.write if write is None else write
+        self._wrote = False
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self._last >= 1.0:
+            self._last = now
+            self._wrote = True
+            self._write(f"\rplanning: {now - self._start:.0f} s")
+
+    def finish(self) -> None:
+        """End the line."""
+        if self._wrote:
+            self._write("\n")

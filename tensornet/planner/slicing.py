@@ -1,0 +1,48 @@
+"""slice_tree: keep a contraction small by looping over the values of some indices."""
+
+from __future__ import annotations
+
+from math import log2
+
+from ..errors import MemoryLimitError
+from . import _search
+from .tree import Tree
+
+__all__ = ["slice_tree"]
+
+
+def slice_tree(tree: Tree, max_size: int) -> Tree:
+    """Slice indices until no intermediate or output has more than `max_size` entries.
+
+    Repeatedly slices the index that adds the least work, tunes the order of the steps for the
+    smaller problem, and finally gives back every index that turns out not to be needed. Indices of
+    the output may be sliced too. Operands themselves are not counted: they exist already.
+
+    Raises:
+        MemoryLimitError: `max_size` is below 1, which not even slicing every index can keep.
+
+    >>> from tensornet.expr import Expr
+    >>> expr = Expr(inputs=((0, 1), (1, 2)), output=(0, 2), sizes=(8, 4, 2))
+    >>> sliced = slice_tree(Tree.from_path(expr, [(0, 1)]), 8)
+    >>> sliced.max_size <= 8, sliced.macs
+    (True, 64)
+    """
+    if tree.max_size <= max_size:
+        return tree
+    if max_size < 1:
+        raise MemoryLimitError(
+            f"no slicing keeps every intermediate to {max_size} entries; the least is 1"
+        )
+    expr = tree.expr
+    sizes = list(expr.sizes)
+    for i in tree.sliced:
+        sizes[i] = 1
+    limit, margin = log2(max_size), 0.0
+    while True:
+        steps, sliced = _search.slice_steps(
+            expr.inputs, expr.output, tuple(sizes), tree.steps, max(limit - margin, 0.0)
+        )
+        result = Tree(expr, steps, tree.sliced + sliced)
+        if result.max_size <= max_size:
+            return result
+        margin = max(2.0 * margin, 1e-8)  # logarithms were too coarse for this limit

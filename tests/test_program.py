@@ -1,0 +1,281 @@
+"""Programs: one compiled tree, run on arrays of any strides, sliced, threaded, stripped."""
+
+from __future__ import annotations
+
+import threading
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from tensornet import config
+from tensornet.errors import MemoryLimitError, ShapeError
+from tensornet.expr import Expr, from_labels
+from tensornet.planner import Tree
+from tensornet.program import SUPPORTED_DTYPES, Program, clear_cache, lower
+
+SIZES = dict(zip("abcdefgh", (3, 4, 5, 2, 7, 6, 33, 17)))
+
+
+def chain_tree(inputs: list[str], output: str, sliced: str = "", sizes: dict = SIZES) -> Tree:
+    """The tree that contracts the operands from left to right."""
+    expr = from_labels(inputs, output, sizes)
+    number = {label: i for i, label in enumerate(dict.fromkeys("".join(inputs)))}
+    steps, last = [], 0
+    for operand in range(1, len(inputs)):
+        steps.append((last, operand))
+        last = len(inputs) + operand - 1
+    return Tree(expr, tuple(steps), tuple(number[label] for label in sliced))
+
+
+def integers(shape: tuple[int, ...], dtype: np.dtype, seed: int) -> np.ndarray:
+    """Small whole numbers, so that every order of summation gives the same result."""
+    rng = np.random.default_rng(seed)
+    if dtype.kind == "b":
+        return rng.integers(0, 2, shape).astype(bool)
+    low = 0 if dtype.kind == "u" else -2
+    values = rng.integers(low, 3, shape)
+    if dtype.kind == "c":
+        values = values + 1j * rng.integers(low, 3, shape)
+    return np.asarray(values).astype(dtype)
+
+
+def operands(tree: Tree, dtype: np.dtype) -> list[np.ndarray]:
+    return [integers(shape, dtype, seed) for seed, shape in enumerate(tree.expr.shapes)]
+
+
+def reference(inputs: list[str], output: str, arrays: list[np.ndarray]) -> np.ndarray:
+    dtype = arrays[0].dtype
+    if dtype == np.float16:
+        arrays = [a.astype("float64") for a in arrays]
+    return np.einsum(",".join(inputs) + "->" + output, *arrays).astype(dtype)
+
+
+NETWORKS = [
+    (["ab", "bc", "cd"], "ad"),
+    (["ab", "bc", "cd"], ""),
+    (["abc", "abd", "ab"], "cda"),
+    (["aab", "bcc", "ad"], "d"),
+    (["ge", "ehg", "hb"], "gb"),
+    (["ab"], "ba"),
+    (["aab"], "b"),
+    (["a", "b", "c"], "cab"),
+    (["", "ab", ""], "a"),
+]
+
+
+@pytest.mark.parametrize("dtype", SUPPORTED_DTYPES, ids=str)
+@pytest.mark.parametrize(("inputs", "output"), NETWORKS, ids=str)
+def test_every_dtype_gives_numpys_result_exactly(
+    inputs: list[str], output: str, dtype: np.dtype
+) -> None:
+    tree = chain_tree(inputs, output)
+    arrays = operands(tree, dtype)
+    got = lower(tree, dtype)(*arrays)
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, reference(inputs, output, arrays))
+
+
+@pytest.mark.parametrize("dtype", [np.dtype("float64"), np.dtype("float16"), np.dtype("int8")])
+@pytest.mark.parametrize(("inputs", "output"), NETWORKS, ids=str)
+def test_sliced_programs_sum_to_the_unsliced_value(
+    inputs: list[str], output: str, dtype: np.dtype
+) -> None:
+    labels = sorted(set("".join(inputs)))
+    for count in range(1, min(4, len(labels) + 1)):
+        for sliced in combinations(labels, count):
+            tree = chain_tree(inputs, output, "".join(sliced))
+            arrays = operands(tree, dtype)
+            got = lower(tree, dtype, threads=2)(*arrays)
+            np.testing.assert_array_equal(got, reference(inputs, output, arrays))
+
+
+def test_operands_and_out_of_any_strides() -> None:
+    tree = chain_tree(["eg", "gh"], "eh")
+    program = lower(tree, "float64")
+    a, b = operands(tree, np.dtype("float64"))
+    wide = np.zeros((2 * a.shape[0], 3 * a.shape[1]))
+    wide[::2, ::3] = a
+    unaligned = np.zeros(a.nbytes + 1, np.uint8)[1:].view("float64").reshape(a.shape)
+    unaligned[...] = a
+    expected = a @ b
+    for left in (a, np.asfortranarray(a), a[::-1, ::-1].copy()[::-1, ::-1], wide[::2, ::3],
+                 unaligned):
+        for right in (b, np.asfortranarray(b)):
+            np.testing.assert_array_equal(program(left, right), expected)
+            for out in (np.full((7, 17), np.nan), np.full((17, 7), np.nan).T,
+                        np.full((14, 34), np.nan)[::2, ::-2]):
+                assert program(left, right, out=out) is out
+                np.testing.assert_array_equal(out, expected)
+
+
+def test_broadcast_operands_are_read_with_stride_zero() -> None:
+    tree = chain_tree(["eg", "gh"], "eh")
+    a = np.broadcast_to(np.arange(33.0), (7, 33))
+    b = np.broadcast_to(np.arange(33.0)[:, None], (33, 17))
+    np.testing.assert_array_equal(lower(tree, "float64")(a, b), a @ b)
+
+
+def test_out_may_be_an_operand() -> None:
+    sizes = {"a": 20, "b": 20, "c": 20}
+    tree = chain_tree(["ab", "bc"], "ac", sizes=sizes)
+    a, b = operands(tree, np.dtype("float64"))
+    expected = a @ b
+    lower(tree, "float64")(a, b, out=a)
+    np.testing.assert_array_equal(a, expected)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_bits_do_not_depend_on_the_number_of_threads(threads: int) -> None:
+    sizes = {"a": 70, "b": 90, "c": 150, "d": 6}
+    for sliced in ("", "d", "b"):
+        tree = chain_tree(["abd", "bcd", "cad"], "ad", sliced, sizes)
+        rng = np.random.default_rng(1)
+        arrays = [rng.standard_normal(shape) for shape in tree.expr.shapes]
+        one = lower(tree, "float64", threads=1)(*arrays)
+        assert np.array_equal(lower(tree, "float64", threads=threads)(*arrays), one)
+
+
+def test_steps_outside_the_slice_loop_are_computed_once() -> None:
+    sizes = {"a": 10, "b": 10, "c": 10, "d": 4}
+    tree = chain_tree(["ab", "bc", "cd"], "a", "d", sizes)
+    program = lower(tree, "float64")
+    assert program.n_slices == 4
+    assert program.macs == 1000 + 4 * 100
+    assert [line.split("  ")[0] for line in program.steps()] == ["level 0", "level 1"]
+
+
+def test_memory_is_known_before_running_and_slicing_lowers_it() -> None:
+    sizes = {"a": 64, "b": 64, "c": 64, "d": 64}
+    whole = lower(chain_tree(["ab", "cd", "bc"], "ad", "", sizes), "float64", threads=1)
+    sliced = lower(chain_tree(["ab", "cd", "bc"], "ad", "b", sizes), "float64", threads=1)
+    assert whole.memory_required > 64**4 * 8
+    assert sliced.memory_required < whole.memory_required / 32
+
+
+def test_strip_exponent_keeps_long_products_in_range() -> None:
+    inputs = ["ab", "bc", "cd"] + ["da", "ab", "bc", "cd"] * 40
+    tree = chain_tree(inputs, "")
+    rng = np.random.default_rng(0)
+    for scale in (1e300, 1e-300):
+        arrays = [rng.random(shape) * scale for shape in tree.expr.shapes]
+        mantissa, exponent = lower(tree, "float64", strip_exponent=True)(*arrays)
+        plain = lower(tree, "float64", strip_exponent=True)(*[a / scale for a in arrays])
+        logarithm = np.log10(float(mantissa)) + exponent * np.log10(2)
+        expected = np.log10(float(plain[0])) + plain[1] * np.log10(2) + len(arrays) * np.log10(scale)
+        assert 0.5 <= mantissa < 1
+        assert abs(logarithm - expected) < 1e-6
+
+
+def test_strip_exponent_across_slices_of_very_different_size() -> None:
+    tree = chain_tree(["ab", "bc"], "ac", "b")
+    a = np.ones((3, 4)) * np.array([1e-200, 1e200, 0.0, 1e-100])
+    b = np.ones((4, 5)) * 1e200
+    mantissa, exponent = lower(tree, "float64", strip_exponent=True)(a, b)
+    assert mantissa.shape == (3, 5)
+    np.testing.assert_allclose(np.log10(mantissa) + exponent * np.log10(2), 400, rtol=1e-12)
+
+
+def test_an_exact_zero_has_exponent_minus_infinity() -> None:
+    tree = chain_tree(["ab", "bc"], "")
+    mantissa, exponent = lower(tree, "complex64", strip_exponent=True)(
+        np.zeros((3, 4), "complex64"), np.ones((4, 5), "complex64")
+    )
+    assert mantissa == 0
+    assert exponent == float("-inf")
+
+
+@pytest.mark.parametrize("shapes", [(0, 4, 5), (3, 0, 5), (3, 4, 0), (0, 0, 0)])
+def test_zero_extents_give_zeros(shapes: tuple[int, int, int]) -> None:
+    sizes = dict(zip("abc", shapes))
+    tree = chain_tree(["ab", "bc"], "ac", sizes=sizes)
+    arrays = [np.ones(shape) for shape in tree.expr.shapes]
+    out = np.full(tree.expr.output_shape, np.nan)
+    np.testing.assert_array_equal(lower(tree, "float64")(*arrays, out=out), arrays[0] @ arrays[1])
+
+
+def test_no_operands_at_all_is_the_number_one() -> None:
+    assert lower(Tree(Expr((), (), ()), ()), "float64")() == 1.0
+
+
+def test_a_hundred_thousand_tensors_need_no_recursion() -> None:
+    n = 100_000
+    expr = Expr(tuple((i, i + 1) for i in range(n)), (0, n), (2,) * (n + 1))
+    steps = tuple((0 if t == 0 else n + t - 1, t + 1) for t in range(n - 1))
+    arrays = [np.eye(2)] * n
+    np.testing.assert_array_equal(lower(Tree(expr, steps), "float64")(*arrays), np.eye(2))
+
+
+def test_progress_is_reported_and_its_exception_stops_the_run() -> None:
+    sizes = {"a": 500, "b": 500, "c": 500, "d": 60}
+    tree = chain_tree(["abd", "bcd", "cad"], "d", "d", sizes)
+    arrays = [np.ones(shape) for shape in tree.expr.shapes]
+    seen: list[tuple[float, float]] = []
+    result = lower(tree, "float64")(*arrays, progress=lambda *at: seen.append(at))
+    assert seen
+    assert all(0 <= done <= total for done, total in seen)
+
+    def stop(done: float, total: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lower(tree, "float64")(*arrays, progress=stop)
+    np.testing.assert_array_equal(lower(tree, "float64")(*arrays), result)
+
+
+def test_one_program_may_be_called_from_many_threads() -> None:
+    tree = chain_tree(["eg", "gh", "ha"], "ea")
+    program = lower(tree, "float64")
+    results: dict[int, bool] = {}
+
+    def work(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        arrays = [rng.integers(-3, 4, shape).astype(float) for shape in tree.expr.shapes]
+        expected = arrays[0] @ arrays[1] @ arrays[2]
+        results[seed] = all(np.array_equal(program(*arrays), expected) for _ in range(50))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 8
+    assert all(results.values())
+
+
+def test_equal_trees_share_one_program_until_the_cache_is_cleared() -> None:
+    tree = chain_tree(["ab", "bc"], "ac")
+    first = lower(tree, "float64")
+    assert lower(chain_tree(["ab", "bc"], "ac"), "float64") is first
+    clear_cache()
+    assert lower(tree, "float64") is not first
+
+
+def test_too_much_memory_is_refused_with_the_bytes_before_allocating(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = {"a": 2048, "b": 2, "c": 2048, "d": 2}
+    program = lower(chain_tree(["ab", "cd", "bd"], "ac", sizes=sizes), "float64")
+    arrays = [np.ones(shape) for shape in program.tree.expr.shapes]
+    monkeypatch.setattr("tensornet._program.available_memory", lambda: 1 << 20)
+    with pytest.raises(MemoryLimitError, match=r"needs .* bytes\) .*memory_limit"):
+        program(*arrays)
+
+
+def test_wrong_operands_end_in_one_line_errors() -> None:
+    program = lower(chain_tree(["ab", "bc"], "ac"), "float32")
+    a, b = np.ones((3, 4), "float32"), np.ones((4, 5), "float32")
+    with pytest.raises(ShapeError, match="2 operands but 1"):
+        program(a)
+    with pytest.raises(ShapeError, match=r"operand 1 has shape \(5, 4\), expected \(4, 5\)"):
+        program(a, b.T)
+    with pytest.raises(TypeError, match="operand 0 has dtype complex128"):
+        program(a.astype("complex128"), b)
+    with pytest.raises(ShapeError, match=r"out has shape \(3, 4\)"):
+        program(a, b, out=a)
+    with pytest.raises(TypeError, match="cannot be cast"):
+        program(a, b, out=np.zeros((3, 5), "int64"))
+    with pytest.raises(TypeError, match="supported are bool, int8"):
+        lower(program.tree, "longdouble")
+    with pytest.raises(TypeError, match="strip_exponent needs a floating dtype"):
+        Program(program.tree, np.dtype("int64"), config.get_num_threads(), True)
