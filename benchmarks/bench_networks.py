@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import sys
 import time
@@ -33,14 +34,15 @@ PEER_WIDTH = 28  # opt_einsum cannot slice; wider trees are left out for it
 
 def cotengra_runner(plan: Any, arrays: list[Any]) -> Callable[[], Any]:
     expr = plan.tree.expr
+    symbols = [cotengra.get_symbol(i) for i in range(len(expr.sizes))]
     tree = cotengra.ContractionTree.from_path(
-        [tuple(map(str, term)) for term in expr.inputs],
-        tuple(map(str, expr.output)),
-        {str(i): n for i, n in enumerate(expr.sizes)},
+        [[symbols[i] for i in term] for term in expr.inputs],
+        [symbols[i] for i in expr.output],
+        dict(zip(symbols, expr.sizes)),
         ssa_path=plan.ssa_path,
     )
     for index in plan.tree.sliced:
-        tree.remove_ind_(str(index))
+        tree.remove_ind_(symbols[index])
     return lambda: tree.contract(arrays)
 
 
@@ -90,8 +92,7 @@ def measure(name: str, dtype: str, case: Any, seconds: float) -> dict[str, Any]:
         "network": name,
         "dtype": dtype,
         "tensors": len(expr.inputs),
-        "log10_macs": round(plan.tree.log10_macs if hasattr(plan.tree, "log10_macs")
-                            else float(np.log10(float(max(1, plan.macs)))), 1),
+        "log10_macs": round(math.log10(max(1, plan.macs)), 1),
         "slices": plan.n_slices,
         "seconds": times,
         "speedup": peer / times["tensornet"],

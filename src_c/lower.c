@@ -20,7 +20,7 @@ typedef struct {
     const tn_network *net;
     tn_program *p;
     axis_pool axes;
-    int64_t dims_capacity, dims_count, values_capacity;
+    int64_t dims_capacity, dims_count, values_capacity, tables_capacity, tables_count;
     int64_t *sizes;   /* extents, 1 for sliced indices */
     int32_t *alive;   /* how many live values, and the output, have this index */
     int64_t *stride_a, *stride_b, *stride_c; /* byte strides of the current step, by index */
@@ -169,6 +169,18 @@ static tn_status add_step(lowering *l, tn_step step, const tn_dim *dims) {
         int32_t a = step.a;
         step.a = step.b;
         step.b = a;
+    }
+    step.first_entry = -1;
+    x->dims = p->dims + l->dims_count;
+    const int64_t entries = step.widen ? 0 : tn_table_size(x);
+    if (entries) {
+        if (!grow((void **)&p->tables, &l->tables_capacity, l->tables_count + entries,
+                  sizeof *p->tables))
+            return TN_NO_MEMORY;
+        tn_fill_table(x, p->tables + l->tables_count);
+        step.first_entry = l->tables_count;
+        l->tables_count += entries;
+        x->road = TN_ROAD_TABLE;
     }
     l->dims_count += x->n_batch + x->n_m + x->n_n + x->n_k;
     p->values[step.c].producer = (int32_t)p->n_steps;
@@ -467,7 +479,11 @@ static tn_status lower(lowering *l, int32_t *loop_of) {
 }
 
 static void bind_dims(tn_program *p) {
-    for (int64_t i = 0; i < p->n_steps; i++) p->steps[i].x.dims = p->dims + p->steps[i].first_dim;
+    for (int64_t i = 0; i < p->n_steps; i++) {
+        tn_step *s = &p->steps[i];
+        s->x.dims = p->dims + s->first_dim;
+        s->x.table = s->first_entry < 0 ? NULL : p->tables + s->first_entry;
+    }
     p->fill.dims = p->dims + p->fill_dims;
     p->copy.dims = p->dims + p->copy_dims;
     p->collect.dims = p->dims + p->collect_dims;
@@ -530,6 +546,7 @@ void tn_program_free(tn_program *p) {
     free(p->steps);
     free(p->values);
     free(p->dims);
+    free(p->tables);
     free(p->slice_strides);
     free(p->extents);
     free(p->level_start);

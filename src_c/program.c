@@ -85,7 +85,9 @@ static void run_step(worker_state *w, const tn_step *s) {
     const run_state *r = w->run;
     const char *a = w->at[s->a], *b = s->b >= 0 ? w->at[s->b] : NULL;
     char *c = w->at[s->c];
-    if (s->widen)
+    if (s->x.road == TN_ROAD_TABLE)
+        r->kernels->table(&s->x, a, b, c);
+    else if (s->widen)
         tn_half_to_float(s->x.dims, s->x.n_m, a, c);
     else
         tn_contract(&s->x, a, b, c, w->threads,
@@ -280,7 +282,8 @@ tn_program_info tn_program_describe(const tn_program *p) {
 }
 
 int tn_program_step(const tn_program *p, int64_t i, char *text, size_t capacity) {
-    static const char *const roads[] = {"gett", "nest n", "nest batch", "nest k", "transpose"};
+    static const char *const roads[] = {"gett", "nest n", "nest batch", "nest k", "transpose",
+                                        "table"};
     const tn_step *s = &p->steps[i];
     const int32_t level = p->values[s->c].level;
     if (s->widen) return snprintf(text, capacity, "level %d  widen %d", level, s->a);

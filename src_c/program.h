@@ -25,7 +25,7 @@ typedef struct {
 
 typedef struct {
     tn_contraction x;
-    int64_t first_dim;
+    int64_t first_dim, first_entry; /* into the dims, and into the tables or -1 */
     int32_t a, b, c; /* values; b is -1 in a unary step */
     uint8_t widen;   /* float16 operand copied to float32 */
 } tn_step;
@@ -40,6 +40,7 @@ struct tn_program {
     tn_step *steps; /* ordered by level, so that a loop restarts at level_start[its level] */
     tn_value *values;
     tn_dim *dims;
+    int32_t *tables;
     tn_slice_stride *slice_strides;
     int64_t *extents;     /* of the slice loops, outermost first */
     int64_t *level_start; /* levels + 1 */

@@ -82,6 +82,7 @@ typedef struct {
  * then n is empty and c[batch,m] = sum_k a[batch,m,k], which is also copy, permute and trace. */
 typedef struct {
     const tn_dim *dims;
+    const int32_t *table; /* of TN_ROAD_TABLE */
     uint8_t n_batch, n_m, n_n, n_k;
     uint8_t dtype, road, accumulate, unary;
     int64_t batch, m, n, k; /* group sizes */
@@ -93,7 +94,8 @@ enum {
     TN_ROAD_N,        /* loop nest, innermost over the last n axis:     c[j] += a * b[j] */
     TN_ROAD_BATCH,    /* loop nest, innermost over the last batch axis: c[j] += a[j] * b[j] */
     TN_ROAD_K,        /* loop nest, innermost over the last k axis:     c += a[j] * b[j] */
-    TN_ROAD_TRANSPOSE /* unary copy whose contiguous axes differ: square tiles */
+    TN_ROAD_TRANSPOSE, /* unary copy whose contiguous axes differ: square tiles */
+    TN_ROAD_TABLE      /* tiny: every offset is looked up */
 };
 
 typedef struct {
@@ -111,6 +113,7 @@ typedef struct {
                  char *c, const tn_box *, const tn_worker *);
     void (*nest)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     void (*unary)(const tn_contraction *, const char *a, char *c, const tn_box *);
+    void (*table)(const tn_contraction *, const char *a, const char *b, char *c);
     /* e with largest |x| over n real numbers in [2^(e-1), 2^e); 0 if any is not finite and
      * TN_NO_EXPONENT if all are zero */
     int (*exponent)(const char *x, int64_t n);
@@ -132,6 +135,10 @@ int tn_isa_names(const char **names, int capacity);
 /* Orders and fuses the axes, sets the group sizes and chooses the road.  x comes with its dims,
  * counts, dtype and flags set.  Returns 1 if it exchanged the roles of a and b. */
 int tn_choose_road(tn_contraction *x, tn_dim *dims);
+/* How many int32 the offsets of this contraction take if it is tiny enough to tabulate, else 0; and
+ * the table itself: a, b, c per element of c, then a, b per summed point. */
+int64_t tn_table_size(const tn_contraction *x);
+void tn_fill_table(const tn_contraction *x, int32_t *table);
 tn_blocking tn_gett_blocking(int dtype, int64_t m, int64_t n, int64_t k);
 int64_t tn_workspace(const tn_contraction *x); /* bytes per thread; the same if a, b are swapped */
 /* Runs one contraction on up to `threads` threads, or with threads 1 as worker number `worker` of a

@@ -1,1 +1,146 @@
-"""x"""
+"""tensornet: describe a tensor network, plan its contraction, compile the plan, run it in C.
+
+Three ways in, one road to the number:
+
+    einsum("ij,jk->ik", a, b)                       arrays and subscripts
+    a = Node(...); b = Node(...); a[0] ^ b[1]; a @ b    a graph of nodes and edges
+    plan(inputs, output, sizes).compile("float64")      a network to plan first, run later
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from .api import (
+    ContractExpression,
+    Plan,
+    clear_cache,
+    contract_expr,
+    contract_expression,
+    einsum,
+    ncon,
+    plan,
+    plan_expr,
+    tensordot,
+)
+from .config import get_num_threads, set_num_threads
+from .errors import FormatError, MemoryLimitError, PlanError, ShapeError, TensorNetError
+from .expr import Expr
+from .graph import (
+    AbstractNode,
+    CopyNode,
+    DefaultBackend,
+    Edge,
+    Node,
+    NodeCollection,
+    check_connected,
+    check_correct,
+    connect,
+    contract,
+    contract_between,
+    contract_copy_node,
+    contract_parallel,
+    contract_trace_edges,
+    contractors,
+    copy,
+    disconnect,
+    flatten_all_edges,
+    flatten_edges,
+    flatten_edges_between,
+    from_topology,
+    get_all_dangling,
+    get_all_edges,
+    get_all_nodes,
+    get_all_nondangling,
+    get_neighbors,
+    get_parallel_edges,
+    get_shared_edges,
+    get_subgraph_dangling,
+    jit,
+    outer_product,
+    outer_product_final_nodes,
+    reachable,
+    redirect_edge,
+    reduced_density,
+    remove_node,
+    replicate_nodes,
+    set_default_backend,
+    slice_edge,
+    split_edge,
+    switch_backend,
+)
+from .program import Program
+
+try:
+    __version__ = version("tensornet")
+except PackageNotFoundError:  # a source tree that is not installed
+    __version__ = "unknown"
+
+__all__ = [
+    # arrays
+    "einsum",
+    "tensordot",
+    "ncon",
+    "contract_expression",
+    "ContractExpression",
+    # plans and programs
+    "plan",
+    "Plan",
+    "Program",
+    "Expr",
+    "plan_expr",
+    "contract_expr",
+    "clear_cache",
+    # the node graph
+    "AbstractNode",
+    "CopyNode",
+    "DefaultBackend",
+    "Edge",
+    "Node",
+    "NodeCollection",
+    "check_connected",
+    "check_correct",
+    "connect",
+    "contract",
+    "contract_between",
+    "contract_copy_node",
+    "contract_parallel",
+    "contract_trace_edges",
+    "contractors",
+    "copy",
+    "disconnect",
+    "flatten_all_edges",
+    "flatten_edges",
+    "flatten_edges_between",
+    "from_topology",
+    "get_all_dangling",
+    "get_all_edges",
+    "get_all_nodes",
+    "get_all_nondangling",
+    "get_neighbors",
+    "get_parallel_edges",
+    "get_shared_edges",
+    "get_subgraph_dangling",
+    "jit",
+    "outer_product",
+    "outer_product_final_nodes",
+    "reachable",
+    "redirect_edge",
+    "reduced_density",
+    "remove_node",
+    "replicate_nodes",
+    "set_default_backend",
+    "slice_edge",
+    "split_edge",
+    "switch_backend",
+    # settings
+    "get_num_threads",
+    "set_num_threads",
+    # errors
+    "TensorNetError",
+    "ShapeError",
+    "PlanError",
+    "FormatError",
+    "MemoryLimitError",
+    "__version__",
+]

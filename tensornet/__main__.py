@@ -260,17 +260,20 @@ def _run_info(args: argparse.Namespace, report: _Report) -> None:
         "available_isas": list(machine["available_isas"]),
         "threads": threads,
         "cpus": config.cpu_count(),
-        "caches": {level: int(machine[level]) for level in ("l1d", "l2", "l3")},
+        "caches": {"l1d": machine["l1d"], "l2": machine["l2"], "l3": machine["l3"]},
         "memory": {"available": config.available_memory(), "total": config.total_memory()},
     }
-    caches = [f"{key.upper()} {size // 1024} KiB" for key, size in facts["caches"].items()]
+    caches = [
+        f"{level.upper()} {'unknown' if size is None else f'{size // 1024} KiB'}"
+        for level, size in facts["caches"].items()
+    ]
     available, total = [config.format_bytes(n) for n in facts["memory"].values()]
     report.add(
         "info",
         facts,
         f"tensornet {__version__}, Python {facts['python']}, NumPy {facts['numpy']}",
         f"instruction set {facts['isa']} (of {', '.join(facts['available_isas'])})",
-        f"{threads} threads, {facts['cpus']} CPUs allowed",
+        f"{_counted(threads, 'thread')}, {_counted(facts['cpus'], 'CPU')} allowed",
         f"caches {', '.join(caches)}",
         f"memory {available} available of {total}",
     )
@@ -365,7 +368,7 @@ def _plan(job: _Job, args: argparse.Namespace, report: _Report) -> api.Plan:
             plan.save(args.save)
     seconds = time.perf_counter() - start
     log10_macs = math.log10(plan.macs) if plan.macs else 0.0
-    slices = "1 slice" if plan.n_slices == 1 else f"{plan.n_slices} slices"
+    slices = _counted(plan.n_slices, "slice")
     report.add(
         "plan",
         {
@@ -401,7 +404,7 @@ def _contract(job: _Job, args: argparse.Namespace, report: _Report) -> None:
     gflops = flops / max(seconds, 1e-9) / 1e9
     facts, lines = _describe(job, result)
     facts |= {"seconds": seconds, "gflops": gflops, "threads": program.threads}
-    lines.append(f"{seconds:.3g} s on {program.threads} threads, {gflops:.3g} GFLOP/s")
+    lines.append(f"{seconds:.3g} s on {_counted(program.threads, 'thread')}, {gflops:.3g} GFLOP/s")
     report.add("result", facts, *lines)
 
 
@@ -427,6 +430,10 @@ def _describe(job: _Job, result: Any) -> tuple[dict[str, Any], list[str]]:
         facts["relative_difference"] = _finite(difference)
         lines.append(f"relative difference {difference:.1e} to the recorded {job.reference}")
     return facts, lines
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _finite(x: float) -> float | None:

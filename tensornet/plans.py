@@ -20,7 +20,7 @@ from .errors import FormatError, MemoryLimitError, PlanError
 from .expr import Expr
 from .planner import Tree, search, slice_tree
 from .planner.cache import lookup, store
-from .program import Program, lower
+from .program import Program, check_dtype, lower
 
 __all__ = ["Plan", "plan_expr"]
 
@@ -188,7 +188,7 @@ class Plan:
     def _from_fields(cls, fields: dict[str, Any]) -> Plan:
         try:
             tree = Tree.from_dict(fields["tree"])
-            dtype = np.dtype(fields["dtype"])
+            dtype = check_dtype(fields["dtype"])
             threads, strip, saved = fields["threads"], fields["strip_exponent"], fields["labels"]
         except PlanError:
             raise
@@ -254,7 +254,7 @@ def plan_expr(
     )
     if max_entries is not None and tree.max_size > max_entries:
         tree = slice_tree(tree, max_entries)
-    plan = Plan(tree, np.dtype(dtype), threads, strip_exponent)
+    plan = Plan(tree, check_dtype(dtype), threads, strip_exponent)
     if limit is None or plan.peak_memory <= limit:
         return plan
     key = ("sliced to fit", plan, limit, get_num_threads() if threads is None else threads)

@@ -67,6 +67,7 @@ static const tn_kernels FN(kernels) = {
     .gett = FN(gett),
     .nest = FN(nest),
     .unary = FN(unary),
+    .table = FN(table),
 #if FLOATING
     .exponent = FN(exponent),
     .scale = FN(scale),

@@ -163,4 +163,29 @@ static void FN(unary)(const tn_contraction *x, const char *a, char *c, const tn_
         FN(nest_output)(1, 1, x, a, a, c, box);
 }
 
+/* Tiny contractions: a walk over tables made when the program was compiled. */
+ALWAYS_INLINE void FN(table_points)(const int unary, const tn_contraction *x, const char *a,
+                                    const char *b, char *c) {
+    const int64_t points = x->batch * x->m * x->n, ks = x->k;
+    const int32_t *at = x->table, *summed = x->table + 3 * points;
+    for (int64_t t = 0; t < points; t++, at += 3) {
+        const char *left = a + at[0], *right = b + at[1];
+        T sum = {0};
+        for (int64_t p = 0; p < ks; p++) {
+            const T value = FN(load)(left + summed[2 * p]);
+            sum = unary ? FN(plus)(sum, value)
+                        : FN(muladd)(sum, value, FN(load)(right + summed[2 * p + 1]));
+        }
+        char *to = c + at[2];
+        FN(store)(to, x->accumulate ? FN(plus)(FN(load)(to), sum) : sum);
+    }
+}
+
+static void FN(table)(const tn_contraction *x, const char *a, const char *b, char *c) {
+    if (x->unary)
+        FN(table_points)(1, x, a, a, c);
+    else
+        FN(table_points)(0, x, a, b, c);
+}
+
 #undef SPAN

@@ -1,10 +1,12 @@
 /* From the axes of a contraction to the road that runs it: order, fuse, choose. */
 #include "../tn.h"
+#include "walk.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { PACKING_PAYS = 4096 }; /* macs below which packing costs more than it saves */
+/* tables up to this size; beyond so many macs vectors win over tables */
+enum { TABLE_POINTS = 128, TABLE_MACS = 256 };
 
 static int64_t distance(int64_t stride) { return stride < 0 ? -stride : stride; }
 
@@ -189,4 +191,41 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     x->road = TN_ROAD_GETT;
     pack_groups(x, dims, group, count);
     return swapped;
+}
+
+/* The largest offset that any operand reaches. */
+static int64_t reach(const tn_contraction *x) {
+    const int n = x->n_batch + x->n_m + x->n_n + x->n_k;
+    int64_t a = 0, b = 0, c = 0;
+    for (int d = 0; d < n; d++) {
+        a += x->dims[d].n * distance(x->dims[d].sa);
+        b += x->dims[d].n * distance(x->dims[d].sb);
+        c += x->dims[d].n * distance(x->dims[d].sc);
+    }
+    a = a > b ? a : b;
+    return a > c ? a : c;
+}
+
+int64_t tn_table_size(const tn_contraction *x) {
+    const int64_t points = x->batch * x->m * x->n;
+    if (x->road == TN_ROAD_GETT || points > TABLE_POINTS || x->k > TABLE_POINTS) return 0;
+    if (points * x->k > TABLE_MACS || reach(x) > INT32_MAX) return 0;
+    return 3 * points + 2 * x->k;
+}
+
+void tn_fill_table(const tn_contraction *x, int32_t *table) {
+    const int outputs = x->n_batch + x->n_m + x->n_n;
+    const int64_t points = x->batch * x->m * x->n;
+    tn_walk w;
+    walk_to(&w, x->dims, outputs, 0);
+    for (int64_t t = 0; t < points; t++, walk_next(&w)) {
+        *table++ = (int32_t)w.a;
+        *table++ = (int32_t)w.b;
+        *table++ = (int32_t)w.c;
+    }
+    walk_to(&w, x->dims + outputs, x->n_k, 0);
+    for (int64_t p = 0; p < x->k; p++, walk_next(&w)) {
+        *table++ = (int32_t)w.a;
+        *table++ = (int32_t)w.b;
+    }
 }

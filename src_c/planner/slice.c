@@ -11,12 +11,14 @@
 enum { MOVES_PER_TENSOR = 200, SWAP_ROUNDS = 3 };
 static const double SLACK = 1e-9; /* sizes are sums of rounded logarithms */
 static const double LEAST_MICROSECONDS = 1000.0;
+static const double EXCHANGE_WORK = 1e9; /* words looked at: give up beyond */
 
 typedef struct {
     const tnp_net *net;
     tnp_control *ctl;
     tnp_tree tree;       /* sliced indices have no bit set in it */
     uint64_t *whole;     /* index sets of the tensors and the output before slicing */
+    double *size;        /* by node: log2 of the entries */
     double *with;        /* by bit: multiply-adds of the steps that have the index */
     int32_t *index_of;   /* by bit */
     int32_t *sliced;
@@ -25,6 +27,14 @@ typedef struct {
     double limit, spent;
 } slicer;
 
+
+static void measure(slicer *s)
+{
+    const tnp_tree *tree = &s->tree;
+    for (int32_t v = tree->n; v < tree->n_nodes; v++) {
+        s->size[v] = tnp_union_size(tree, tnp_legs(tree, v), tnp_legs(tree, v));
+    }
+}
 
 /* Take the tensors and the output from `whole`, without the sliced indices, and recount. */
 static void apply(slicer *s)
@@ -43,20 +53,18 @@ static void apply(slicer *s)
         s->slices += s->net->weight[s->sliced[k]];
     }
     tnp_tree_recount(tree);
+    measure(s);
 }
 
 /* The largest intermediate or output, and its log2 size. */
 static int32_t largest(const slicer *s, double *size)
 {
-    const tnp_tree *tree = &s->tree;
-    int32_t node = tree->root;
+    int32_t node = s->tree.root;
     *size = -1.0;
-    for (int32_t v = tree->n; v < tree->n_nodes; v++) {
-        double x = tnp_union_size(tree, tnp_legs(tree, v), tnp_legs(tree, v));
-        if (x > *size) {
-            *size = x;
-            node = v;
-        }
+    for (int32_t v = s->tree.n; v < s->tree.n_nodes; v++) {
+        if (s->size[v] <= *size) continue;
+        *size = s->size[v];
+        node = v;
     }
     return node;
 }
@@ -68,23 +76,43 @@ static bool fits(const slicer *s)
     return size <= s->limit + SLACK;
 }
 
+/* Slice one more index: only the nodes that have it change. */
+static void slice_index(slicer *s, int32_t bit)
+{
+    tnp_tree *tree = &s->tree;
+    int32_t w = bit >> 6;
+    uint64_t mask = 1ULL << (bit & 63);
+    double weight = tree->word_weight[w], share = tnp_exp2(-weight);
+    for (int32_t v = tree->n; v < tree->n_nodes; v++) {
+        const int32_t *kids = tnp_kids(tree, v);
+        if ((tnp_legs(tree, kids[0])[w] | tnp_legs(tree, kids[1])[w]) & mask) {
+            tree->total -= tree->cost[v] * (1.0 - share);
+            tree->cost[v] *= share;
+        }
+        if (tnp_legs(tree, v)[w] & mask) s->size[v] -= weight;
+    }
+    for (int32_t v = 0; v < tree->n_nodes; v++) tnp_legs(tree, v)[w] &= ~mask;
+    s->sliced[s->n_sliced++] = s->index_of[bit];
+    s->slices += weight;
+}
+
 /* log2 of the multiply-adds over all slices. */
 static double total(const slicer *s)
 {
     return tnp_tree_macs(&s->tree) + s->slices;
 }
 
-static void sum_by_index(slicer *s)
+/* Sum the multiply-adds of the steps that have each of the indices in `legs`. */
+static void sum_by_index(slicer *s, const uint64_t *legs)
 {
     const tnp_tree *tree = &s->tree;
     memset(s->with, 0, 64 * (size_t)tree->words * sizeof *s->with);
-    for (int32_t v = tree->n; v < tree->n_nodes; v++) {
-        const int32_t *kids = tnp_kids(tree, v);
-        const uint64_t *a = tnp_legs(tree, kids[0]), *b = tnp_legs(tree, kids[1]);
-        for (int32_t w = 0; w < tree->words; w++) {
-            for (uint64_t x = a[w] | b[w]; x; x &= x - 1) {
-                s->with[64 * w + __builtin_ctzll(x)] += tree->cost[v];
-            }
+    for (int32_t w = 0; w < tree->words; w++) {
+        if (!legs[w]) continue;
+        for (int32_t v = tree->n; v < tree->n_nodes; v++) {
+            const int32_t *kids = tnp_kids(tree, v);
+            uint64_t x = (tnp_legs(tree, kids[0])[w] | tnp_legs(tree, kids[1])[w]) & legs[w];
+            for (; x; x &= x - 1) s->with[64 * w + __builtin_ctzll(x)] += tree->cost[v];
         }
     }
 }
@@ -96,7 +124,7 @@ static int32_t choose(slicer *s, int32_t node, int32_t avoid)
     const uint64_t *legs = tnp_legs(tree, node);
     int32_t best = -1;
     double least = INFINITY;
-    sum_by_index(s);
+    sum_by_index(s, legs);
     for (int32_t w = 0; w < tree->words; w++) {
         for (uint64_t x = legs[w]; x; x &= x - 1) {
             int32_t bit = 64 * w + __builtin_ctzll(x);
@@ -113,7 +141,7 @@ static int32_t choose(slicer *s, int32_t node, int32_t avoid)
 }
 
 /* Tune the tree for one slice, as far as the whole work is worth it. */
-static tnp_status tune(slicer *s, bool anneal)
+static tnp_status tune(slicer *s)
 {
     tnp_tree *tree = &s->tree;
     double worth = tnp_allowance(total(s), LEAST_MICROSECONDS);
@@ -121,15 +149,19 @@ static tnp_status tune(slicer *s, bool anneal)
     tnp_status status = TNP_OK;
     int64_t moves = (int64_t)MOVES_PER_TENSOR * tree->n;
     double work = 0.05 * (double)moves;
-    if (anneal && s->spent + work < worth) {
+    if (s->spent + work < worth) {
         tnp_anneal_options o = {0.3, 0.05, moves, 0, (uint64_t)s->n_sliced};
         s->spent += work;
         status = tnp_anneal(tree, &o, s->ctl, true);
     }
     double regions = (worth - s->spent) / TNP_REGION_WORK;
-    if (status || regions < 1.0) return status;
+    if (status || regions < 1.0) {
+        measure(s);
+        return status;
+    }
     status = tnp_reoptimise(tree, TNP_REGION, TNP_IGNORE, (int64_t)regions, s->ctl, true, &solved);
     s->spent += (double)solved * TNP_REGION_WORK;
+    measure(s);
     return status;
 }
 
@@ -141,9 +173,8 @@ static tnp_status slice_until_fits(slicer *s, bool anneal)
          node = largest(s, &size)) {
         int32_t bit = choose(s, node, -1);
         if (bit < 0) return TNP_IMPOSSIBLE;
-        s->sliced[s->n_sliced++] = s->index_of[bit];
-        apply(s);
-        if (anneal) status = tune(s, true);
+        slice_index(s, bit);
+        if (anneal) status = tune(s);
         if (tnp_interrupted(s->ctl, true)) status = TNP_INTERRUPTED;
     }
     return status;
@@ -166,8 +197,7 @@ static bool exchange(slicer *s, int32_t at)
     if (size <= s->limit + SLACK) return true;
     int32_t bit = choose(s, node, s->tree.bit[index]);
     if (bit >= 0) {
-        s->sliced[s->n_sliced++] = s->index_of[bit];
-        apply(s);
+        slice_index(s, bit);
         if (fits(s) && total(s) < before - SLACK) return true;
         s->n_sliced--;
     }
@@ -180,7 +210,9 @@ static bool exchange(slicer *s, int32_t at)
 
 static tnp_status give_back(slicer *s)
 {
-    bool changed = true;
+    double recount = (double)s->tree.n * (double)s->tree.words;
+    double tries = (double)s->n_sliced * (double)s->n_sliced;
+    bool changed = tries * recount < EXCHANGE_WORK;
     for (int round = 0; round < SWAP_ROUNDS && changed; round++) {
         changed = false;
         for (int32_t k = s->n_sliced - 1; k >= 0; k--) {
@@ -197,9 +229,10 @@ static tnp_status slicer_init(slicer *s, const int32_t *steps)
     if (status) return status;
     size_t words = (size_t)s->tree.words, n = (size_t)s->tree.n;
     s->whole = malloc((n + 1) * words * sizeof *s->whole);
+    s->size = malloc(2 * n * sizeof *s->size);
     s->with = malloc(64 * words * sizeof *s->with);
     s->index_of = malloc(64 * words * sizeof *s->index_of);
-    if (!s->whole || !s->with || !s->index_of) return TNP_NO_MEMORY;
+    if (!s->whole || !s->size || !s->with || !s->index_of) return TNP_NO_MEMORY;
     memcpy(s->whole, s->tree.legs, n * words * sizeof *s->whole);
     memcpy(s->whole + n * words, tnp_legs(&s->tree, s->tree.root), words * sizeof *s->whole);
     for (int32_t i = 0; i < s->net->n_ix; i++) {
@@ -213,6 +246,7 @@ static void slicer_free(slicer *s)
 {
     tnp_tree_free(&s->tree);
     free(s->whole);
+    free(s->size);
     free(s->with);
     free(s->index_of);
 }

@@ -73,7 +73,7 @@ class Circuit:
             raise TypeError(f"amplitudes are complex: use complex64 or complex128, not {kind}")
         bits = self._bits(bitstring)
         states = (_basis_vector(0, kind), _basis_vector(1, kind))
-        exact: dict[tuple[str, tuple[float, ...], int], np.ndarray] = {}
+        exact: dict[tuple[str, tuple[float, ...], int], tuple[np.ndarray, float]] = {}
         drift = 1.0
         wires = list(range(self.n_qubits))
         inputs: list[tuple[int, ...]] = [(wire,) for wire in wires]
@@ -82,9 +82,11 @@ class Circuit:
         for gate in self.gates:
             key = (gate.name, gate.params, len(gate.controls))
             if key not in exact:
-                exact[key] = gate_tensor(*key)
-            tensor = np.asarray(exact[key] / drift, dtype=kind)
-            drift *= _norm(tensor) / _norm(exact[key])
+                made = gate_tensor(*key)
+                exact[key] = made, _norm(made)
+            unrounded, norm = exact[key]
+            tensor = np.asarray(unrounded / drift, dtype=kind)
+            drift *= _norm(tensor) / norm
             term = [wires[q] for q in gate.controls]
             if not GATES[gate.name].diagonal:
                 before = [wires[q] for q in gate.qubits]
@@ -245,5 +247,5 @@ def _basis_vector(bit: int, dtype: np.dtype) -> np.ndarray:
 
 
 def _norm(tensor: np.ndarray) -> float:
-    flat = tensor.astype(np.complex128).ravel()
+    flat = tensor.ravel().astype(np.complex128)
     return sqrt(np.vdot(flat, flat).real)

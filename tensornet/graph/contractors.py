@@ -262,7 +262,7 @@ def path_solver(
         ValueError: an unknown algorithm, or no nodes.
 
     >>> from tensornet.graph import Node
-    >>> a, b, c = Node([[1, 2]]), Node([[5, 6], [7, 8]]), Node([1, 1])
+    >>> a, b, c = Node([[1, 2], [3, 4]]), Node([[5, 6], [7, 8]]), Node([1, 1])
     >>> edges = a[1] ^ b[0], b[1] ^ c[0]
     >>> path_solver("optimal", [a, b, c])
     [(1, 2), (0, 1)]

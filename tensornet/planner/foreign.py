@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opt_einsum import paths as oe_paths
 
@@ -11,10 +11,15 @@ from ..errors import PlanError
 from ..expr import Expr, from_labels
 from .tree import Tree
 
+if TYPE_CHECKING:
+    PathOptimizer = object  # opt_einsum ships no types
+else:
+    PathOptimizer = oe_paths.PathOptimizer
+
 __all__ = ["Planner", "is_optimizer", "path_names", "search_by_name", "search_with"]
 
 
-class Planner(oe_paths.PathOptimizer):
+class Planner(PathOptimizer):
     """tensornet's planner as an opt_einsum path optimizer.
 
     Pass it as ``optimize=`` to opt_einsum or cotengra, or use the name "tensornet" in opt_einsum
@@ -123,12 +128,12 @@ def search_with(expr: Expr, optimizer: Any, memory_limit: int | None) -> Tree:
         return Tree.from_path(expr, optimizer.get_path())
     label = [_label(i) for i in range(len(expr.sizes))]
     sizes = dict(zip(label, expr.sizes))
-    if callable(optimizer):
-        inputs = [{label[i] for i in term} for term in expr.inputs]
-        path = optimizer(inputs, {label[i] for i in expr.output}, sizes, memory_limit)
-    else:
+    if hasattr(optimizer, "search"):  # cotengra: wants ordered terms
         terms = [list(dict.fromkeys([label[i] for i in term])) for term in expr.inputs]
         path = optimizer.search(terms, [label[i] for i in expr.output], sizes).get_path()
+    else:
+        inputs = [{label[i] for i in term} for term in expr.inputs]
+        path = optimizer(inputs, {label[i] for i in expr.output}, sizes, memory_limit)
     return Tree.from_path(expr, path)
 
 

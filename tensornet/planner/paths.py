@@ -150,7 +150,7 @@ def pairs_from_groups(expr: Expr, groups: Sequence[tuple[int, ...]]) -> Steps:
                 raise PlanError(f"step {t} of the path names operand {i}, which is already used")
             unused[i] = False
         unused.append(True)
-    if all([len(group) == 2 for group in groups]) and sum(unused) <= 1:
+    if all(len(group) == 2 for group in groups) and sum(unused) <= 1:
         return tuple([(a, b) for a, b in groups])
     return _pairwise(expr, groups)
 

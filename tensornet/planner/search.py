@@ -117,13 +117,14 @@ def _search_with(expr: Expr, given: Any, memory_limit: int | None) -> Tree:
     if isinstance(given, Tree):
         return _fit(expr, given)
     if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str):
-        if given[0] != "einsum_path":  # NumPy's (name, entries of the largest intermediate)
-            return search(expr, given[0], memory_limit=given[1])
+        # NumPy's (name, entries of the largest intermediate)
+        return search(expr, given[0], memory_limit=given[1])
     if isinstance(given, Sequence):
         return Tree.from_path(expr, given)
-    tree = getattr(given, "tree", None)
-    if isinstance(tree, Tree):
-        return _fit(expr, tree)
+    if not callable(given):  # an optimizer's `tree` may not exist yet
+        tree = getattr(given, "tree", None)
+        if isinstance(tree, Tree):
+            return _fit(expr, tree)
     from .foreign import is_optimizer, search_with
 
     if is_optimizer(given):

@@ -107,32 +107,47 @@ class Tree:
 
     @cached_property
     def _costs(self) -> tuple[int, int]:
-        """Multiply-adds and largest result of one slice."""
+        """Multiply-adds and largest result of one slice.
+
+        Sizes are carried along and the larger set is extended in place, so a small tensor on a
+        large one costs the small one's indices only.
+        """
         count, sliced = self._holders()
-        sizes = self.expr.sizes
+        empty = {i for i, extent in enumerate(self.expr.sizes) if extent == 0} - sliced
+        sizes = [extent or 1 for extent in self.expr.sizes]
         live: list[set[int]] = [
             {i for i in term if count[i] > 1 and i not in sliced} for term in self.expr.inputs
         ]
+        entries = [prod([sizes[i] for i in term]) for term in live]
         macs, largest = 0, 0
         nothing: set[int] = set()
         for a, b in self.steps:
-            left, right = live[a], live[b]
+            small, large = (a, b) if len(live[a]) < len(live[b]) else (b, a)
+            term, union = live[small], live[large]
+            both, summed = 1, 1
+            dead = []
+            for i in term:
+                if i in union:
+                    both *= sizes[i]
+                    count[i] -= 1
+                    if count[i] == 1:
+                        dead.append(i)
+                        summed *= sizes[i]
+            union |= term
+            work = entries[a] * entries[b] // both
+            if empty and not empty.isdisjoint(union):
+                union.difference_update(dead)
+                size = 0 if not empty.isdisjoint(union) else work // summed
+            else:
+                macs += work
+                union.difference_update(dead)
+                size = work // summed
+            largest = max(largest, size)
             live[a] = live[b] = nothing
-            union = left | right
-            work = prod([sizes[i] for i in union])
-            macs += work
-            summed = 1
-            for i in left & right:
-                count[i] -= 1
-                if count[i] == 1:
-                    union.discard(i)
-                    summed *= sizes[i]
             live.append(union)
-            size = work // summed if work else prod([sizes[i] for i in union])
-            if size > largest:
-                largest = size
+            entries.append(work // summed)
         if not self.steps:
-            largest = prod([sizes[i] for i in self.expr.output if i not in sliced])
+            largest = prod([self.expr.sizes[i] for i in self.expr.output if i not in sliced])
         return macs, largest
 
     @cached_property
@@ -201,12 +216,15 @@ class Tree:
         except (KeyError, TypeError, ValueError) as error:
             raise PlanError(f"the data does not describe a tree: {error!r}") from None
         known = range(len(sizes))
-        for what, ids in (("inputs", [i for t in inputs for i in t]), ("output", output),
-                          ("sliced", sliced)):
+        for what, ids in (
+            ("inputs", [i for t in inputs for i in t]),
+            ("output", output),
+            ("sliced", sliced),
+        ):
             for i in ids:
                 if i not in known:
                     raise PlanError(f"index {i} of {what} has no extent: {len(sizes)} are given")
-        if any([len(group) != 2 for group in groups]) or len(groups) != max(len(inputs) - 1, 0):
+        if any(len(group) != 2 for group in groups) or len(groups) != max(len(inputs) - 1, 0):
             raise PlanError(
                 f"{len(groups)} steps for {len(inputs)} operands: a tree has pairwise steps, one "
                 f"fewer than operands"

@@ -1,0 +1,250 @@
+"""einsum and tensordot against the NumPy reference, over everything they claim to take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+import oracle
+import tensornet as tn
+from tensornet.expr import Expr, bind_equation, parse_einsum
+
+SIZES = [0, 1, 2, 3, 5, 6, 7, 8, 9, 15, 16, 17, 31, 33]
+FLOATS = ["float16", "float32", "float64", "complex64", "complex128"]
+SEARCHES = ["auto", "greedy", "random-greedy", "optimal", "dp", True, False]
+MAX_WORK = 40_000  # product of all extents, so that the reference stays quick
+
+fuzz = settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=150,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+@st.composite
+def networks(draw: st.DrawFn, max_operands: int = 5, max_axes: int = 4) -> Expr:
+    """Operands that share few indices: hyperedges, traces, batch indices, outer products."""
+    letters = list(range(draw(st.integers(1, 7))))
+    sizes: list[int] = []
+    work = 1
+    for _ in letters:
+        fitting = [n for n in SIZES if n * work <= MAX_WORK]
+        sizes.append(draw(st.sampled_from(fitting)))
+        work *= max(1, sizes[-1])
+    axes = st.lists(st.sampled_from(letters), max_size=max_axes)
+    terms = draw(st.lists(axes, min_size=1, max_size=max_operands))
+    # size as if each repeated axis were memory of its own, to bound the operands themselves
+    assume(all(np.prod([float(max(1, sizes[i])) for i in t]) <= 1e6 for t in terms))
+    present = sorted({i for term in terms for i in term})
+    output = draw(st.permutations(present))[: draw(st.integers(0, len(present)))]
+    return Expr(tuple(map(tuple, terms)), tuple(output), tuple(sizes))
+
+
+def operands(draw: st.DrawFn, expr: Expr, dtypes: list[str]) -> list[oracle.Array]:
+    """Small integers of drawn dtypes in drawn memory layouts."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    layouts = st.sampled_from(oracle.LAYOUTS)
+    return [
+        oracle.arrange(oracle.small_integers(rng, shape, dtype), draw(layouts))
+        for shape, dtype in zip(expr.shapes, dtypes)
+    ]
+
+
+def interleaved(expr: Expr, arrays: list[oracle.Array]) -> list[Any]:
+    flat = [x for array, term in zip(arrays, expr.inputs) for x in (array, list(term))]
+    return [*flat, list(expr.output)]
+
+
+def path_of(draw: st.DrawFn, n: int) -> list[tuple[int, ...]]:
+    """Any path at all, unary and k-ary steps included."""
+    path = []
+    while n > 1:
+        group = draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=4, unique=True))
+        path.append(tuple(group))
+        n -= len(group) - 1
+        if len(group) == 1:
+            path.append((0, n - 1))
+            n -= 1
+    return path
+
+
+@fuzz
+@given(st.data())
+def test_einsum_of_one_dtype_is_exact_on_small_integers(data: st.DataObject) -> None:
+    expr = data.draw(networks())
+    dtype = data.draw(st.sampled_from(oracle.DTYPES))
+    arrays = operands(data.draw, expr, [dtype] * len(expr.inputs))
+    optimize = data.draw(st.sampled_from(SEARCHES))
+    got = tn.einsum(*interleaved(expr, arrays), optimize=optimize)
+    oracle.assert_exact(got, expr, arrays)
+
+
+@fuzz
+@given(st.data())
+def test_einsum_of_mixed_dtypes_has_numpys_result_type(data: st.DataObject) -> None:
+    expr = data.draw(networks(max_operands=3))
+    dtypes = [data.draw(st.sampled_from(oracle.DTYPES)) for _ in expr.inputs]
+    arrays = operands(data.draw, expr, dtypes)
+    oracle.assert_exact(tn.einsum(*interleaved(expr, arrays)), expr, arrays)
+
+
+@fuzz
+@given(st.data())
+def test_einsum_of_floats_keeps_to_the_error_bound(data: st.DataObject) -> None:
+    expr = data.draw(networks())
+    dtype = np.dtype(data.draw(st.sampled_from(FLOATS)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    arrays = []
+    for shape in expr.shapes:
+        values = rng.standard_normal(shape)
+        if dtype.kind == "c":
+            values = values + 1j * rng.standard_normal(shape)
+        layout = data.draw(st.sampled_from(oracle.LAYOUTS))
+        arrays.append(oracle.arrange(values.astype(dtype), layout))
+    oracle.assert_close(tn.einsum(*interleaved(expr, arrays)), expr, arrays)
+
+
+@fuzz
+@given(st.data())
+def test_any_path_gives_the_same_integers(data: st.DataObject) -> None:
+    expr = data.draw(networks(max_operands=6, max_axes=3))
+    arrays = operands(data.draw, expr, ["int32"] * len(expr.inputs))
+    path = path_of(data.draw, len(expr.inputs))
+    got = tn.einsum(*interleaved(expr, arrays), optimize=path)
+    oracle.assert_exact(got, expr, arrays)
+
+
+@fuzz
+@given(st.data())
+def test_out_takes_the_result_whatever_is_in_it(data: st.DataObject) -> None:
+    expr = data.draw(networks(max_operands=3))
+    dtype = data.draw(st.sampled_from(FLOATS))
+    arrays = operands(data.draw, expr, [dtype] * len(expr.inputs))
+    layout = data.draw(st.sampled_from(["C", "F", "reversed", "strided", "unaligned"]))
+    want = oracle.contract(expr, arrays)
+    out = oracle.arrange(np.full(expr.output_shape, np.nan, dtype), layout)
+    assert tn.einsum(*interleaved(expr, arrays), out=out) is out
+    oracle.assert_exact(out, expr, arrays)
+    assert out.shape == want.shape
+
+
+@fuzz
+@given(st.data())
+def test_out_may_share_memory_with_an_operand(data: st.DataObject) -> None:
+    n = data.draw(st.sampled_from([1, 2, 3, 5, 8, 16, 17]))
+    dtype = data.draw(st.sampled_from(["int64", "float32", "complex128"]))
+    rng = np.random.default_rng(n)
+    memory = oracle.small_integers(rng, (2 * n, n), dtype)
+    other = oracle.small_integers(rng, (n, n), dtype)
+    start = data.draw(st.integers(0, n))
+    operand, out = memory[start : start + n], memory[:n]
+    if data.draw(st.booleans()):
+        out = out.T
+    if data.draw(st.booleans()):
+        operand = operand[::-1]
+    subscripts = data.draw(st.sampled_from(["ij,jk->ik", "ij,jk->ki", "ij,ij->ij", "ij,kj->ik"]))
+    want = np.einsum(subscripts, operand.copy(), other)
+    assert tn.einsum(subscripts, operand, other, out=out) is out
+    np.testing.assert_array_equal(out, want)
+
+
+@fuzz
+@given(st.data())
+def test_slicing_to_a_memory_limit_changes_no_integer(data: st.DataObject) -> None:
+    expr = data.draw(networks())
+    arrays = operands(data.draw, expr, ["int64"] * len(expr.inputs))
+    divisor = data.draw(st.sampled_from([2, 3, 10, 100]))
+    whole = tn.plan_expr(expr, dtype="int64")
+    limit = max(whole.peak_memory // divisor, 1)
+    try:
+        got = tn.einsum(*interleaved(expr, arrays), memory_limit=limit)
+    except tn.MemoryLimitError as error:
+        assert "smallest memory_limit" in str(error)
+        return
+    oracle.assert_exact(got, expr, arrays)
+    assert tn.plan_expr(expr, dtype="int64", memory_limit=limit).peak_memory <= limit
+
+
+@fuzz
+@given(st.data())
+def test_a_stripped_exponent_multiplies_back(data: st.DataObject) -> None:
+    expr = data.draw(networks(max_operands=4, max_axes=3))
+    dtype = data.draw(st.sampled_from(["float64", "complex128"]))
+    arrays = operands(data.draw, expr, [dtype] * len(expr.inputs))
+    mantissa, exponent = tn.einsum(*interleaved(expr, arrays), strip_exponent=True)
+    oracle.assert_exact(mantissa * 2.0**exponent, expr, arrays)
+
+
+@st.composite
+def subscripts(draw: st.DrawFn) -> tuple[str, list[tuple[int, ...]]]:
+    """Subscripts with ellipses and stretched axes, written out, and shapes for them."""
+    names = draw(st.text("ijkLM", min_size=1, max_size=4))
+    extents = {name: draw(st.sampled_from([1, 2, 3, 4])) for name in names}
+    hidden = draw(st.lists(st.sampled_from([1, 2, 3]), max_size=2))
+    terms, shapes = [], []
+    for _ in range(draw(st.integers(1, 3))):
+        term = "".join(draw(st.lists(st.sampled_from(list(names)), max_size=3, unique=True)))
+        shape = [draw(st.sampled_from([extents[name], extents[name], 1])) for name in term]
+        if draw(st.booleans()):
+            where = draw(st.integers(0, len(term)))
+            tail = hidden[draw(st.integers(0, len(hidden))) :]
+            term = f"{term[:where]}...{term[where:]}"
+            shape[where:where] = [draw(st.sampled_from([n, n, 1])) for n in tail]
+        terms.append(term)
+        shapes.append(tuple(shape))
+    text = ",".join(terms)
+    if draw(st.booleans()):
+        kept = draw(st.permutations(sorted(set(text) - set(".,"))))
+        text += "->..." + "".join(kept[: draw(st.integers(0, len(kept)))])
+    return text, shapes
+
+
+@fuzz
+@given(subscripts())
+def test_ellipses_and_stretched_axes_are_numpys(case: tuple[str, list[tuple[int, ...]]]) -> None:
+    text, shapes = case
+    rng = np.random.default_rng(0)
+    arrays = [oracle.small_integers(rng, shape, "int64") for shape in shapes]
+    want = np.einsum(text, *arrays)
+    got = tn.einsum(text, *arrays)
+    np.testing.assert_array_equal(got, want, strict=True)
+    equation, _ = parse_einsum((text, *shapes))
+    assert bind_equation(equation, shapes)[0].output_shape == want.shape
+
+
+@fuzz
+@given(st.data())
+def test_tensordot_is_numpys(data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from(oracle.DTYPES))
+    shared = data.draw(st.lists(st.sampled_from([0, 1, 2, 5, 8]), max_size=2))
+    left = data.draw(st.lists(st.sampled_from([1, 3, 7, 16]), max_size=2))
+    right = data.draw(st.lists(st.sampled_from([1, 2, 9, 17]), max_size=2))
+    rng = np.random.default_rng(3)
+    a = oracle.small_integers(rng, left + shared, dtype)
+    b = oracle.small_integers(rng, shared + right, dtype)
+    axes: Any = len(shared)
+    if data.draw(st.booleans()):
+        a_order = data.draw(st.permutations(range(a.ndim)))
+        b_order = data.draw(st.permutations(range(b.ndim)))
+        a, b = a.transpose(a_order), b.transpose(b_order)
+        a_axes = [a_order.index(len(left) + k) for k in range(len(shared))]
+        b_axes = [b_order.index(k) - b.ndim for k in range(len(shared))]
+        axes = (a_axes, b_axes)
+    np.testing.assert_array_equal(tn.tensordot(a, b, axes), np.tensordot(a, b, axes), strict=True)
+
+
+@pytest.mark.parametrize("dtype", oracle.DTYPES)
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 5, 6, 7, 8, 9, 15, 16, 17, 31, 33, 65])
+def test_a_matrix_product_is_exact_around_every_tile_size(n: int, dtype: str) -> None:
+    rng = np.random.default_rng(n)
+    for m, k in [(n, n), (1, n), (n, 1), (n + 1, 6)]:
+        a = oracle.small_integers(rng, (m, k), dtype)
+        b = oracle.small_integers(rng, (k, n), dtype)
+        expr = Expr(((0, 1), (1, 2)), (0, 2), (m, k, n))
+        oracle.assert_exact(tn.einsum("ij,jk->ik", a, b), expr, [a, b])
+        oracle.assert_exact(tn.einsum("ji,jk->ki", a.T.copy(), b).T, expr, [a, b])

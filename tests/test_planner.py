@@ -1,0 +1,409 @@
+"""Planner: trees, their exact costs, and the searches that find them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tensornet.errors import PlanError
+from tensornet.expr import Expr
+from tensornet.planner import Tree, _search, cache, clear_cache, search
+from tensornet.planner.paths import linear_from_ssa, ssa_from_linear
+
+OURS = ["auto", "greedy", "random-greedy"]
+
+
+def recount(tree: Tree) -> tuple[int, int]:
+    """(macs, max_size) straight from the definition: no sets carried from step to step."""
+    expr = tree.expr
+    n = len(expr.inputs)
+    extent = [1 if i in tree.sliced else s for i, s in enumerate(expr.sizes)]
+    below: list[frozenset[int]] = [frozenset([k]) for k in range(n)]
+
+    def held(leaves: frozenset[int]) -> set[int]:
+        inside = {i for k in leaves for i in expr.inputs[k]}
+        outside = {i for k in set(range(n)) - leaves for i in expr.inputs[k]} | set(expr.output)
+        return inside & outside
+
+    macs, largest = 0, 0
+    for a, b in tree.steps:
+        macs += math.prod(extent[i] for i in held(below[a]) | held(below[b]))
+        below.append(below[a] | below[b])
+        largest = max(largest, math.prod(extent[i] for i in held(below[-1])))
+    if not tree.steps:
+        largest = math.prod(extent[i] for i in expr.output)
+    return macs * math.prod(expr.sizes[i] for i in tree.sliced), largest
+
+
+def assert_valid(tree: Tree) -> None:
+    """Every tensor is used exactly once, before it is made never."""
+    n = len(tree.expr.inputs)
+    assert len(tree.steps) == max(n - 1, 0)
+    used = [x for step in tree.steps for x in step]
+    assert sorted(used) == list(range(len(used)))
+    for t, (a, b) in enumerate(tree.steps):
+        assert max(a, b) < n + t
+
+
+def all_steps(n: int):
+    """Every pairwise SSA order of n tensors (as trees; orders of independent steps collapse)."""
+
+    def grow(alive: tuple[int, ...], made: int):
+        if len(alive) == 1:
+            yield ()
+            return
+        for a, b in itertools.combinations(alive, 2):
+            rest = tuple(x for x in alive if x not in (a, b))
+            for tail in grow((*rest, made), made + 1):
+                yield ((a, b), *tail)
+
+    return grow(tuple(range(n)), n)
+
+
+@st.composite
+def networks(draw, max_tensors=9, max_indices=8, min_tensors=0, least=0):
+    """Small networks with everything: hyperedges, traces, scalars, outputs, extents 0 and 1."""
+    n_ix = draw(st.integers(0, max_indices))
+    term = st.lists(st.integers(0, n_ix - 1), max_size=4).map(tuple) if n_ix else st.just(())
+    inputs = draw(st.lists(term, min_size=min_tensors, max_size=max_tensors).map(tuple))
+    used = sorted({i for t in inputs for i in t})
+    output = draw(st.permutations(used))[: draw(st.integers(0, min(len(used), 4)))]
+    extents = draw(st.lists(st.integers(least, 4), min_size=n_ix, max_size=n_ix).map(tuple))
+    return Expr(inputs, tuple(output), extents)
+
+
+def chain(n: int, extent: int = 2) -> Expr:
+    return Expr(tuple([(i, i + 1) for i in range(n)]), (0, n), (extent,) * (n + 1))
+
+
+def lattice(rows: int, columns: int, extent: int = 2) -> Expr:
+    number: dict[tuple[int, int, int], int] = {}
+    inputs = []
+    for r in range(rows):
+        for c in range(columns):
+            bonds = [(r - 1, c, 0), (r, c, 0), (r, c - 1, 1), (r, c, 1)]
+            real = [
+                b
+                for b in bonds
+                if min(b) >= 0 and b[0] + (b[2] == 0) < rows and b[1] + (b[2] == 1) < columns
+            ]
+            inputs.append(tuple([number.setdefault(b, len(number)) for b in real]))
+    return Expr(tuple(inputs), (), (extent,) * len(number))
+
+
+# ---------------------------------------------------------------- Tree
+
+
+@given(networks(), st.randoms(use_true_random=False))
+def test_costs_of_any_tree_equal_a_brute_force_recount(expr, random):
+    alive, steps = list(range(len(expr.inputs))), []
+    while len(alive) > 1:
+        a, b = random.sample(alive, 2)
+        alive = [x for x in alive if x not in (a, b)] + [len(expr.inputs) + len(steps)]
+        steps.append((a, b))
+    sliced = tuple(i for i in range(len(expr.sizes)) if random.random() < 0.2)
+    tree = Tree(expr, tuple(steps), sliced)
+    assert (tree.macs, tree.max_size) == recount(tree)
+    assert tree.n_slices == math.prod(expr.sizes[i] for i in sliced)
+
+
+@given(networks(), st.randoms(use_true_random=False))
+def test_paths_survive_the_way_to_linear_form_and_back(expr, random):
+    alive, steps = list(range(len(expr.inputs))), []
+    while len(alive) > 1:
+        a, b = sorted(random.sample(alive, 2))
+        alive = [x for x in alive if x not in (a, b)] + [len(expr.inputs) + len(steps)]
+        steps.append((a, b))
+    tree = Tree(expr, tuple(steps))
+    assert Tree.from_path(expr, tree.path) == tree
+    assert Tree.from_ssa_path(expr, tree.ssa_path) == tree
+    assert Tree.from_dict(json.loads(json.dumps(tree.to_dict()))) == tree
+
+
+@given(networks(min_tensors=1), st.randoms(use_true_random=False))
+def test_paths_with_steps_of_any_length_give_valid_trees(expr, random):
+    left, path = len(expr.inputs), []
+    while left > 1 and random.random() < 0.8:
+        k = random.randint(1, left)
+        path.append(tuple(random.sample(range(left), k)))
+        left -= k - 1
+    tree = Tree.from_path(expr, path)
+    assert_valid(tree)
+    assert (tree.macs, tree.max_size) == recount(tree)
+
+
+def test_step_terms_name_what_each_step_reads_and_keeps():
+    expr = Expr(((0, 0, 1), (1, 2, 3), (3, 2, 4)), (4, 0), (2, 3, 4, 5, 6))
+    tree = Tree(expr, ((1, 2), (3, 0)))
+    assert list(tree.step_terms()) == [
+        ((1, 2, 3), (3, 2, 4), (1, 4)),
+        ((1, 4), (0, 0, 1), (4, 0)),
+    ]
+    sliced = Tree(expr, tree.steps, (2, 4))
+    assert list(sliced.step_terms()) == [((1, 3), (3,), (1,)), ((1,), (0, 0, 1), (0,))]
+
+
+def test_a_hyperedge_is_summed_once_its_last_tensor_is_in():
+    expr = Expr(((0, 1), (0, 2), (0, 3)), (1, 2, 3), (5, 2, 2, 2))
+    terms = list(Tree(expr, ((0, 1), (3, 2))).step_terms())
+    assert terms[0][2] == (0, 1, 2)
+    assert terms[1][2] == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ([(0, 5)], "position 5"),
+        ([(0, 0)], "each position once"),
+        ([()], "at least one operand"),
+        ([(0, -1)], "position -1"),
+        (["ab"], "tuple of operand numbers"),
+        ([(0, 1.5)], "tuple of operand numbers"),
+        ([3], "tuple of operand numbers"),
+        ([(0, 1), (0, 1), (0, 1)], "position 1"),
+    ],
+)
+def test_a_path_that_does_not_fit_is_refused_in_one_line(path, message):
+    with pytest.raises(PlanError, match=message) as caught:
+        Tree.from_path(chain(3), path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [([(0, 1), (0, 2)], "operand 0, which is already used"), ([(0, 9)], "operand 9")],
+)
+def test_an_ssa_path_that_does_not_fit_is_refused_in_one_line(path, message):
+    with pytest.raises(PlanError, match=message):
+        Tree.from_ssa_path(chain(3), path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"steps": [[0, 1]]}, {"steps": 3}, {"inputs": [[0, 9]]}, {"sliced": [-1]}, {"sizes": None}],
+)
+def test_data_that_is_no_tree_is_refused(change):
+    data = {**search(chain(3)).to_dict(), **change}
+    with pytest.raises(PlanError):
+        Tree.from_dict(data)
+
+
+def test_linear_paths_of_many_tensors_convert_both_ways():
+    n = 20_000
+    steps = tuple([(2 * t, 2 * t + 1) for t in range(n - 1)])
+    assert ssa_from_linear(linear_from_ssa(steps, n), n) == list(steps)
+
+
+# ---------------------------------------------------------------- search
+
+
+@settings(deadline=None)
+@given(networks(), st.sampled_from(OURS))
+def test_every_search_gives_a_valid_tree_with_true_costs(expr, name):
+    tree = search(expr, name)
+    assert_valid(tree)
+    assert (tree.macs, tree.max_size) == recount(tree)
+
+
+@settings(deadline=None, max_examples=25)
+@given(networks(min_tensors=12, max_tensors=40, max_indices=30), st.sampled_from(OURS))
+def test_larger_networks_give_valid_trees_with_true_costs(expr, name):
+    tree = search(expr, name)
+    assert_valid(tree)
+    assert (tree.macs, tree.max_size) == recount(tree)
+
+
+@settings(deadline=None, max_examples=40)
+@given(networks(min_tensors=2, max_tensors=5, least=1))
+def test_exact_search_equals_exhaustive_search(expr):
+    best = min(Tree(expr, steps).macs for steps in all_steps(len(expr.inputs)))
+    assert Tree(expr, _search.optimal(expr.inputs, expr.output, expr.sizes)).macs == best
+    assert search(expr).macs == best
+
+
+def test_exact_search_equals_exhaustive_search_for_six_tensors():
+    inputs = ((0, 1, 2), (2, 3), (0, 4, 5), (1, 4, 3), (5, 2), (5, 6))
+    expr = Expr(inputs, (6,), (2, 3, 4, 5, 3, 2, 7))
+    assert search(expr).macs == min(Tree(expr, steps).macs for steps in all_steps(6))
+
+
+def test_exact_search_refuses_more_tensors_than_it_can_take():
+    expr = chain(_search.MAX_EXACT + 1)
+    with pytest.raises(ValueError, match="at most"):
+        _search.optimal(expr.inputs, expr.output, expr.sizes)
+
+
+def test_auto_is_never_worse_than_greedy_on_lattices():
+    for expr in (lattice(4, 4), lattice(6, 6), lattice(3, 12, 3)):
+        assert search(expr).macs <= search(expr, "greedy").macs
+
+
+@pytest.mark.parametrize("name", ["auto", "random-greedy"])
+def test_a_seed_names_one_tree_whatever_the_number_of_threads(name):
+    expr = lattice(9, 9)
+    runs = [
+        _search.search(expr.inputs, expr.output, expr.sizes, name, 3, 200, math.inf, threads)
+        for threads in (1, 2, 7)
+    ]
+    assert runs[0] == runs[1] == runs[2]
+
+
+def test_more_samples_are_never_worse():
+    expr = lattice(7, 7)
+    macs = [search(expr, "random-greedy", max_steps=k).macs for k in (1, 10, 100)]
+    assert macs[0] >= macs[1] >= macs[2]
+    assert macs[0] == search(expr, "greedy").macs
+
+
+def test_max_time_ends_the_search():
+    tree = search(lattice(12, 12), "random-greedy", max_time=0.05)
+    assert_valid(tree)
+    assert_valid(search(lattice(12, 12), max_time=0.05))
+    assert_valid(search(lattice(12, 12), max_time=0.0))
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize(
+    "expr",
+    [
+        Expr((), (), ()),
+        Expr(((),), (), ()),
+        Expr(((0, 1),), (1,), (2, 3)),
+        Expr(((0, 1), (1, 2)), (0, 2), (2, 3, 4)),
+        Expr(((),) * 40, (), ()),
+        Expr(((0, 0, 0), (0, 1)) * 10, (1,), (3, 2)),
+        Expr(tuple([(i,) for i in range(20)]), tuple(range(20)), (2,) * 20),
+        Expr(tuple([(0, i) for i in range(1, 31)]), (0,), (3,) * 31),
+        Expr(tuple([(i, i + 1) for i in range(30)]), (0, 30), (0, 1) * 15 + (2,)),
+        Expr(tuple([(i, i + 1) for i in range(30)]), (0,), (1,) * 31),
+        Expr(tuple([(i % 5, 5 + i % 3) for i in range(40)]), (0, 5), (2,) * 8),
+    ],
+    ids=[
+        "none",
+        "scalar",
+        "one",
+        "two",
+        "scalars",
+        "traces",
+        "outer",
+        "star",
+        "empty",
+        "ones",
+        "hadamard",
+    ],
+)
+def test_degenerate_networks_plan(expr, name):
+    tree = search(expr, name)
+    assert_valid(tree)
+    assert (tree.macs, tree.max_size) == recount(tree)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_400_way_hyperedge_plans(name):
+    rim = tuple([(0, i, i % 400 + 1) for i in range(1, 401)])
+    tree = search(Expr(rim, (), (2,) * 401), name, max_steps=2)
+    assert_valid(tree)
+    assert tree.width <= 10
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        chain(10_000),
+        chain(100_000),
+        lattice(250, 400),
+        Expr(tuple([(i // 2,) for i in range(40_000)]), (), (2,) * 20_000),
+        Expr(tuple([(0, i) for i in range(1, 10_001)]), (), (2,) * 10_001),
+        Expr(tuple([(0, i, i + 1) for i in range(1, 10_001)]), (), (2,) * 10_002),
+        Expr((tuple(range(2_000)), *[(i,) for i in range(2_000)]), (), (2,) * 2_000),
+    ],
+    ids=["deep-chain", "long-chain", "lattice", "components", "star", "wheel", "centre"],
+)
+def test_giant_networks_plan_without_recursion(expr):
+    tree = search(expr)
+    assert_valid(tree)
+    assert tree.macs > 0
+    assert len(tree.path) == len(expr.inputs) - 1
+
+
+def test_components_are_merged_smallest_first():
+    pieces = tuple([(2 * k, 2 * k + 1) for k in range(15)])
+    expr = Expr(pieces, tuple(range(30)), (2,) * 30)
+    assert search(expr, "greedy").macs == recount(search(expr))[0]
+
+
+# ---------------------------------------------------------------- cache and interruption
+
+
+def test_named_searches_are_remembered_until_the_cache_is_cleared():
+    expr = lattice(5, 5)
+    first = search(expr)
+    assert search(expr) is first
+    assert search(expr, seed=1) is not first
+    clear_cache()
+    assert search(expr) is not first
+    assert search(expr) == first
+
+
+def test_the_cache_is_bounded(monkeypatch):
+    clear_cache()
+    monkeypatch.setattr(cache, "_MAX_TENSORS", 150)
+    trees = [search(chain(n)) for n in (5, 6, 7)]
+    assert search(chain(7)) is trees[2]
+    assert search(chain(5)) is not trees[0]
+    clear_cache()
+
+
+def test_many_threads_may_search_at_once():
+    found: list[Tree] = []
+    expr = lattice(6, 6)
+    clear_cache()
+    threads = [threading.Thread(target=lambda: found.append(search(expr))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len({tree.steps for tree in found}) == 1
+
+
+INTERRUPTED = """
+import signal
+from tensornet.expr import Expr
+from tensornet.planner import search
+n = 2000
+inputs = tuple([((7 * i) % n, (11 * i + 3) % n, (13 * i + 5) % n) for i in range(n)])
+expr = Expr(inputs, (), (2,) * n)
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+try:
+    search(expr, {name!r}, max_steps=10**9)
+except KeyboardInterrupt:
+    print("interrupted", len(search(expr, "greedy").steps))
+"""
+
+
+@pytest.mark.parametrize("name", ["auto", "random-greedy"])
+def test_ctrl_c_stops_a_search_and_leaves_the_planner_usable(name):
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("needs interval timers")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED.format(name=name)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=env,
+        check=False,
+    )
+    assert done.stdout.split() == ["interrupted", "1999"], done.stderr
