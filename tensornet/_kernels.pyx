@@ -85,7 +85,8 @@ def _cache_bytes(level):
                 with open(os.path.join(root, entry, name)) as file:
                     facts[name] = file.read().strip()
             if facts["level"] == str(level) and facts["type"] != "Instruction":
-                return int(facts["size"][:-1]) * units[facts["size"][-1]]
+                number, unit = facts["size"][:-1], facts["size"][-1:]
+                return int(number) * units[unit]
     except (OSError, ValueError, KeyError, IndexError):
         return None
     return None

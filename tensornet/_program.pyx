@@ -91,6 +91,7 @@ cdef class Executor:
 
     cdef tn_network network
     cdef int64_t n_axes
+    cdef int number  # NumPy's type number
     cdef readonly object dtype
     cdef readonly tuple shapes, output_shape
     cdef list variants
@@ -105,6 +106,7 @@ cdef class Executor:
             position += len(term)
             starts.append(position)
         self.dtype = dtype
+        self.number = dtype.num
         self.shapes = expr.shapes
         self.output_shape = expr.output_shape
         self.variants = []
@@ -173,11 +175,37 @@ cdef class Executor:
                 lines.append(text.decode())
         return lines
 
+    def accepts(self, tuple arrays):
+        """Whether there is one plain array of the right dtype and shape per operand."""
+        cdef const tn_network *net = &self.network
+        cdef int number = self.number
+        cdef int64_t at = 0
+        cdef cnp.ndarray array
+        cdef int d
+        if len(arrays) != net.n_inputs:
+            return False
+        for operand in arrays:
+            if type(operand) is not cnp.ndarray:
+                return False
+            array = operand
+            if (cnp.PyArray_TYPE(array) != number or not cnp.PyArray_ISNOTSWAPPED(array)
+                    or at + array.ndim > self.n_axes):
+                return False
+            for d in range(array.ndim):
+                if array.shape[d] != net.sizes[net.ids[at]]:
+                    return False
+                at += 1
+        return at == self.n_axes
+
     cdef _Lowered _variant(self, tuple arrays, cnp.ndarray out):
         """The program for the strides at hand: the contiguous one, a recent one, or a new one."""
+        cdef bint contiguous = cnp.PyArray_IS_C_CONTIGUOUS(out)
+        for operand in arrays:
+            contiguous = contiguous and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> operand)
+        if contiguous:
+            return self.contiguous
         cdef int64_t *strides = <int64_t *> malloc((self.n_axes + out.ndim + 1) * sizeof(int64_t))
-        cdef int64_t at = 0, expected
-        cdef bint contiguous = True
+        cdef int64_t at = 0
         cdef cnp.ndarray array
         cdef _Lowered variant
         cdef int d
@@ -185,20 +213,10 @@ cdef class Executor:
             raise MemoryError()
         for operand in arrays + (out,):
             array = operand
-            expected = array.itemsize
-            at += array.ndim
-            for d in range(array.ndim - 1, -1, -1):
-                at -= 1
-                if array.shape[d] == 1:
-                    strides[at] = 0
-                else:
-                    strides[at] = array.strides[d]
-                    contiguous = contiguous and strides[at] == expected
-                expected *= array.shape[d]
-            at += array.ndim
-        if contiguous:
-            free(strides)
-            return self.contiguous
+            for d in range(array.ndim):
+                # axes of extent 1 have strides of no meaning
+                strides[at] = array.strides[d] if array.shape[d] > 1 else 0
+                at += 1
         for variant in self.variants:
             if _same(variant.strides, strides, at):
                 free(strides)

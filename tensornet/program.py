@@ -98,30 +98,30 @@ class Program:
             MemoryLimitError: more memory is needed than there is; nothing was allocated.
         """
         executor = self._executor
-        if len(arrays) != len(executor.shapes):
-            raise ShapeError(
-                f"the network has {len(executor.shapes)} operands but {len(arrays)} were given"
-            )
-        dtype = self.dtype
-        operands = tuple(
-            [
-                array
-                if type(array) is np.ndarray and array.dtype == dtype and array.shape == shape
-                else self._operand(position, array, shape)
-                for position, (array, shape) in enumerate(zip(arrays, executor.shapes))
-            ]
-        )
-        target = np.empty(executor.output_shape, dtype) if out is None else self._target(
-            out, operands
-        )
-        with progress_bar(progress) as report:
-            exponent = executor.run(operands, target, report)
+        operands = arrays if executor.accepts(arrays) else self._operands(arrays)
+        if out is None:
+            target = np.empty(executor.output_shape, self.dtype)
+        else:
+            target = self._target(out, operands)
+        if progress:
+            with progress_bar(progress) as report:
+                exponent = executor.run(operands, target, report)
+        else:
+            exponent = executor.run(operands, target)
         if out is not None and target is not out:
             np.copyto(out, target, casting="same_kind")
         result = target if out is None else out
         if not self.strip_exponent:
             return result
         return result, float("-inf") if exponent is None else float(exponent)
+
+    def _operands(self, arrays: Sequence[Any]) -> tuple[np.ndarray[Any, Any], ...]:
+        shapes = self._executor.shapes
+        if len(arrays) != len(shapes):
+            raise ShapeError(
+                f"the network has {len(shapes)} operands but {len(arrays)} were given"
+            )
+        return tuple([self._operand(i, array, shapes[i]) for i, array in enumerate(arrays)])
 
     def _operand(self, position: int, array: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         operand = np.asarray(array)

@@ -274,7 +274,7 @@ class AbstractNode(Arithmetic):
         """
         edges = self._edges or self._live_edges()
         try:
-            return edges[axis if type(axis) is int else self.get_axis_number(axis)]
+            return edges[self.get_axis_number(axis)]
         except IndexError:
             raise IndexError(
                 f"axis {axis} is out of range for node {self._name!r} of shape {self._shape}"
@@ -286,7 +286,11 @@ class AbstractNode(Arithmetic):
     def __getitem__(self, key: slice) -> list[Edge]: ...
     def __getitem__(self, key: int | str | slice) -> Edge | list[Edge]:
         """``node[0]``, ``node["axis name"]`` or ``node[1:]``; errors as `get_edge`."""
-        if isinstance(key, slice):
+        if type(key) is int:
+            edges = self._edges
+            if -len(edges) <= key < len(edges):
+                return edges[key]
+        elif isinstance(key, slice):
             return self._live_edges()[key]
         return self.get_edge(key)
 

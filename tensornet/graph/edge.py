@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..errors import ShapeError
 from .checks import check_name
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class Edge:
         """``edge1 ^ edge2`` connects two dangling edges; the name of `edge1` is kept."""
         if not isinstance(other, Edge):
             return NotImplemented
-        return connect(self, other, self.name)
+        return connect(self, other, self._name)
 
     def __or__(self, other: Edge) -> tuple[Edge, Edge]:
         """``a[0] | b[1]`` breaks the edge that joins these two axes.
@@ -255,14 +256,15 @@ def check_in_use(edge: Edge) -> None:
     """
     if not isinstance(edge, Edge):
         raise TypeError(f"expected an Edge, such as node[0], not {type(edge).__name__}")
-    node = edge._node1
+    node, axis = edge._node1, edge._axis1
     if node is None:
         raise gone(edge)
-    if not node._holds(edge, edge._axis1):
+    edges = node._edges
+    if axis >= len(edges) or edges[axis] is not edge:
         raise ValueError(
-            f"edge {edge._name!r} is no longer on axis {edge._axis1} of node {node._name!r} "
+            f"edge {edge._name!r} is no longer on axis {axis} of node {node._name!r} "
             f"(shape {node._shape}): it was replaced when that axis was connected, disconnected "
-            f"or contracted; take node[{edge._axis1}] afresh"
+            f"or contracted; take node[{axis}] afresh"
         )
 
 
@@ -296,7 +298,7 @@ def connect(edge1: Edge, edge2: Edge, name: str | None = None) -> Edge:
         raise ValueError(f"cannot connect {edge1!r} to itself")
     node1, axis1, node2, axis2 = edge1.node1, edge1._axis1, edge2.node1, edge2._axis1
     if node1._shape[axis1] != node2._shape[axis2]:
-        raise ValueError(
+        raise ShapeError(
             f"cannot connect axes of unequal dimension: axis {axis1} of node {node1._name!r} "
             f"(shape {node1._shape}) has {node1._shape[axis1]}, axis {axis2} of node "
             f"{node2._name!r} (shape {node2._shape}) has {node2._shape[axis2]}"
