@@ -1,4 +1,4 @@
-"""What the graph tests share: a picture of a network, to see that nothing changed, and an oracle."""
+"""What the graph tests share: a picture of a network, to see that a failed call changed nothing."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def picture(nodes: Sequence[AbstractNode]) -> list[Any]:
 
 
 @contextmanager
-def fails(
-    kind: type[Exception], match: str, *nodes: AbstractNode
-) -> Iterator[None]:
+def fails(kind: type[Exception], match: str, *nodes: AbstractNode) -> Iterator[None]:
     """The block raises a one-line error of `kind` and leaves `nodes` as they were."""
     before = picture(nodes)
     with pytest.raises(kind, match=match) as caught:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import opt_einsum
+import oracle
 import pytest
 
-import oracle
 import tensornet as tn
 from tensornet import config
 from tensornet.expr import Expr
@@ -203,7 +204,7 @@ def test_indices_are_not_limited_to_the_alphabet() -> None:
     rng = np.random.default_rng(0)
     symbols = [opt_einsum.get_symbol(i) for i in range(n + 1)]
     arrays = [oracle.small_integers(rng, (2, 2), "int64") for _ in range(n)]
-    text = ",".join([a + b for a, b in zip(symbols, symbols[1:])])
+    text = ",".join([a + b for a, b in pairwise(symbols)])
     expr = Expr(tuple([(i, i + 1) for i in range(n)]), (0, n), (2,) * (n + 1))
     got = tn.einsum(f"{text}->{symbols[0]}{symbols[-1]}", *arrays)
     oracle.assert_exact(got, expr, arrays)

@@ -176,7 +176,9 @@ def test_contract_between_keeps_the_trace_edges_of_each_node() -> None:
 
 
 def test_matmul_of_a_ring() -> None:
-    a, b, c = tn.from_topology("xy,yz,zx", [make(2, 3).tensor, make(3, 4).tensor, make(4, 2).tensor])
+    a, b, c = tn.from_topology(
+        "xy,yz,zx", [make(2, 3).tensor, make(3, 4).tensor, make(4, 2).tensor]
+    )
     value = np.trace(a.tensor @ b.tensor @ c.tensor)
     assert (a @ b @ c).tensor == value
 

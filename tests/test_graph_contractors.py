@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,14 +24,14 @@ SEARCHES: list[Callable[..., tn.AbstractNode]] = [
 
 def chain(*shapes: tuple[int, int]) -> list[tn.Node]:
     nodes = [make(*shape, name=f"n{k}") for k, shape in enumerate(shapes)]
-    for left, right in zip(nodes, nodes[1:]):
+    for left, right in pairwise(nodes):
         left[1] ^ right[0]
     return nodes
 
 
 @pytest.mark.parametrize("search", SEARCHES)
 def test_searches_agree_with_einsum(search: Callable[..., tn.AbstractNode]) -> None:
-    a, b, c = nodes = chain((2, 3), (3, 4), (4, 5))
+    a, _, c = nodes = chain((2, 3), (3, 4), (4, 5))
     value = np.linalg.multi_dot([node.tensor for node in nodes])
     edge, order = a[1], [c[1], a[0]]
     result = search(nodes, output_edge_order=order)
@@ -258,7 +259,7 @@ def test_networks_of_nothing_but_copy_nodes() -> None:
 
 def test_many_copy_nodes_in_a_row_merge() -> None:
     hubs = [tn.CopyNode(2, 3) for _ in range(2000)]
-    for left, right in zip(hubs, hubs[1:]):
+    for left, right in pairwise(hubs):
         left[1] ^ right[0]
     a, b = make(3), make(3)
     value = a.tensor @ b.tensor
@@ -378,6 +379,6 @@ def test_bucket_refuses_what_it_cannot_contract_and_changes_nothing() -> None:
 def test_a_hundred_thousand_nodes() -> None:
     matrix = np.array([[0.5, 0.5], [0.5, 0.5]])
     nodes = [tn.Node([1.0, 0.0]), *[tn.Node(matrix) for _ in range(99_998)], tn.Node([1.0, 1.0])]
-    for left, right in zip(nodes, nodes[1:]):
+    for left, right in pairwise(nodes):
         left[-1] ^ right[0]
     assert contractors.auto(nodes).tensor == 1.0

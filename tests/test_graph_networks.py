@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_reachable_from_nodes_and_edges() -> None:
 
 def test_reachable_is_not_recursive() -> None:
     nodes = [tn.CopyNode(2, 2) for _ in range(20_000)]
-    for left, right in zip(nodes, nodes[1:]):
+    for left, right in pairwise(nodes):
         left[1] ^ right[0]
     assert len(tn.reachable(nodes[0])) == 20_000
     tn.check_correct(nodes)
@@ -124,7 +125,7 @@ def test_copy_copies_nodes_and_the_edges_among_them() -> None:
 
 
 def test_copy_of_part_of_a_network_has_dangling_edges() -> None:
-    a, b, c = triangle()
+    _, b, _ = triangle()
     node_dict, edge_dict = tn.copy([b])
     assert all(edge.is_dangling() for edge in node_dict[b].edges)
     assert edge_dict[b[2]] is node_dict[b][2]
@@ -192,7 +193,7 @@ def test_pickle_keeps_one_network_one() -> None:
 
 
 def test_pickled_networks_contract_to_the_same_number() -> None:
-    a, b, c = triangle()
+    a, b, _ = triangle()
     twin = pickle.loads(pickle.dumps(b))
     results = [
         tn.contractors.auto(nodes, ignore_edge_order=True).tensor
@@ -239,7 +240,7 @@ def test_pickle_sees_changes_between_dumps() -> None:
 
 def test_long_networks_pickle_without_recursion() -> None:
     nodes = [tn.CopyNode(2, 2) for _ in range(20_000)]
-    for left, right in zip(nodes, nodes[1:]):
+    for left, right in pairwise(nodes):
         left[1] ^ right[0]
     twins = pickle.loads(pickle.dumps(nodes))
     assert tn.reachable(twins[0]) == set(twins)
@@ -247,7 +248,7 @@ def test_long_networks_pickle_without_recursion() -> None:
 
 def test_networks_pickle_in_several_threads_at_once() -> None:
     nodes = [tn.CopyNode(2, 2) for _ in range(300)]
-    for left, right in zip(nodes, nodes[1:]):
+    for left, right in pairwise(nodes):
         left[1] ^ right[0]
     sizes = []
 

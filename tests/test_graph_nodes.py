@@ -1,4 +1,4 @@
-"""Nodes: what they are made from, their names, axes, edges and arithmetic; copy nodes; collections."""
+"""Nodes: contents, names, axes, edges and arithmetic; copy nodes; collections."""
 
 from __future__ import annotations
 
@@ -317,6 +317,16 @@ def test_copy_node_refuses_bad_arguments_and_another_tensor() -> None:
         node.tensor = np.ones((2, 2))
 
 
+def test_a_copy_node_too_large_to_be_dense_says_so_when_asked() -> None:
+    node, vector = tn.CopyNode(20, 50), make(50)
+    message = f"takes {8 * 50**20} bytes"
+    with fails(MemoryError, message, node):
+        node.get_tensor()
+    edge = tn.CopyNode(21, 50)[0] ^ vector[0]
+    with fails(MemoryError, "20 axes", edge.node1, vector):
+        tn.contract(edge)
+
+
 def test_copy_node_arithmetic_gives_a_node() -> None:
     assert (2 * tn.CopyNode(2, 2)).tensor.tolist() == [[2, 0], [0, 2]]
 
@@ -363,9 +373,14 @@ def test_node_collection_gathers_what_is_made_inside() -> None:
 
 def test_node_collection_ends_with_an_exception_and_stays_in_its_thread() -> None:
     nodes: list[tn.AbstractNode] = []
-    with pytest.raises(KeyError), tn.NodeCollection(nodes):
-        make(1)
-        raise KeyError
+
+    def make_and_raise() -> None:
+        with tn.NodeCollection(nodes):
+            make(1)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        make_and_raise()
     make(1)
     with tn.NodeCollection(nodes):
         thread = threading.Thread(target=make, args=(1,))

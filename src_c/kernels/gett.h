@@ -35,7 +35,25 @@ ALWAYS_INLINE void FN(pack)(const int width, const int split, R *to, const char 
             }
             continue;
         }
-        if (columns < width) memset(to, 0, (size_t)(kc * width * PARTS) * sizeof(R));
+        if (columns == width) {
+            /* width streams at once: the stores are contiguous */
+            for (int64_t p = 0; p < kc; p++) {
+                const char *row = from + down[p];
+                R *out = to + p * width * PARTS;
+#pragma GCC unroll 16
+                for (int j = 0; j < width; j++) {
+                    T x = FN(load)(row + column[j]);
+#if COMPLEX
+                    out[split ? j : 2 * j] = x.re;
+                    out[split ? width + j : 2 * j + 1] = x.im;
+#else
+                    out[j] = x;
+#endif
+                }
+            }
+            continue;
+        }
+        memset(to, 0, (size_t)(kc * width * PARTS) * sizeof(R));
         for (int j = 0; j < columns; j++) {
             const char *source = from + column[j];
 #if COMPLEX

@@ -19,8 +19,10 @@ static int FN(exponent)(const char *x, int64_t n) {
     return exponent;
 }
 
-/* 2^exponent as two factors, each in range. */
+/* 2^exponent as two factors, each in range.  Neither is zero, so that infinity stays infinite. */
 ALWAYS_INLINE void FN(factors)(int exponent, R *first, R *second) {
+    const int least = sizeof(R) == 4 ? -149 : -1074;
+    if (exponent < 2 * least) exponent = 2 * least;
     const int half = exponent / 2;
     *first = (R)ldexp(1.0, half);
     *second = (R)ldexp(1.0, exponent - half);

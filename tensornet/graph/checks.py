@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
+
+from ..config import available_memory
+from ..errors import MemoryLimitError
 
 __all__ = [
     "Array",
@@ -14,11 +18,13 @@ __all__ = [
     "check_backend",
     "check_name",
     "join_limited",
+    "zeros",
 ]
 
 Array = np.ndarray[Any, Any]
 
 _NUMERIC_KINDS = "fciub"
+_SURELY_THERE = 2**26  # bytes of memory not worth asking the system about
 
 
 def as_array(tensor: Any) -> Array:
@@ -86,3 +92,18 @@ def join_limited(words: Iterable[str], limit: int = 8) -> str:
     if hidden > 0:
         listed[limit:] = [f"... {hidden} more"]
     return ", ".join(listed)
+
+
+def zeros(shape: Sequence[int], dtype: Any) -> Array:
+    """``np.zeros``, for arrays that may turn out large without the caller noticing.
+
+    Raises:
+        MemoryLimitError: more bytes than there are, before anything is allocated.
+    """
+    size = prod(shape) * np.dtype(dtype).itemsize
+    if size > _SURELY_THERE and size > (there := available_memory()):
+        raise MemoryLimitError(
+            f"a dense array of {len(shape)} axes and {prod(shape)} entries takes {size} bytes, but "
+            f"{there} are available; contract the copy node together with its neighbours"
+        )
+    return np.zeros(shape, dtype)

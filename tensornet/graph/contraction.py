@@ -56,7 +56,7 @@ def contract(
     if node1 is node2 and name is None:
         name = node1._name
     nodes = (node1,) if node1 is node2 else (node1, node2)
-    return run(nodes, label(nodes, (edge,)), name, axis_names).commit(name, axis_names)
+    return run(nodes, label(nodes, (edge,)), name, axis_names).commit()
 
 
 def contract_between(
@@ -111,7 +111,7 @@ def contract_between(
     labels = label(nodes, shared)
     if output_edge_order is not None:
         labels = reorder_ends(labels, output_edge_order)
-    return run(nodes, labels, name, axis_names).commit(name, axis_names)
+    return run(nodes, labels, name, axis_names).commit()
 
 
 def shared_edges(node1: AbstractNode, node2: AbstractNode) -> list[Edge]:
@@ -199,7 +199,7 @@ def contract_copy_node(copy_node: CopyNode, name: str | None = None) -> Abstract
     >>> contract_copy_node(hub).tensor.tolist()
     [13, 16]
     """
-    return copy_node_contraction(copy_node, name).commit(name)
+    return copy_node_contraction(copy_node, name).commit()
 
 
 def copy_node_contraction(copy_node: CopyNode, name: str | None = None) -> Pending:
@@ -207,7 +207,7 @@ def copy_node_contraction(copy_node: CopyNode, name: str | None = None) -> Pendi
     if not isinstance(copy_node, CopyNode):
         raise TypeError(f"expected a CopyNode, not {type(copy_node).__name__}")
     nodes = (copy_node, *copy_node.get_partners())
-    return run(nodes, label(nodes, set(copy_node._live_edges())), name)
+    return run(nodes, label(nodes, dict.fromkeys(copy_node._live_edges())), name)
 
 
 def outer_product(
@@ -241,7 +241,7 @@ def outer_product(
     if node1 is node2:
         raise ValueError(f"cannot take the outer product of {node1!r} with itself; copy it first")
     nodes = (node1, node2)
-    return run(nodes, label(nodes, ()), name, axis_names).commit(name, axis_names)
+    return run(nodes, label(nodes, ()), name, axis_names).commit()
 
 
 def outer_product_final_nodes(

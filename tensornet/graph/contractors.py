@@ -14,8 +14,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from opt_einsum.paths import BranchBound
-
 from ..api import plan_expr
 from .abstract import AbstractNode
 from .checks import join_limited
@@ -137,7 +135,11 @@ def custom(
 def _branch_search(nbranch: int | None) -> Any:
     if nbranch is None:
         return "branch-all"
-    return f"branch-{nbranch}" if nbranch in (1, 2) else BranchBound(nbranch=nbranch)
+    if nbranch in (1, 2):
+        return f"branch-{nbranch}"
+    from opt_einsum.paths import BranchBound  # importing it takes a while
+
+    return BranchBound(nbranch=nbranch)
 
 
 def _contract_all(
@@ -167,7 +169,7 @@ def _contract_all(
             return node
         return node.reorder_axes([axis for _, _, axis in labels.ends])
     name = next(iter(members)).name if len(members) == 1 else None
-    return _run(members, labels, optimize, memory_limit).commit(name)
+    return _run(members, labels, optimize, memory_limit, name).commit()
 
 
 def _run(
@@ -175,10 +177,11 @@ def _run(
     labels: Labels,
     optimize: Any,
     memory_limit: MemoryLimit = None,
+    name: str | None = None,
 ) -> Pending:
     if isinstance(memory_limit, str):
-        return run(members, labels, optimize=optimize, memory_limit=memory_limit)
-    return run(members, labels, optimize=optimize, max_entries=memory_limit)
+        return run(members, labels, name, optimize=optimize, memory_limit=memory_limit)
+    return run(members, labels, name, optimize=optimize, max_entries=memory_limit)
 
 
 def bucket(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .abstract import AbstractNode
-from .checks import Array, as_array, check_backend
+from .checks import Array, as_array, check_backend, zeros
 from .edge import Edge
 from .node import Node
 
@@ -101,10 +101,13 @@ class CopyNode(AbstractNode):
     def make_copy_tensor(rank: int, dimension: int, dtype: Any) -> Array:
         """The dense copy tensor: ones on the diagonal of ``(dimension,) * rank``.
 
+        Raises:
+            MemoryLimitError: it takes more bytes than there are.
+
         >>> CopyNode.make_copy_tensor(2, 2, int).tolist()
         [[1, 0], [0, 1]]
         """
-        tensor = np.zeros((dimension,) * rank, dtype)
+        tensor = zeros((dimension,) * rank, dtype)
         tensor[(np.arange(dimension),) * rank] = 1
         return tensor
 

@@ -16,7 +16,7 @@ from ..api import contract_expr
 from ..errors import ShapeError
 from ..expr import Expr
 from .abstract import CONSUMED, AbstractNode
-from .checks import Array, check_axis_names, check_name
+from .checks import Array, check_axis_names, check_name, zeros
 from .copynode import CopyNode
 from .edge import Edge
 from .node import Node
@@ -60,14 +60,16 @@ class Pending(NamedTuple):
     tensor: Array
     nodes: Collection[AbstractNode]
     labels: Labels
+    name: str | None
+    axis_names: list[str] | None
 
-    def commit(self, name: str | None = None, axis_names: Sequence[str] | None = None) -> Node:
+    def commit(self) -> Node:
         """Make the node of the result, move the open edges to it, and retire the rest.
 
         The contracted edges are disabled; the nodes that were contracted keep their arrays and
         get fresh dangling edges.
         """
-        result = Node(self.tensor, name, axis_names)
+        result = Node(self.tensor, self.name, self.axis_names)
         edges = []
         for axis, (edge, node, old_axis) in enumerate(self.labels.ends):
             if edge._node1 is node and edge._axis1 == old_axis:
@@ -172,12 +174,12 @@ def run(
     if name is not None:
         check_name(name, "node")
     if axis_names is not None:
-        check_axis_names(axis_names, [labels.sizes[number] for number in labels.ids])
+        axis_names = check_axis_names(axis_names, [labels.sizes[number] for number in labels.ids])
     expr, arrays, _, output = lower(nodes, labels)
     tensor = contract_expr(expr, arrays, **options)
     if len(output) != len(expr.output):
         tensor = _spread(tensor, expr, output)
-    return Pending(tensor, nodes, labels)
+    return Pending(tensor, nodes, labels, name, axis_names)
 
 
 def lower(nodes: Collection[AbstractNode], labels: Labels) -> Lowered:
@@ -211,25 +213,29 @@ def _merge_copies(nodes: Sequence[AbstractNode], labels: Labels) -> Lowered:
             parent[number] = number = parent[parent[number]]
         return number
 
-    is_copy = [isinstance(node, CopyNode) for node in nodes]
-    for term, copy in zip(labels.terms, is_copy):
-        for number in term[1:] if copy else ():
+    copies = {k: node for k, node in enumerate(nodes) if isinstance(node, CopyNode)}
+    for position in copies:
+        term = labels.terms[position]
+        for number in term[1:]:
             parent[root(number)] = root(term[0])
+    term_roots = [[root(number) for number in term] for term in labels.terms]
     has_operand = {
-        root(number) for term, copy in zip(labels.terms, is_copy) for number in term if not copy
+        number for k, roots in enumerate(term_roots) if k not in copies for number in roots
     }
     numbers: dict[int, int] = {}
     terms, arrays, positions = [], [], []
-    for position, (node, term) in enumerate(zip(nodes, labels.terms)):
-        roots = [root(number) for number in term]
-        array = None if isinstance(node, CopyNode) else node.get_tensor()
-        if isinstance(node, CopyNode) and not has_operand.issuperset(roots):
+    for position, (node, roots) in enumerate(zip(nodes, term_roots)):
+        copy = copies.get(position)
+        if copy is None:
+            arrays.append(node.get_tensor())
+        elif has_operand.issuperset(roots):
+            continue
+        else:
             has_operand.update(roots)
-            roots, array = roots[:1], np.ones(node.dimension, node.dtype)
-        if array is not None:
-            terms.append(tuple([numbers.setdefault(number, len(numbers)) for number in roots]))
-            arrays.append(array)
-            positions.append(position)
+            roots = roots[:1]
+            arrays.append(np.ones(copy.dimension, copy.dtype))
+        terms.append(tuple([numbers.setdefault(number, len(numbers)) for number in roots]))
+        positions.append(position)
     if not terms:
         # Nothing but copy nodes of rank 0, each of which is the number 1.
         terms, arrays, positions = [()], [np.ones((), nodes[0].dtype)], [0]
@@ -241,7 +247,7 @@ def _merge_copies(nodes: Sequence[AbstractNode], labels: Labels) -> Lowered:
 
 def _spread(tensor: Array, expr: Expr, output: Sequence[int]) -> Array:
     """Put `tensor` on the diagonal that repeated ids in `output` stand for; zeros elsewhere."""
-    full = np.zeros([expr.sizes[number] for number in output], tensor.dtype)
+    full = zeros([expr.sizes[number] for number in output], tensor.dtype)
     strides = dict.fromkeys(expr.output, 0)
     for number, stride in zip(output, full.strides):
         strides[number] += stride

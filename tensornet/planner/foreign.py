@@ -127,7 +127,7 @@ def search_with(expr: Expr, optimizer: Any, memory_limit: int | None) -> Tree:
     if hasattr(optimizer, "get_path"):
         return Tree.from_path(expr, optimizer.get_path())
     label = [_label(i) for i in range(len(expr.sizes))]
-    sizes = dict(zip(label, expr.sizes))
+    sizes = dict(zip(label, [max(1, size) for size in expr.sizes]))  # not all can take a 0
     if hasattr(optimizer, "search"):  # cotengra: wants ordered terms
         terms = [list(dict.fromkeys([label[i] for i in term])) for term in expr.inputs]
         path = optimizer.search(terms, [label[i] for i in expr.output], sizes).get_path()
