@@ -116,8 +116,11 @@ def table(rows: list[dict[str, Any]]) -> str:
         )
     worst = min(rows, key=lambda row: row["speedup"])
     mean = float(np.exp(np.mean([np.log(row["speedup"]) for row in rows])))
-    lines += ["", f"Geometric mean of the speed-up {mean:.1f}; worst case {worst['speedup']:.2f} "
-              f"({worst['network']}, {worst['dtype']})."]
+    lines += [
+        "",
+        f"Geometric mean of the speed-up {mean:.1f}; worst case {worst['speedup']:.2f} "
+        f"({worst['network']}, {worst['dtype']}).",
+    ]
     return "\n".join(lines)
 
 

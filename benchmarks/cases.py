@@ -108,8 +108,10 @@ def network_cases(quick: bool) -> Iterator[tuple[str, str, Callable[[], Case]]]:
         yield "lattice 6x6, extents 4", dtype, lambda d=dtype: lattice(6, 4, d)
         yield "ladder 100, extents 2", dtype, lambda d=dtype: ladder(100, d)
         for bond in (2, 8, 32, 90):
-            yield f"MPS overlap 100, bond {bond}", dtype, lambda b=bond, d=dtype: mps_overlap(
-                100, b, d
+            yield (
+                f"MPS overlap 100, bond {bond}",
+                dtype,
+                lambda b=bond, d=dtype: mps_overlap(100, b, d),
             )
         yield "matrix chain 50", dtype, lambda d=dtype: matrix_chain(50, d)
     if SHARED.exists():

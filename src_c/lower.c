@@ -286,7 +286,7 @@ static tn_status lay_out(lowering *l, int32_t a, int32_t b, int to_output, int32
         int32_t i = l->axes.index[big.first_axis + d];
         if (on_small[i] && l->alive[i] > 2) batch *= l->sizes[i];
     }
-    const int batch_inside = batch * batch > big.elements;
+    const int batch_inside = batch > big.elements / batch;
     if (!batch_inside && !push_kept(l, large, on_small, 1)) return TN_NO_MEMORY;
     if (!push_kept(l, small, on_large, 0) || !push_kept(l, large, on_small, 0))
         return TN_NO_MEMORY;

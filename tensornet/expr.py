@@ -374,8 +374,9 @@ def _ncon_sorted(labels: list[Any]) -> list[Any]:
 
 def _check_ncon_order(name: str, order: Sequence[Any], kind: str, labels: list[Any]) -> None:
     repeated = [x for x, n in Counter(order).items() if n > 1]
-    unknown = [x for x in order if x not in set(labels)]
-    missing = [x for x in labels if x not in set(order)]
+    known, ordered = set(labels), set(order)
+    unknown = [x for x in order if x not in known]
+    missing = [x for x in labels if x not in ordered]
     for problem, which in (
         ("repeats", repeated),
         (f"holds labels that are not {kind} labels of the network:", unknown),

@@ -34,7 +34,7 @@ def check_dtype(dtype: Any) -> np.dtype[Any]:
     dtype('complex64')
     """
     given = np.dtype(dtype)
-    native = given.newbyteorder("=")
+    native: np.dtype[Any] = given.newbyteorder("=")
     if native not in DTYPE_CODES:
         names = ", ".join(str(name) for name in SUPPORTED_DTYPES)
         raise TypeError(f"dtype {given} is not supported; supported are {names}")
@@ -118,9 +118,7 @@ class Program:
     def _operands(self, arrays: Sequence[Any]) -> tuple[np.ndarray[Any, Any], ...]:
         shapes = self._executor.shapes
         if len(arrays) != len(shapes):
-            raise ShapeError(
-                f"the network has {len(shapes)} operands but {len(arrays)} were given"
-            )
+            raise ShapeError(f"the network has {len(shapes)} operands but {len(arrays)} were given")
         return tuple([self._operand(i, array, shapes[i]) for i, array in enumerate(arrays)])
 
     def _operand(self, position: int, array: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
@@ -136,9 +134,7 @@ class Program:
             )
         return operand.astype(self.dtype)
 
-    def _target(
-        self, out: Any, operands: Sequence[np.ndarray[Any, Any]]
-    ) -> np.ndarray[Any, Any]:
+    def _target(self, out: Any, operands: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
         """`out` itself where it can be written directly, else a fresh array."""
         if not isinstance(out, np.ndarray):
             raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")

@@ -44,13 +44,16 @@ def contract(expr: Network, arrays: Sequence[Array], dtype: Any = None) -> Array
     for position, (labels, array) in enumerate(zip(expr.inputs, arrays)):
         number = {label: k for k, label in enumerate(dict.fromkeys([*term, *labels]))}
         kept = [label for label in number if last_use[label] > position]
-        value = np.einsum(
-            value,
-            [number[label] for label in term],
-            np.asarray(array).astype(dtype),
-            [number[label] for label in labels],
-            [number[label] for label in kept],
-        )
+        if value.size and array.size:
+            value = np.einsum(
+                value,
+                [number[label] for label in term],
+                np.asarray(array).astype(dtype),
+                [number[label] for label in labels],
+                [number[label] for label in kept],
+            )
+        else:  # NumPy 2.4 may write behind the end of a result of size 0
+            value = np.zeros([expr.sizes[label] for label in kept], dtype)
         term = kept
     return np.transpose(value, [term.index(label) for label in expr.output])
 

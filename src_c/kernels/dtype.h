@@ -52,9 +52,13 @@ ALWAYS_INLINE T FN(muladd)(T c, T x, T y) {
 #elif BOOLEAN
 ALWAYS_INLINE T FN(plus)(T x, T y) { return x | y; }
 ALWAYS_INLINE T FN(muladd)(T c, T x, T y) { return (T)(c | (x & y)); }
+#elif FLOATING
+ALWAYS_INLINE T FN(plus)(T x, T y) { return x + y; }
+ALWAYS_INLINE T FN(muladd)(T c, T x, T y) { return c + x * y; }
 #else
 ALWAYS_INLINE T FN(plus)(T x, T y) { return (T)(x + y); }
-ALWAYS_INLINE T FN(muladd)(T c, T x, T y) { return (T)(c + x * y); }
+/* 1u: the product of two uint16 would be an int and overflow */
+ALWAYS_INLINE T FN(muladd)(T c, T x, T y) { return (T)(c + 1u * x * y); }
 #endif
 
 #include "gett.h"

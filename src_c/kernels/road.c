@@ -177,7 +177,7 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
         count[g] = fuse_group(group[g], count[g]);
     }
     if (x->unary) {
-        if (!count[3] && choose_transpose(x, dims, group[1], count[1])) return 0;
+        if (!count[0] && !count[3] && choose_transpose(x, dims, group[1], count[1])) return 0;
         return choose_nest(x, dims, group, count);
     }
     const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),

@@ -7,13 +7,17 @@
 #include "refine.h"
 
 /* Factors by which two steps may grow, drawn once per temperature. */
-enum { FACTORS = 1024, STAGES = 256 };
+enum { FACTORS = 1024, STAGES = 256, POWERS = 256 };
+static const double PENALTY = 0.8; /* log2 of the price of a bit beyond the limit */
 
 typedef struct {
     tnp_tree *tree;
     tnp_rng rng;
     double factor[FACTORS];
     double *power;     /* 2^(c * weight - unit) if every word has the same weight, else NULL */
+    double root[POWERS]; /* 2^(k / POWERS), for when it is NULL */
+    double limit;
+    double *penalty;   /* by node: the factor for its result beyond the limit; NULL: none */
     int32_t *best;     /* kids of the best tree so far */
     double best_total;
 } annealer;
@@ -32,6 +36,39 @@ static void remember(annealer *a)
     if (!(tree->total < a->best_total)) return;
     a->best_total = tree->total;
     memcpy(a->best, tree->kids, 2 * (size_t)tree->n * sizeof *a->best);
+}
+
+/* 2^x to about 1e-13 for x > -1022: half the time of tnp_exp2, which counts here. */
+static inline double quick_exp2(const annealer *a, double x)
+{
+    if (!(x < 1023.0)) return INFINITY;
+    if (x < -1022.0) return 0.0;
+    double scaled = (x + 1024.0) * POWERS;
+    int64_t k = (int64_t)scaled;
+    double r = (scaled - (double)k) * (0.69314718055994530942 / POWERS);
+    uint64_t bits = (uint64_t)(k / POWERS - 1) << 52;
+    double scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return scale * a->root[k % POWERS] * (1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r / 24.0))));
+}
+
+/* A result of `size` too large will have to be sliced, which costs less than it gains. */
+static inline double penalty_of(const annealer *a, double size)
+{
+    return size > a->limit ? quick_exp2(a, PENALTY * (size - a->limit)) : 1.0;
+}
+
+/* log2 size of the result of (A Z). */
+static inline __attribute__((always_inline)) double
+result_size(const tnp_tree *tree, const uint64_t *la, const uint64_t *lb, const uint64_t *lz,
+            const uint64_t *lp)
+{
+    double size = 0.0;
+    for (int32_t w = 0; w < tree->words; w++) {
+        uint64_t legs = (la[w] | lz[w]) & (lb[w] | lp[w]);
+        size += tree->word_weight[w] * (double)__builtin_popcountll(legs);
+    }
+    return size;
 }
 
 /* Multiply-adds of (A Z) and of its product with B. */
@@ -57,8 +94,8 @@ price(const annealer *a, const uint64_t *la, const uint64_t *lb, const uint64_t 
             x += tree->word_weight[w] * (double)__builtin_popcountll(az);
             y += tree->word_weight[w] * (double)__builtin_popcountll((az & lp[w]) | lb[w]);
         }
-        *inner = tnp_exp2(x - tree->unit);
-        *outer = tnp_exp2(y - tree->unit);
+        *inner = quick_exp2(a, x - tree->unit);
+        *outer = quick_exp2(a, y - tree->unit);
     }
 }
 
@@ -80,9 +117,16 @@ static inline __attribute__((always_inline)) void walk(annealer *a, int64_t move
         const uint64_t *lz = tnp_legs(tree, z), *lp = tnp_legs(tree, p);
         double inner, outer, old = tree->cost[p] + tree->cost[q];
         price(a, la, lb, lz, lp, &inner, &outer);
+        double penalty = 1.0;
+        if (a->penalty) {
+            penalty = penalty_of(a, result_size(tree, la, lb, lz, lp));
+            inner *= penalty;
+            outer *= a->penalty[p];
+        }
         if (!(inner + outer <= old * a->factor[r >> 2 & (FACTORS - 1)])) continue;
         uint64_t *lq = tnp_legs(tree, q);
         for (int32_t w = 0; w < words; w++) lq[w] = (la[w] | lz[w]) & (lb[w] | lp[w]);
+        if (a->penalty) a->penalty[q] = penalty;
         kp[side ^ 1] = b;
         kq[up] = z;
         tree->parent[b] = p;
@@ -134,6 +178,23 @@ static double *powers(const tnp_tree *tree)
     return power;
 }
 
+/* Make every step as dear as its result's size asks. */
+static tnp_status charge(annealer *a, double limit)
+{
+    tnp_tree *tree = a->tree;
+    a->limit = limit;
+    if (!(limit < INFINITY)) return TNP_OK;
+    a->penalty = malloc((size_t)tree->n_nodes * sizeof *a->penalty);
+    if (!a->penalty) return TNP_NO_MEMORY;
+    for (int32_t v = tree->n; v < tree->n_nodes; v++) {
+        double size = tnp_union_size(tree, tnp_legs(tree, v), tnp_legs(tree, v));
+        a->penalty[v] = penalty_of(a, size);
+        tree->cost[v] *= a->penalty[v];
+    }
+    resum(tree);
+    return TNP_OK;
+}
+
 static void restore(tnp_tree *tree, const int32_t *kids)
 {
     memcpy(tree->kids, kids, 2 * (size_t)tree->n * sizeof *kids);
@@ -152,7 +213,13 @@ tnp_status tnp_anneal(tnp_tree *tree, const tnp_anneal_options *opt, tnp_control
     a.best = malloc(2 * (size_t)tree->n * sizeof *a.best);
     if (!a.best) return TNP_NO_MEMORY;
     a.power = powers(tree);
+    for (int k = 0; k < POWERS; k++) a.root[k] = tnp_exp2((double)k / POWERS);
     a.best_total = INFINITY;
+    if (charge(&a, opt->limit)) {
+        free(a.best);
+        free(a.power);
+        return TNP_NO_MEMORY;
+    }
     remember(&a);
     walker go = choose_walker();
     int64_t batch = 1 + (4096 * 8) / tree->words;
@@ -171,5 +238,20 @@ tnp_status tnp_anneal(tnp_tree *tree, const tnp_anneal_options *opt, tnp_control
     restore(tree, a.best);
     free(a.best);
     free(a.power);
+    free(a.penalty);
     return tnp_interrupted(ctl, caller) ? TNP_INTERRUPTED : TNP_OK;
+}
+
+double tnp_move_work(const tnp_net *net)
+{
+    bool even = true;
+    double held = 0.0, weight = 0.0;
+    for (int32_t i = 0; i < net->n_ix; i++) {
+        if (!net->count[i]) continue;
+        even = even && (held == 0.0 || net->weight[i] == weight);
+        weight = net->weight[i];
+        held += 1.0;
+    }
+    double words = held / 64.0 + 1.0;
+    return even ? 0.035 + 0.0018 * words : 0.06 + 0.004 * words;
 }

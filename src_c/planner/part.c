@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "eliminate.h"
 #include "greedy.h"
 #include "pool.h"
 #include "refine.h"
@@ -18,6 +19,8 @@
 enum {
     EXACT = 9,           /* connected networks up to this size go straight to exact search */
     FIRST_SAMPLES = 32,
+    FIRST_ORDERS = 2,    /* elimination orders without noise, then more with it */
+    MORE_ORDERS = 6,
     RANDOM_SAMPLES = 128,
     CHAINS = 4,          /* annealing runs per stage */
     MOVES_PER_TENSOR = 500,
@@ -26,7 +29,7 @@ enum {
 };
 static const double MACS_PER_MICROSECOND = 1e4;
 static const double FRACTION = 0.2;         /* of the contraction that planning may take */
-static const double CEILING = 8e6;          /* and that are never exceeded unasked */
+static const double CEILING = 6e6;          /* and that are never exceeded unasked */
 static const double THREAD_WORTH = 2000.0;  /* microseconds that pay for starting threads */
 
 double tnp_allowance(double cost, double least)
@@ -42,28 +45,27 @@ typedef struct {
     tnp_control *ctl;
     tnp_trees trees;       /* the best so far */
     double spent;          /* microseconds of work, by count */
+    double move_work;      /* of one annealing proposal */
     int32_t threads;       /* of the stage that runs */
     /* greedy */
     tnp_candidate *pairs;
     int64_t n_pairs, first_sample;
     tnp_greedy *greedy;    /* per thread, made when first needed */
     int32_t **buffer;      /* per thread: steps */
+    /* elimination */
+    int64_t first_order;
+    double order_budget;
     /* annealing */
     tnp_tree *tree;        /* per thread */
     tnp_trees *starts;     /* what the stage starts from: not written while it runs */
     int64_t moves, first_run;
     int64_t solved[TNP_MAX_THREADS];
+    double worked[TNP_MAX_THREADS]; /* microseconds by elimination */
 } plan;
 
 static double sample_work(const plan *p)
 {
     return 0.6 * (double)(p->n_pairs + 2 * (int64_t)p->net->n);
-}
-
-static double move_work(const plan *p)
-{
-    double words = (double)p->net->n_ix / 64.0;
-    return 0.035 + 0.0018 * words;
 }
 
 static tnp_status plan_init(plan *p, const tnp_net *net, const tnp_options *opt, tnp_control *ctl)
@@ -72,6 +74,7 @@ static tnp_status plan_init(plan *p, const tnp_net *net, const tnp_options *opt,
     p->net = net;
     p->opt = opt;
     p->ctl = ctl;
+    p->move_work = tnp_move_work(net);
     size_t threads = (size_t)opt->threads;
     p->greedy = calloc(threads, sizeof *p->greedy);
     p->buffer = calloc(threads, sizeof *p->buffer);
@@ -101,6 +104,11 @@ static tnp_status buffer_for(plan *p, int32_t thread)
     return p->buffer[thread] ? TNP_OK : TNP_NO_MEMORY;
 }
 
+static int32_t threads_for(const plan *p, double work)
+{
+    return work > THREAD_WORTH ? p->opt->threads : 1;
+}
+
 static tnp_status run_sample(void *arg, int64_t item, int32_t thread)
 {
     plan *p = arg;
@@ -116,11 +124,6 @@ static tnp_status run_sample(void *arg, int64_t item, int32_t thread)
     return status;
 }
 
-static int32_t threads_for(const plan *p, double work)
-{
-    return work > THREAD_WORTH ? p->opt->threads : 1;
-}
-
 static tnp_status sample(plan *p, int64_t samples)
 {
     double work = sample_work(p) * (double)samples;
@@ -128,6 +131,36 @@ static tnp_status sample(plan *p, int64_t samples)
         tnp_for_each(p->ctl, threads_for(p, work), samples, run_sample, p);
     p->first_sample += samples;
     p->spent += work;
+    return status;
+}
+
+static tnp_status run_order(void *arg, int64_t item, int32_t thread)
+{
+    plan *p = arg;
+    int64_t number = p->first_order + item;
+    double cost, work;
+    tnp_status status = buffer_for(p, thread);
+    if (status) return status;
+    status = tnp_eliminate(p->net, p->opt->seed, number, p->order_budget, p->ctl, thread == 0,
+                           p->buffer[thread], &cost, &work);
+    if (status) return status;
+    p->worked[thread] += work;
+    tnp_trees_offer(&p->trees, cost, (int64_t)1 << 41 | number, p->buffer[thread]);
+    return TNP_OK;
+}
+
+/* Try elimination orders, each for a share of what the contraction is worth. */
+static tnp_status eliminate(plan *p, int64_t orders)
+{
+    if (p->net->n_ix > TNP_ELIMINATE_MAX) return TNP_OK;
+    double left = tnp_allowance(p->trees.cost[0], p->opt->least) - p->spent;
+    p->order_budget = p->opt->samples || isfinite(p->ctl->deadline) ? INFINITY
+                                                                   : left / (2.0 * (double)orders);
+    memset(p->worked, 0, sizeof p->worked);
+    int32_t threads = threads_for(p, (double)orders * (double)p->net->n_ix);
+    tnp_status status = tnp_for_each(p->ctl, threads, orders, run_order, p);
+    for (int32_t t = 0; t < TNP_MAX_THREADS; t++) p->spent += p->worked[t];
+    p->first_order += orders;
     return status;
 }
 
@@ -148,7 +181,7 @@ static tnp_status run_refinement(void *arg, int64_t item, int32_t thread)
     tnp_tree_load(tree, p->starts->steps[start]);
     if (p->moves) {
         tnp_anneal_options o = {hot[chain], 0.05, p->moves, p->opt->seed,
-                                (uint64_t)(p->first_run + item)};
+                                (uint64_t)(p->first_run + item), INFINITY};
         status = tnp_anneal(tree, &o, p->ctl, caller);
     }
     if (!status) {
@@ -174,7 +207,7 @@ static tnp_status refine(plan *p, int64_t runs, int64_t moves)
     }
     p->starts = &starts;
     p->moves = moves;
-    double work = (double)runs * (double)moves * move_work(p);
+    double work = (double)runs * (double)moves * p->move_work;
     double reoptimise = (double)runs * (double)p->net->n * TNP_REGION_WORK;
     memset(p->solved, 0, sizeof p->solved);
     status = tnp_for_each(p->ctl, threads_for(p, work + reoptimise), runs, run_refinement, p);
@@ -206,7 +239,7 @@ static tnp_status anneal_in_stages(plan *p)
         return status;
     }
     for (int stage = 0; stage < MAX_STAGES && !status; stage++, moves *= 2) {
-        if (!go_on(p, CHAINS * (double)moves * move_work(p))) break;
+        if (!go_on(p, CHAINS * (double)moves * p->move_work)) break;
         status = refine(p, CHAINS, moves);
     }
     return status;
@@ -217,11 +250,14 @@ static tnp_status search_auto(plan *p)
     tnp_status status = TNP_OK;
     bool refinable = p->net->n > 2 && tnp_tree_bytes(p->net) < TNP_TREE_BYTES;
     double regions = TNP_REGION_WORK * (double)p->net->n;
-    if (refinable && go_on(p, regions)) status = refine(p, 1, 0);
+    bool shared = p->net->n_ix <= p->net->n; /* many indices on several tensors */
+    if (shared) status = eliminate(p, FIRST_ORDERS);
+    if (!status && refinable && go_on(p, regions)) status = refine(p, 1, 0);
     int64_t samples = p->opt->samples ? p->opt->samples - 1 : FIRST_SAMPLES - 1;
     double next = sample_work(p) * (double)samples + 2.0 * regions;
     if (status || !(p->opt->samples || go_on(p, next))) return status;
     status = sample(p, samples);
+    if (!status && shared) status = eliminate(p, MORE_ORDERS);
     if (!status && refinable) status = refine(p, p->trees.used, 0);
     if (!status && refinable && p->net->n > EXACT) status = anneal_in_stages(p);
     return status;

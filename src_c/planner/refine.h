@@ -21,9 +21,13 @@ typedef struct {
     double hot, cold; /* temperature, in units of log2 of the cost ratio */
     int64_t moves;
     uint64_t seed, stream;
+    double limit; /* log2 entries beyond which a result makes its step dearer, or infinity */
 } tnp_anneal_options;
 
 tnp_status tnp_anneal(tnp_tree *tree, const tnp_anneal_options *opt, tnp_control *ctl,
                       bool caller);
+
+/* Microseconds that a proposal takes on trees of the network, about. */
+double tnp_move_work(const tnp_net *net);
 
 #endif

@@ -13,6 +13,7 @@ enum {
     EXACT = 11,        /* networks up to this size go straight to exact search */
     ROUND_NUMBER = 100 /* of tensors: smaller networks are granted less search */
 };
+static const double POLISH_GAIN = 0.999;  /* a stage that gains less is the last */
 static const double POLISH_LEAST = 300.0; /* microseconds granted to the last polish */
 
 typedef struct {
@@ -86,9 +87,9 @@ static void set_deadline(search *s, int32_t tensors, int64_t tensors_left)
 {
     if (!isfinite(s->deadline)) return;
     int up = TNP_TIME_UP;
-    double now = tnp_now();
+    double now = tnp_now(), left = s->deadline - now;
     atomic_compare_exchange_strong(&s->ctl->stop, &up, TNP_RUN);
-    s->ctl->deadline = now + (s->deadline - now) * (double)tensors / (double)tensors_left;
+    s->ctl->deadline = now + left * (double)tensors / (double)tensors_left;
 }
 
 /* Plan one part and append its steps; *id is the SSA number of its result. */
@@ -172,11 +173,11 @@ static tnp_status plan_parts(search *s)
     result *results = malloc(((size_t)s->n_parts + 1) * sizeof *results);
     if (!results) return TNP_NO_MEMORY;
     tnp_options opt = *s->opt;
-    int64_t left = s->small.n;
+    int64_t left = s->small.n, polish_share = 1 + left / 8;
     tnp_status status = TNP_OK;
     for (int32_t k = 0; k < s->n_parts && !status; k++) {
         int32_t part = s->order[k], tensors = s->first[part + 1] - s->first[part];
-        set_deadline(s, tensors, left);
+        set_deadline(s, tensors, left + polish_share);
         opt.least = s->opt->least * (double)tensors / (double)(s->small.n + ROUND_NUMBER);
         left -= tensors;
         results[k].size = open_size(s, part);
@@ -188,7 +189,8 @@ static tnp_status plan_parts(search *s)
     return status;
 }
 
-/* Simplification and parts were planned one after the other: re-optimise across their borders. */
+/* Simplification and parts were planned one after the other: re-optimise across their borders,
+ * then anneal the whole tree, gently, as long as it is worth it and helps. */
 static tnp_status polish(search *s)
 {
     if (s->net->n < 3 || tnp_tree_bytes(s->net) > TNP_TREE_BYTES) return TNP_OK;
@@ -196,10 +198,24 @@ static tnp_status polish(search *s)
     tnp_status status = tnp_tree_init(&tree, s->net);
     if (status) return status;
     tnp_tree_load(&tree, s->steps);
-    double worth = tnp_allowance(tnp_tree_macs(&tree), POLISH_LEAST) / TNP_REGION_WORK;
-    int64_t solved;
-    status = tnp_reoptimise(&tree, TNP_REGION, TNP_IGNORE, 1 + (int64_t)worth, s->ctl, true,
-                            &solved);
+    bool timed = isfinite(s->deadline);
+    double worth = timed ? 1e15 : tnp_allowance(tnp_tree_macs(&tree), POLISH_LEAST);
+    double spent = 0.0, work = 500.0 * (double)s->net->n * tnp_move_work(s->net);
+    for (uint64_t stage = 0; !status; stage++, work *= 2.0) {
+        int64_t solved, regions = 1 + (int64_t)((worth - spent) / TNP_REGION_WORK);
+        double before = tree.total;
+        if (stage > 0) {
+            if (spent + work > worth || tnp_should_stop(s->ctl, true)) break;
+            tnp_anneal_options o = {0.35, 0.05, (int64_t)(work / tnp_move_work(s->net)),
+                                    s->opt->seed, ~stage, INFINITY};
+            status = tnp_anneal(&tree, &o, s->ctl, true);
+            spent += work;
+        }
+        if (status) break;
+        status = tnp_reoptimise(&tree, TNP_REGION, TNP_IGNORE, regions, s->ctl, true, &solved);
+        spent += (double)solved * TNP_REGION_WORK;
+        if (stage > 0 && !timed && tree.total > POLISH_GAIN * before) break;
+    }
     if (!status) tnp_tree_store(&tree, s->steps);
     tnp_tree_free(&tree);
     return status;
@@ -218,6 +234,7 @@ tnp_status tnp_search(const tnp_net *net, const tnp_options *opt, tnp_control *c
         group_parts(&s);
         status = plan_parts(&s);
     }
+    set_deadline(&s, 1, 1);
     if (!status && opt->mode == TNP_AUTO) status = polish(&s);
     search_free(&s);
     return status;

@@ -8,10 +8,24 @@
 #include "part.h"
 #include "refine.h"
 
-enum { MOVES_PER_TENSOR = 200, SWAP_ROUNDS = 3 };
-static const double SLACK = 1e-9; /* sizes are sums of rounded logarithms */
+enum { LEAST_MOVES = 100, SWAP_ROUNDS = 3 }; /* fewer moves per tensor are not worth annealing */
+static const double SLACK = 1e-9;       /* sizes are sums of rounded logarithms */
+static const double PENALTY = 0.7;      /* log2 of the price of a bit beyond the limit */
+static const double COLD = 0.05;        /* temperature at which annealing ends */
 static const double LEAST_MICROSECONDS = 1000.0;
 static const double EXCHANGE_WORK = 1e9; /* words looked at: give up beyond */
+
+/* How an attempt tunes the tree after each slice: from which temperature, and whether results over
+ * the limit count as dearer. Luck varies, so there are several. */
+typedef struct {
+    double hot; /* 0: the tree is left alone */
+    bool minding;
+} style;
+
+enum { N_STYLES = 7 };
+static const style STYLES[N_STYLES] = {
+    {0.0, false}, {0.3, false}, {0.7, true}, {0.3, true}, {1.0, false}, {0.3, false}, {0.2, true},
+};
 
 typedef struct {
     const tnp_net *net;
@@ -19,12 +33,14 @@ typedef struct {
     tnp_tree tree;       /* sliced indices have no bit set in it */
     uint64_t *whole;     /* index sets of the tensors and the output before slicing */
     double *size;        /* by node: log2 of the entries */
-    double *with;        /* by bit: multiply-adds of the steps that have the index */
+    uint64_t *candidates; /* indices on a result over the limit */
+    double *with;        /* by bit: what slicing the index takes off the charges */
     int32_t *index_of;   /* by bit */
-    int32_t *sliced;
+    int32_t *sliced;     /* room for every index */
     int32_t n_sliced;
     double slices;       /* log2 of their number */
-    double limit, spent;
+    double limit;
+    double share;        /* microseconds of annealing granted per slice */
 } slicer;
 
 
@@ -56,24 +72,19 @@ static void apply(slicer *s)
     measure(s);
 }
 
-/* The largest intermediate or output, and its log2 size. */
-static int32_t largest(const slicer *s, double *size)
+/* log2 size of the largest intermediate or output. */
+static double largest(const slicer *s)
 {
-    int32_t node = s->tree.root;
-    *size = -1.0;
+    double size = 0.0;
     for (int32_t v = s->tree.n; v < s->tree.n_nodes; v++) {
-        if (s->size[v] <= *size) continue;
-        *size = s->size[v];
-        node = v;
+        if (s->size[v] > size) size = s->size[v];
     }
-    return node;
+    return size;
 }
 
 static bool fits(const slicer *s)
 {
-    double size;
-    largest(s, &size);
-    return size <= s->limit + SLACK;
+    return largest(s) <= s->limit + SLACK;
 }
 
 /* Slice one more index: only the nodes that have it change. */
@@ -102,36 +113,59 @@ static double total(const slicer *s)
     return tnp_tree_macs(&s->tree) + s->slices;
 }
 
-/* Sum the multiply-adds of the steps that have each of the indices in `legs`. */
-static void sum_by_index(slicer *s, const uint64_t *legs)
+/* What step v counts for: its multiply-adds, dearer the further its result is over the limit. */
+static double charge(const slicer *s, int32_t v, double size)
 {
-    const tnp_tree *tree = &s->tree;
-    memset(s->with, 0, 64 * (size_t)tree->words * sizeof *s->with);
-    for (int32_t w = 0; w < tree->words; w++) {
-        if (!legs[w]) continue;
-        for (int32_t v = tree->n; v < tree->n_nodes; v++) {
-            const int32_t *kids = tnp_kids(tree, v);
-            uint64_t x = (tnp_legs(tree, kids[0])[w] | tnp_legs(tree, kids[1])[w]) & legs[w];
-            for (; x; x &= x - 1) s->with[64 * w + __builtin_ctzll(x)] += tree->cost[v];
-        }
-    }
+    double over = size - s->limit;
+    return s->tree.cost[v] * (over > 0.0 ? tnp_exp2(PENALTY * over) : 1.0);
 }
 
-/* The index on the largest node whose slicing adds the least work per halving of that node. */
-static int32_t choose(slicer *s, int32_t node, int32_t avoid)
+/* Into `candidates`: the indices on results over the limit. Into `with`, for each of them: what
+ * slicing it takes off the charges of one slice. Returns the sum of the charges. */
+static double weigh(slicer *s)
 {
     const tnp_tree *tree = &s->tree;
-    const uint64_t *legs = tnp_legs(tree, node);
-    int32_t best = -1;
-    double least = INFINITY;
-    sum_by_index(s, legs);
+    double sum = 0.0;
+    memset(s->candidates, 0, (size_t)tree->words * sizeof *s->candidates);
+    for (int32_t v = tree->n; v < tree->n_nodes; v++) {
+        const uint64_t *legs = tnp_legs(tree, v);
+        sum += charge(s, v, s->size[v]);
+        if (s->size[v] <= s->limit + SLACK) continue;
+        for (int32_t w = 0; w < tree->words; w++) s->candidates[w] |= legs[w];
+    }
+    memset(s->with, 0, 64 * (size_t)tree->words * sizeof *s->with);
     for (int32_t w = 0; w < tree->words; w++) {
-        for (uint64_t x = legs[w]; x; x &= x - 1) {
+        if (!s->candidates[w]) continue;
+        double weight = tree->word_weight[w], share = tnp_exp2(-weight);
+        for (int32_t v = tree->n; v < tree->n_nodes; v++) {
+            const int32_t *kids = tnp_kids(tree, v);
+            uint64_t x = tnp_legs(tree, kids[0])[w] | tnp_legs(tree, kids[1])[w];
+            uint64_t kept = tnp_legs(tree, v)[w];
+            x &= s->candidates[w];
+            if (!x) continue;
+            double now = charge(s, v, s->size[v]);
+            double summed = now * (1.0 - share);
+            double open = now - share * charge(s, v, s->size[v] - weight);
+            for (; x; x &= x - 1) {
+                int b = __builtin_ctzll(x);
+                s->with[64 * w + b] += kept >> b & 1 ? open : summed;
+            }
+        }
+    }
+    return sum;
+}
+
+/* The index whose slicing adds the least work, all further slicing foreseen, per bit. */
+static int32_t choose(slicer *s, int32_t avoid)
+{
+    const tnp_tree *tree = &s->tree;
+    int32_t best = -1;
+    double least = INFINITY, sum = weigh(s);
+    for (int32_t w = 0; w < tree->words; w++) {
+        for (uint64_t x = s->candidates[w]; x; x &= x - 1) {
             int32_t bit = 64 * w + __builtin_ctzll(x);
-            double extent = tnp_exp2(tree->word_weight[w]);
-            double without = tree->total - s->with[bit];
-            double grown = ((extent - 1.0) * without + tree->total) / tree->total;
-            double price = tnp_log2(grown) / tree->word_weight[w];
+            double grown = (sum - s->with[bit]) / sum;
+            double price = 1.0 + tnp_log2(grown > 0.0 ? grown : 1e-300) / tree->word_weight[w];
             if (bit == avoid || !(price < least)) continue;
             least = price;
             best = bit;
@@ -140,41 +174,34 @@ static int32_t choose(slicer *s, int32_t node, int32_t avoid)
     return best;
 }
 
-/* Tune the tree for one slice, as far as the whole work is worth it. */
-static tnp_status tune(slicer *s)
+/* Tune the tree for one slice; the annealing is paid from `share`. */
+static tnp_status tune(slicer *s, const style *how)
 {
     tnp_tree *tree = &s->tree;
-    double worth = tnp_allowance(total(s), LEAST_MICROSECONDS);
-    int64_t solved;
+    double move = 2.0 * tnp_move_work(s->net); /* minding the limit doubles it */
+    int64_t moves = (int64_t)(s->share / move), solved;
     tnp_status status = TNP_OK;
-    int64_t moves = (int64_t)MOVES_PER_TENSOR * tree->n;
-    double work = 0.05 * (double)moves;
-    if (s->spent + work < worth) {
-        tnp_anneal_options o = {0.3, 0.05, moves, 0, (uint64_t)s->n_sliced};
-        s->spent += work;
+    if (moves >= (int64_t)LEAST_MOVES * tree->n) {
+        tnp_anneal_options o = {how->hot, COLD, moves, 0, (uint64_t)s->n_sliced,
+                                how->minding ? s->limit : INFINITY};
         status = tnp_anneal(tree, &o, s->ctl, true);
     }
-    double regions = (worth - s->spent) / TNP_REGION_WORK;
-    if (status || regions < 1.0) {
-        measure(s);
-        return status;
+    int64_t regions = 1 + (int64_t)(s->share / TNP_REGION_WORK);
+    if (!status) {
+        status = tnp_reoptimise(tree, TNP_REGION, TNP_IGNORE, regions, s->ctl, true, &solved);
     }
-    status = tnp_reoptimise(tree, TNP_REGION, TNP_IGNORE, (int64_t)regions, s->ctl, true, &solved);
-    s->spent += (double)solved * TNP_REGION_WORK;
     measure(s);
     return status;
 }
 
-static tnp_status slice_until_fits(slicer *s, bool anneal)
+static tnp_status slice_until_fits(slicer *s, const style *how)
 {
     tnp_status status = TNP_OK;
-    double size;
-    for (int32_t node = largest(s, &size); size > s->limit + SLACK && !status;
-         node = largest(s, &size)) {
-        int32_t bit = choose(s, node, -1);
+    while (!fits(s) && !status) {
+        int32_t bit = choose(s, -1);
         if (bit < 0) return TNP_IMPOSSIBLE;
         slice_index(s, bit);
-        if (anneal) status = tune(s);
+        if (how->hot > 0.0) status = tune(s, how);
         if (tnp_interrupted(s->ctl, true)) status = TNP_INTERRUPTED;
     }
     return status;
@@ -189,13 +216,12 @@ static void drop(slicer *s, int32_t at)
 /* Give back each index that need not be sliced, or that another can stand in for at less work. */
 static bool exchange(slicer *s, int32_t at)
 {
-    double before = total(s), size;
+    double before = total(s);
     int32_t index = s->sliced[at], last = s->n_sliced - 1;
     drop(s, at);
     apply(s);
-    int32_t node = largest(s, &size);
-    if (size <= s->limit + SLACK) return true;
-    int32_t bit = choose(s, node, s->tree.bit[index]);
+    if (fits(s)) return true;
+    int32_t bit = choose(s, s->tree.bit[index]);
     if (bit >= 0) {
         slice_index(s, bit);
         if (fits(s) && total(s) < before - SLACK) return true;
@@ -223,22 +249,22 @@ static tnp_status give_back(slicer *s)
     return TNP_OK;
 }
 
-static tnp_status slicer_init(slicer *s, const int32_t *steps)
+static tnp_status slicer_init(slicer *s)
 {
     tnp_status status = tnp_tree_init(&s->tree, s->net);
     if (status) return status;
     size_t words = (size_t)s->tree.words, n = (size_t)s->tree.n;
     s->whole = malloc((n + 1) * words * sizeof *s->whole);
     s->size = malloc(2 * n * sizeof *s->size);
+    s->candidates = malloc(words * sizeof *s->candidates);
     s->with = malloc(64 * words * sizeof *s->with);
     s->index_of = malloc(64 * words * sizeof *s->index_of);
-    if (!s->whole || !s->size || !s->with || !s->index_of) return TNP_NO_MEMORY;
+    if (!s->whole || !s->size || !s->candidates || !s->with || !s->index_of) return TNP_NO_MEMORY;
     memcpy(s->whole, s->tree.legs, n * words * sizeof *s->whole);
     memcpy(s->whole + n * words, tnp_legs(&s->tree, s->tree.root), words * sizeof *s->whole);
     for (int32_t i = 0; i < s->net->n_ix; i++) {
         if (s->tree.bit[i] >= 0) s->index_of[s->tree.bit[i]] = i;
     }
-    tnp_tree_load(&s->tree, steps);
     return TNP_OK;
 }
 
@@ -247,17 +273,22 @@ static void slicer_free(slicer *s)
     tnp_tree_free(&s->tree);
     free(s->whole);
     free(s->size);
+    free(s->sliced);
+    free(s->candidates);
     free(s->with);
     free(s->index_of);
 }
 
-/* One attempt, with the tree as given or tuned along the way. */
-static tnp_status attempt(slicer *s, bool anneal)
+/* One attempt, starting from the given tree. */
+static tnp_status attempt(slicer *s, const int32_t *steps, const style *how)
 {
     s->n_sliced = 0;
-    s->spent = 0.0;
+    tnp_tree_load(&s->tree, steps);
     apply(s);
-    tnp_status status = slice_until_fits(s, anneal);
+    double worth = tnp_allowance(total(s), LEAST_MICROSECONDS) / (double)N_STYLES;
+    double excess = largest(s) - s->limit; /* wide indices need fewer slices than bits */
+    s->share = worth / (1.5 * (excess > 0.0 ? excess : 0.0) + 1.0);
+    tnp_status status = slice_until_fits(s, how);
     if (!status) status = give_back(s);
     return status;
 }
@@ -265,25 +296,20 @@ static tnp_status attempt(slicer *s, bool anneal)
 tnp_status tnp_slice(const tnp_net *net, double limit, tnp_control *ctl, int32_t *steps,
                      int32_t *sliced, int32_t *n_sliced)
 {
-    slicer s = {.net = net, .ctl = ctl, .sliced = sliced, .limit = limit};
-    int32_t *kept = malloc(((size_t)net->n_ix + 1) * sizeof *kept);
+    slicer s = {.net = net, .ctl = ctl, .limit = limit};
+    s.sliced = malloc(((size_t)net->n_ix + 1) * sizeof *s.sliced);
     *n_sliced = 0;
-    tnp_status status = kept ? slicer_init(&s, steps) : TNP_NO_MEMORY;
-    if (!status) status = attempt(&s, false);
-    if (!status && s.n_sliced) {
-        int32_t n_kept = s.n_sliced;
-        double plain = total(&s);
-        memcpy(kept, sliced, (size_t)n_kept * sizeof *kept);
-        status = attempt(&s, true);
-        if (!status && total(&s) < plain) {
-            tnp_tree_store(&s.tree, steps);
-        } else if (!status) {
-            memcpy(sliced, kept, (size_t)n_kept * sizeof *kept);
-            s.n_sliced = n_kept;
-        }
+    tnp_status status = s.sliced ? slicer_init(&s) : TNP_NO_MEMORY;
+    double least = INFINITY;
+    for (int k = 0; k < N_STYLES && !status; k++) { /* each starts from the best so far */
+        status = attempt(&s, steps, &STYLES[k]);
+        if (status || !(total(&s) < least)) continue;
+        least = total(&s);
+        *n_sliced = s.n_sliced;
+        memcpy(sliced, s.sliced, (size_t)s.n_sliced * sizeof *sliced);
+        tnp_tree_store(&s.tree, steps);
+        if (s.n_sliced == 0) break;
     }
-    *n_sliced = s.n_sliced;
     slicer_free(&s);
-    free(kept);
     return status;
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log2
+from math import log2, prod
 
 from ..errors import MemoryLimitError
 from . import _search
@@ -37,6 +37,8 @@ def slice_tree(tree: Tree, max_size: int) -> Tree:
     sizes = list(expr.sizes)
     for i in tree.sliced:
         sizes[i] = 1
+    if not tree.steps:
+        return Tree(expr, (), tree.sliced + _slice_one(expr.output, sizes, max_size))
     limit, margin = log2(max_size), 0.0
     while True:
         steps, sliced = _search.slice_steps(
@@ -46,3 +48,15 @@ def slice_tree(tree: Tree, max_size: int) -> Tree:
         if result.max_size <= max_size:
             return result
         margin = max(2.0 * margin, 1e-8)  # logarithms were too coarse for this limit
+
+
+def _slice_one(output: tuple[int, ...], sizes: list[int], max_size: int) -> tuple[int, ...]:
+    """Of a single operand only the result counts: slice the largest of its indices."""
+    chosen = []
+    size = prod([sizes[i] for i in output])
+    for i in sorted(output, key=lambda i: (-sizes[i], i)):
+        if size <= max_size:
+            break
+        chosen.append(i)
+        size //= sizes[i]
+    return tuple(chosen)

@@ -103,6 +103,16 @@ value value_multiply(int dtype, value x, value y) {
     return (value){bits, x.re * y.re - x.im * y.im, x.re * y.im + x.im * y.re};
 }
 
+value value_dot(int dtype, const char *a, const char *b, const tn_dim *points, int64_t n) {
+    value sum = {0};
+    for (int64_t i = 0; i < n; i++) {
+        value term = value_get(dtype, a + points[i].sa);
+        if (b) term = value_multiply(dtype, term, value_get(dtype, b + points[i].sb));
+        sum = value_add(dtype, sum, term);
+    }
+    return sum;
+}
+
 value value_one(int dtype) { return is_floating(dtype) ? (value){.re = 1} : (value){.bits = 1}; }
 
 value value_random(int dtype, rng *r) {

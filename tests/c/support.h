@@ -1,4 +1,5 @@
-/* What the references are made of: one value type for every element type, and random layouts. */
+/* What the references are made of: one value type for every element type, and random layouts.
+ * Compiled without sanitizers: it would take longer than all that is tested. */
 #ifndef SUPPORT_H
 #define SUPPORT_H
 
@@ -20,6 +21,8 @@ value value_random(int dtype, rng *r);
 /* With bits all over the fraction, so that rounding shows the order of sums. */
 value value_rough(int dtype, rng *r);
 value value_one(int dtype);
+/* Sum over the n points at (sa, sb) of a times b, or of a alone if b is absent. */
+value value_dot(int dtype, const char *a, const char *b, const tn_dim *points, int64_t n);
 int is_floating(int dtype);
 const char *dtype_name(int dtype);
 

@@ -1,0 +1,320 @@
+/* Whole programs against the sum over all index values, and how runs are watched and stopped. */
+#include "network.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CASES = 1500, CALLERS = 4 };
+
+typedef struct {
+    char *block; /* of the result, gaps 0xff */
+    int64_t exponent;
+    tn_program_info info;
+    tn_status status;
+} outcome;
+
+/* Runs in an arena of exactly the promised bytes, with no number in it before. */
+static outcome run_program(const network *g, const tn_program *program, tn_control *control) {
+    outcome o = {.info = tn_program_describe(program), .block = allocate(g->result.bytes)};
+    char *arena = tn_alloc((size_t)o.info.arena_bytes);
+    CHECK(arena, "arena of %lld bytes", (long long)o.info.arena_bytes);
+    memset(arena, 0xff, (size_t)o.info.arena_bytes);
+    memset(o.block, 0xff, (size_t)g->result.bytes);
+    o.status = tn_program_run(program, g->data, o.block + g->result.base, arena, control,
+                              &o.exponent);
+    tn_free(arena, (size_t)o.info.arena_bytes);
+    return o;
+}
+
+static tn_program *lowered(network *g, int threads, int strip) {
+    tn_program *program;
+    g->net.threads = threads;
+    g->net.strip = strip;
+    CHECK(tn_lower(&g->net, &program) == TN_OK && program, "lowering");
+    return program;
+}
+
+static outcome lower_and_run(network *g, int threads, int strip) {
+    tn_program *program = lowered(g, threads, strip);
+    tn_control control = {0};
+    outcome o = run_program(g, program, &control);
+    CHECK(o.status == TN_OK, "status %d", o.status);
+    tn_program_free(program);
+    return o;
+}
+
+static double largest_of(const value *x, int64_t n) {
+    double largest = 0;
+    for (int64_t i = 0; i < n; i++) largest = fmax(largest, fmax(fabs(x[i].re), fabs(x[i].im)));
+    return largest;
+}
+
+/* What the exponent of a stripped result must be; the values lose it. */
+static int64_t strip_values(value *x, int64_t n) {
+    int e;
+    const double largest = largest_of(x, n);
+    if (largest == 0) return TN_NO_EXPONENT;
+    frexp(largest, &e);
+    for (int64_t i = 0; i < n; i++) x[i].re = ldexp(x[i].re, -e), x[i].im = ldexp(x[i].im, -e);
+    return e;
+}
+
+/* Every byte of the result, gaps included, and the exponent. */
+static void compare(const network *g, const outcome *o, const value *reference, int strip,
+                    int number) {
+    const int64_t n = network_elements(g);
+    const size_t bytes = (size_t)n * sizeof *reference;
+    value *x = allocate((int64_t)bytes);
+    char *expected = allocate(g->result.bytes);
+    memcpy(x, reference, bytes);
+    const int64_t exponent = strip ? strip_values(x, n) : 0;
+    memset(expected, 0xff, (size_t)g->result.bytes);
+    for (int64_t i = 0; i < n; i++) value_put(g->net.dtype, expected + network_place(g, i), x[i]);
+    CHECK(o->exponent == exponent, "case %d: exponent %lld, not %lld", number,
+          (long long)o->exponent, (long long)exponent);
+    for (int64_t i = 0; i < g->result.bytes; i++)
+        CHECK(o->block[i] == expected[i],
+              "case %d, %s: byte %lld of %lld; %lld operands, %lld slices, %lld threads, strip %d",
+              number, dtype_name(g->net.dtype), (long long)i, (long long)g->result.bytes,
+              (long long)g->net.n_inputs, (long long)o->info.slices, (long long)o->info.threads,
+              strip);
+    free(expected);
+    free(x);
+}
+
+static void verify(network *g, int threads, int strip, int number) {
+    value *reference = network_value(g);
+    outcome o = lower_and_run(g, threads, strip);
+    compare(g, &o, reference, strip, number);
+    free(o.block);
+    free(reference);
+}
+
+static void random_networks_equal_the_sum_over_all_index_values(void) {
+    for (int number = 0; number < CASES; number++) {
+        static const int dtypes[] = {TN_F64,  TN_F16, TN_C64, TN_U8,   TN_F32, TN_BOOL,
+                                     TN_C128, TN_U16, TN_F16, TN_U64, TN_F64, TN_U32};
+        const int dtype = dtypes[number % 12];
+        rng r = {(uint64_t)number};
+        network g;
+        network_random(&g, &r, dtype);
+        const int strip = is_floating(dtype) && rng_below(&r, 2);
+        verify(&g, 1 + rng_below(&r, 4), strip, number);
+        network_free(&g);
+    }
+}
+
+static void operands_are_left_as_they_were(void) {
+    for (int number = 0; number < 60; number++) {
+        rng r = {(uint64_t)(5000 + number)};
+        network g;
+        char *before[MAX_TENSORS];
+        network_random(&g, &r, number % 2 ? TN_F32 : TN_F16);
+        for (int64_t v = 0; v < g.net.n_inputs; v++) {
+            before[v] = allocate(g.inputs[v].bytes);
+            memcpy(before[v], g.blocks[v], (size_t)g.inputs[v].bytes);
+        }
+        outcome o = lower_and_run(&g, 2, number % 3 == 0);
+        for (int64_t v = 0; v < g.net.n_inputs; v++) {
+            CHECK(!memcmp(before[v], g.blocks[v], (size_t)g.inputs[v].bytes), "case %d", number);
+            free(before[v]);
+        }
+        free(o.block);
+        network_free(&g);
+    }
+}
+
+/* Cases that are too large to come up at random. */
+static const struct {
+    const char *equation, *sliced;
+    int64_t sizes[MAX_INDICES];
+} large[] = {
+    {"ab,bc->ac", "", {60, 50, 55}},              /* one step that threads share */
+    {"abe,bce,cde->ad", "e", {24, 16, 12, 4, 6}}, /* a worker and a workspace per chunk */
+    {"bc,cd,ab->ad", "a", {33, 16, 15, 12}},      /* a step before the slices, sliced output */
+    {"abc,cbd->d", "bc", {9, 7, 11, 13}},         /* more slices than chunks, uneven chunks */
+    {"ab,ab,ab->ab", "", {200, 150}},             /* elementwise */
+    {"abc->cab", "", {20, 60, 50}},               /* a transpose */
+    {"abc->b", "a", {6, 40, 50}},                 /* a sum */
+};
+enum { LARGE = sizeof large / sizeof *large };
+
+static void large_networks_equal_the_sum_over_all_index_values(void) {
+    static const int dtypes[] = {TN_F32, TN_F16, TN_C128, TN_U16, TN_C64, TN_F64};
+    for (int i = 0; i < LARGE; i++)
+        for (int d = i; d < i + 2; d++) {
+            network g;
+            network_parse(&g, large[i].equation, large[i].sizes, large[i].sliced, dtypes[d % 6],
+                          value_random);
+            value *reference = network_value(&g);
+            for (int threads = 1; threads <= 4; threads += 3) {
+                const int strip = is_floating(g.net.dtype) && threads == 4;
+                outcome o = lower_and_run(&g, threads, strip);
+                compare(&g, &o, reference, strip, i);
+                free(o.block);
+            }
+            free(reference);
+            network_free(&g);
+        }
+}
+
+static void a_result_too_large_for_a_sum_per_chunk_is_summed_in_place(void) {
+    static const int64_t sizes[] = {32, 4200};
+    for (int strip = 0; strip < 2; strip++) {
+        network g;
+        network_parse(&g, "ab,b->ab", sizes, "a", TN_C128, value_random);
+        verify(&g, 3, strip, strip);
+        network_free(&g);
+    }
+}
+
+static void the_number_of_threads_changes_no_bit(void) {
+    static const int dtypes[] = {TN_F32, TN_F64, TN_C64, TN_C128};
+    for (int i = 0; i < LARGE; i++)
+        for (int strip = 0; strip < 2; strip++) {
+            network g;
+            network_parse(&g, large[i].equation, large[i].sizes, large[i].sliced, dtypes[i % 4],
+                          value_rough);
+            outcome one = lower_and_run(&g, 1, strip);
+            for (int threads = 2; threads <= 4; threads++) {
+                outcome more = lower_and_run(&g, threads, strip);
+                CHECK(more.exponent == one.exponent &&
+                          !memcmp(more.block, one.block, (size_t)g.result.bytes),
+                      "%s, %d threads, strip %d", large[i].equation, threads, strip);
+                free(more.block);
+            }
+            free(one.block);
+            network_free(&g);
+        }
+}
+
+static value make_scaled(int dtype, rng *r) {
+    value x = value_random(dtype, r);
+    x.re *= 0x1p60, x.im *= 0x1p60;
+    return x;
+}
+
+static void stripping_keeps_products_in_range_that_overflow_without_it(void) {
+    static const int64_t sizes[] = {2, 3, 2, 3, 2};
+    for (int sliced = 0; sliced < 2; sliced++) {
+        network g;
+        network_parse(&g, "ab,bc,cd,de->ae", sizes, sliced ? "c" : "", TN_F32, make_scaled);
+        verify(&g, 2, 1, sliced); /* products near 2^240; float32 ends at 2^128 */
+        outcome o = lower_and_run(&g, 1, 0);
+        CHECK(!isfinite(value_get(TN_F32, o.block).re), "did not overflow");
+        free(o.block);
+        network_free(&g);
+    }
+}
+
+static void stripping_keeps_an_infinite_slice_infinite(void) {
+    static const int64_t sizes[] = {2, 2};
+    network g;
+    network_parse(&g, "ab,ab,ab,ab,ab,ab,ab->a", sizes, "b", TN_F32, make_scaled);
+    for (int v = 0; v < 7; v++)
+        for (int i = 0; i < 4; i++)
+            value_put(TN_F32, g.blocks[v] + 4 * i,
+                      (value){.re = i % 2 ? 0x1p100 : i || v ? 1 : INFINITY});
+    outcome o = lower_and_run(&g, 1, 1);
+    CHECK(value_get(TN_F32, o.block).re == INFINITY, "gave %g", value_get(TN_F32, o.block).re);
+    free(o.block);
+    network_free(&g);
+}
+
+typedef struct {
+    int calls, stop_at;
+    double last, total;
+} watcher;
+
+static int watch(void *self, double done, double total) {
+    watcher *w = self;
+    CHECK(done >= 0 && done <= total, "%g of %g", done, total);
+    w->last = done;
+    w->total = total;
+    return ++w->calls == w->stop_at;
+}
+
+static void a_poll_that_asks_to_stop_interrupts_the_run(void) {
+    for (int i = 0; i < LARGE; i++)
+        for (int threads = 1; threads <= 3; threads++) {
+            network g;
+            network_parse(&g, large[i].equation, large[i].sizes, large[i].sliced, TN_F32,
+                          value_random);
+            tn_program *program = lowered(&g, threads, threads == 2);
+            watcher w = {.stop_at = 1};
+            tn_control stopped = {.poll = watch, .self = &w};
+            outcome o = run_program(&g, program, &stopped);
+            CHECK(o.status == TN_INTERRUPTED && w.calls == 1, "status %d", o.status);
+            free(o.block);
+            tn_control cancelled = {.cancel = 1};
+            o = run_program(&g, program, &cancelled);
+            CHECK(o.status == TN_INTERRUPTED, "status %d", o.status);
+            free(o.block);
+            /* and the same program still gives the right result */
+            w = (watcher){0};
+            tn_control watched = {.poll = watch, .self = &w};
+            o = run_program(&g, program, &watched);
+            CHECK(o.status == TN_OK && w.calls > 0, "status %d", o.status);
+            CHECK(w.total == o.info.macs, "%g of %g macs", w.total, o.info.macs);
+            value *reference = network_value(&g);
+            compare(&g, &o, reference, threads == 2, i);
+            free(reference);
+            free(o.block);
+            tn_program_free(program);
+            network_free(&g);
+        }
+}
+
+typedef struct {
+    const network *g;
+    const tn_program *program;
+    const outcome *expected;
+    int number;
+} caller;
+
+static void *call_often(void *argument) {
+    const caller *c = argument;
+    for (int i = 0; i < 3; i++) {
+        tn_control control = {0};
+        outcome o = run_program(c->g, c->program, &control);
+        CHECK(o.status == TN_OK && o.exponent == c->expected->exponent &&
+                  !memcmp(o.block, c->expected->block, (size_t)c->g->result.bytes),
+              "case %d", c->number);
+        free(o.block);
+    }
+    return NULL;
+}
+
+static void one_program_runs_in_many_threads_at_once(void) {
+    for (int i = 0; i < 4; i++) {
+        network g;
+        network_parse(&g, large[i].equation, large[i].sizes, large[i].sliced, TN_F64,
+                      value_rough);
+        tn_program *program = lowered(&g, 3, i & 1);
+        tn_control control = {0};
+        outcome alone = run_program(&g, program, &control);
+        caller shared = {&g, program, &alone, i};
+        pthread_t threads[CALLERS];
+        for (int t = 0; t < CALLERS; t++)
+            CHECK(!pthread_create(&threads[t], NULL, call_often, &shared), "thread %d", t);
+        for (int t = 0; t < CALLERS; t++) pthread_join(threads[t], NULL);
+        free(alone.block);
+        tn_program_free(program);
+        network_free(&g);
+    }
+}
+
+const test program_tests[] = {
+    TEST(random_networks_equal_the_sum_over_all_index_values),
+    TEST(operands_are_left_as_they_were),
+    TEST(large_networks_equal_the_sum_over_all_index_values),
+    TEST(a_result_too_large_for_a_sum_per_chunk_is_summed_in_place),
+    TEST(the_number_of_threads_changes_no_bit),
+    TEST(stripping_keeps_products_in_range_that_overflow_without_it),
+    TEST(stripping_keeps_an_infinite_slice_infinite),
+    TEST(a_poll_that_asks_to_stop_interrupts_the_run),
+    TEST(one_program_runs_in_many_threads_at_once),
+    {0},
+};
