@@ -466,7 +466,7 @@ static tn_status lower(lowering *l, int32_t *loop_of) {
         l->current[v] = (int32_t)v;
     }
     for (int64_t d = 0; d < net->n_output; d++) p->output_elements *= net->sizes[net->output[d]];
-    tn_split_slices(p);
+    tn_split_slices(p, net->largest);
     p->output_elements = 1;
     set_output_strides(l, loop_of);
     int32_t root = -1;

@@ -57,7 +57,7 @@ struct tn_program {
 };
 
 /* Chunks of slices are fixed by the plan; threads only decide who runs them. */
-void tn_split_slices(tn_program *program);
+void tn_split_slices(tn_program *program, int64_t largest);
 
 static inline int64_t tn_chunk_start(const tn_program *p, int64_t chunk) {
     return p->slices / p->chunks * chunk +

@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum { MOST_CHUNKS = 32 };
+static const int64_t SMALL_SUMS = 256;          /* bytes of one chunk's sums that never matter */
 static const int64_t CHUNK_SUMS = 64 << 20;     /* bytes that the sums of all chunks may take */
 static const int64_t WORKER_ARENA = 256 << 20;  /* larger slices run one after the other */
 static const double ALONE_MACS = 1 << 17;       /* as in contract.c: no step of it is split */
@@ -221,10 +222,13 @@ static tn_status place_values(tn_program *p) {
     return status;
 }
 
-void tn_split_slices(tn_program *p) {
+void tn_split_slices(tn_program *p, int64_t largest) {
     const int64_t sums = TN_ALIGNED(p->output_elements * tn_itemsize(p->dtype));
     p->chunks = p->slices < MOST_CHUNKS ? p->slices : MOST_CHUNKS;
-    if (sums > CHUNK_SUMS / p->chunks) p->chunks = 1;
+    /* their sums must not undo what slicing saves */
+    if (largest && p->chunks > largest / (2 * p->output_elements) && sums > SMALL_SUMS)
+        p->chunks = largest / (2 * p->output_elements);
+    if (p->chunks < 1 || sums > CHUNK_SUMS / p->chunks) p->chunks = 1;
     p->direct = p->chunks == 1 && !p->strip && !p->half;
     p->sums_bytes = p->direct ? 0 : sums;
 }

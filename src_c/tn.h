@@ -156,6 +156,7 @@ void tn_float_to_half(const tn_dim *dims, int n_dims, const char *a, char *c);
  * step t contracts values steps[2t] and steps[2t+1] into value n_inputs + t. */
 typedef struct {
     int64_t n_inputs, n_indices, n_output, n_sliced;
+    int64_t largest; /* entries of the largest intermediate within a slice; 0: unknown */
     const int64_t *starts, *ids, *sizes, *output, *sliced, *steps;
     const int64_t *input_strides;  /* bytes, one per entry of ids; NULL: contiguous, C order */
     const int64_t *output_strides; /* bytes; NULL: contiguous, C order */

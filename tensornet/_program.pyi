@@ -28,6 +28,7 @@ class Executor:
         steps: tuple[tuple[int, int], ...],
         sliced: tuple[int, ...],
         dtype: np.dtype[Any],
+        largest: int,
         threads: int,
         strip: bool,
     ) -> None: ...

@@ -13,7 +13,6 @@ from ._kernels cimport (
 )
 from .tn cimport *
 
-from .config import available_memory, format_bytes
 from .errors import MemoryLimitError
 
 cnp.import_array()
@@ -29,8 +28,6 @@ DTYPE_CODES = {
 
 # Arenas up to this size stay with their program between runs; malloc keeps larger ones.
 cdef int64_t KEPT_ARENA = 64 << 10
-# From this size on a run asks first whether the memory is there.
-cdef int64_t CHECKED_RUN = 64 << 20
 cdef int VARIANTS = 4
 
 
@@ -98,7 +95,8 @@ cdef class Executor:
     cdef _Lowered contiguous
     cdef object fill
 
-    def __cinit__(self, expr, steps, sliced, dtype, int threads, bint strip):
+    def __cinit__(self, expr, steps, sliced, dtype, int64_t largest, int threads,
+                  bint strip):
         cdef tn_network *net = &self.network
         cdef int64_t position = 0
         starts = [0]
@@ -115,6 +113,7 @@ cdef class Executor:
         net.n_indices = len(expr.sizes)
         net.n_output = len(expr.output)
         net.n_sliced = len(sliced)
+        net.largest = largest
         net.dtype = DTYPE_CODES[dtype]
         net.threads = threads
         net.strip = strip
@@ -244,12 +243,6 @@ cdef class Executor:
             return 0 if self.fill else None
         variant = self._variant(arrays, out)
         bytes_needed = variant.info.arena_bytes
-        if bytes_needed > CHECKED_RUN and bytes_needed > available_memory():
-            raise MemoryLimitError(
-                f"this contraction needs {format_bytes(bytes_needed)} ({bytes_needed} bytes) of "
-                f"workspace but {format_bytes(available_memory())} are available; give a "
-                "memory_limit to slice it"
-            )
         control.cancel = 0
         control.poll = _poll
         control.self = <void *> watch

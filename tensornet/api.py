@@ -335,7 +335,7 @@ def plan(
         MemoryLimitError: no slicing is enough; the message says the smallest limit that would do.
 
     >>> plan(["ab", "bc", "ca"], "", {"a": 2, "b": 3, "c": 4}).macs
-    32
+    30
     """
     if isinstance(inputs, str):
         raise ShapeError(f"inputs must be one term per tensor, such as {inputs.split(',')}")

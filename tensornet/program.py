@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._program import DTYPE_CODES, Executor
-from .config import get_num_threads
-from .errors import ShapeError
+from .config import available_memory, format_bytes, get_num_threads
+from .errors import MemoryLimitError, ShapeError
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ __all__ = ["SUPPORTED_DTYPES", "Program", "check_dtype", "clear_cache", "lower"]
 SUPPORTED_DTYPES: tuple[np.dtype[Any], ...] = tuple(DTYPE_CODES)
 
 Progress = Callable[[float, float], object]
+
+_CHECKED = 64 << 20  # bytes from which on a run asks first whether the memory is there
 
 
 def check_dtype(dtype: Any) -> np.dtype[Any]:
@@ -65,8 +67,9 @@ class Program:
         self.tree = tree
         self.dtype = dtype
         self.strip_exponent = strip_exponent
+        largest = min(tree.max_size, 1 << 60)
         self._executor = Executor(
-            tree.expr, tree.steps, tree.sliced, dtype, threads, strip_exponent
+            tree.expr, tree.steps, tree.sliced, dtype, largest, threads, strip_exponent
         )
         facts = self._executor.info
         self.threads: int = max(facts["threads"], facts["workers"])
@@ -99,6 +102,8 @@ class Program:
         """
         executor = self._executor
         operands = arrays if executor.accepts(arrays) else self._operands(arrays)
+        if self.memory_required > _CHECKED:
+            self._check_memory(out)
         if out is None:
             target = np.empty(executor.output_shape, self.dtype)
         else:
@@ -114,6 +119,15 @@ class Program:
         if not self.strip_exponent:
             return result
         return result, float("-inf") if exponent is None else float(exponent)
+
+    def _check_memory(self, out: object) -> None:
+        needed = self.memory_required - (0 if out is None else self._facts["output_bytes"])
+        available = available_memory()
+        if needed > available:
+            raise MemoryLimitError(
+                f"this contraction needs {format_bytes(needed)} ({needed} bytes) but "
+                f"{format_bytes(available)} are available; give a memory_limit to slice it"
+            )
 
     def _operands(self, arrays: Sequence[Any]) -> tuple[np.ndarray[Any, Any], ...]:
         shapes = self._executor.shapes

@@ -33,7 +33,7 @@ cdef extern from "tn.h" nogil:
         double next_poll
 
     ctypedef struct tn_network:
-        int64_t n_inputs, n_indices, n_output, n_sliced
+        int64_t n_inputs, n_indices, n_output, n_sliced, largest
         const int64_t *starts
         const int64_t *ids
         const int64_t *sizes

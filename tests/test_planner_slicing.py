@@ -72,9 +72,16 @@ def test_slicing_is_deterministic():
 
 
 def test_slicing_a_large_tree_keeps_the_limit():
-    tree = search(lattice(12, 400), "greedy")
+    tree = search(lattice(12, 60), "greedy")
     limit = tree.max_size // 8
     assert slice_tree(tree, limit).max_size <= limit
+
+
+def test_slicing_a_giant_tree_keeps_the_limit_and_the_steps():
+    tree = search(lattice(10, 10_000), "greedy")
+    sliced = slice_tree(tree, tree.max_size // 4)
+    assert sliced.max_size <= tree.max_size // 4
+    assert sliced.steps == tree.steps
 
 
 def test_the_impossible_is_refused():

@@ -266,8 +266,8 @@ def test_too_much_memory_is_refused_with_the_bytes_before_allocating(
     sizes = {"a": 2048, "b": 2, "c": 2048, "d": 2}
     program = lower(chain_tree(["ab", "cd", "bd"], "ac", sizes=sizes), "float64")
     arrays = [np.ones(shape) for shape in program.tree.expr.shapes]
-    monkeypatch.setattr("tensornet._program.available_memory", lambda: 1 << 20)
-    with pytest.raises(MemoryLimitError, match=r"needs .* bytes\) .*memory_limit"):
+    monkeypatch.setattr("tensornet.program.available_memory", lambda: 1 << 20)
+    with pytest.raises(MemoryLimitError, match=r"needs .* bytes\) but .*memory_limit"):
         program(*arrays)
 
 

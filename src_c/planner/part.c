@@ -173,7 +173,7 @@ static tnp_status run_refinement(void *arg, int64_t item, int32_t thread)
     bool caller = thread == 0;
     tnp_tree *tree = &p->tree[thread];
     tnp_status status = buffer_for(p, thread);
-    if (!status && !tree->kids) status = tnp_tree_init(tree, p->net);
+    if (!status && !tree->kids) status = tnp_tree_init(tree, p->net, NULL);
     if (status) return status;
     int32_t chain = (int32_t)(item % CHAINS);
     int32_t start = (p->moves ? from[chain] : (int32_t)item) % p->starts->used;

@@ -195,7 +195,7 @@ static tnp_status polish(search *s)
 {
     if (s->net->n < 3 || tnp_tree_bytes(s->net) > TNP_TREE_BYTES) return TNP_OK;
     tnp_tree tree;
-    tnp_status status = tnp_tree_init(&tree, s->net);
+    tnp_status status = tnp_tree_init(&tree, s->net, NULL);
     if (status) return status;
     tnp_tree_load(&tree, s->steps);
     bool timed = isfinite(s->deadline);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "outline.h"
 #include "part.h"
 #include "refine.h"
 
@@ -31,6 +32,8 @@ typedef struct {
     const tnp_net *net;
     tnp_control *ctl;
     tnp_tree tree;       /* sliced indices have no bit set in it */
+    tnp_outline outline; /* of a giant tree; then `tree` has bits for few indices */
+    bool giant;
     uint64_t *whole;     /* index sets of the tensors and the output before slicing */
     double *size;        /* by node: log2 of the entries */
     uint64_t *candidates; /* indices on a result over the limit */
@@ -49,6 +52,7 @@ static void measure(slicer *s)
     const tnp_tree *tree = &s->tree;
     for (int32_t v = tree->n; v < tree->n_nodes; v++) {
         s->size[v] = tnp_union_size(tree, tnp_legs(tree, v), tnp_legs(tree, v));
+        if (s->giant) s->size[v] += s->outline.size[v];
     }
 }
 
@@ -249,10 +253,14 @@ static tnp_status give_back(slicer *s)
     return TNP_OK;
 }
 
-static tnp_status slicer_init(slicer *s)
+static tnp_status slicer_init(slicer *s, const int32_t *steps)
 {
-    tnp_status status = tnp_tree_init(&s->tree, s->net);
+    s->giant = tnp_tree_bytes(s->net) > TNP_TREE_BYTES;
+    tnp_status status = TNP_OK;
+    if (s->giant) status = tnp_outline_init(&s->outline, s->net, steps, s->limit + SLACK);
+    if (!status) status = tnp_tree_init(&s->tree, s->net, s->outline.chosen);
     if (status) return status;
+    s->tree.base = s->outline.macs;
     size_t words = (size_t)s->tree.words, n = (size_t)s->tree.n;
     s->whole = malloc((n + 1) * words * sizeof *s->whole);
     s->size = malloc(2 * n * sizeof *s->size);
@@ -271,6 +279,7 @@ static tnp_status slicer_init(slicer *s)
 static void slicer_free(slicer *s)
 {
     tnp_tree_free(&s->tree);
+    tnp_outline_free(&s->outline);
     free(s->whole);
     free(s->size);
     free(s->sliced);
@@ -299,7 +308,7 @@ tnp_status tnp_slice(const tnp_net *net, double limit, tnp_control *ctl, int32_t
     slicer s = {.net = net, .ctl = ctl, .limit = limit};
     s.sliced = malloc(((size_t)net->n_ix + 1) * sizeof *s.sliced);
     *n_sliced = 0;
-    tnp_status status = s.sliced ? slicer_init(&s) : TNP_NO_MEMORY;
+    tnp_status status = s.sliced ? slicer_init(&s, steps) : TNP_NO_MEMORY;
     double least = INFINITY;
     for (int k = 0; k < N_STYLES && !status; k++) { /* each starts from the best so far */
         status = attempt(&s, steps, &STYLES[k]);
@@ -307,8 +316,8 @@ tnp_status tnp_slice(const tnp_net *net, double limit, tnp_control *ctl, int32_t
         least = total(&s);
         *n_sliced = s.n_sliced;
         memcpy(sliced, s.sliced, (size_t)s.n_sliced * sizeof *sliced);
-        tnp_tree_store(&s.tree, steps);
-        if (s.n_sliced == 0) break;
+        if (k > 0) tnp_tree_store(&s.tree, steps);
+        if (s.n_sliced == 0 || s.giant) break; /* giant trees are sliced as they are */
     }
     slicer_free(&s);
     return status;

@@ -17,7 +17,8 @@ static int by_weight(const void *a, const void *b)
 }
 
 /* Give every index that counts a bit; a word holds indices of one weight only. */
-static tnp_status assign_bits(const tnp_net *net, int32_t *bit, int32_t *words, double **weights)
+static tnp_status assign_bits(const tnp_net *net, const unsigned char *chosen, int32_t *bit,
+                              int32_t *words, double **weights)
 {
     weighted *order = malloc(((size_t)net->n_ix + 1) * sizeof *order);
     double *word_weight = malloc(((size_t)net->n_ix + 1) * sizeof *word_weight);
@@ -29,6 +30,7 @@ static tnp_status assign_bits(const tnp_net *net, int32_t *bit, int32_t *words, 
     int32_t n = 0, used = 0;
     for (int32_t i = 0; i < net->n_ix; i++) {
         bit[i] = -1;
+        if (chosen && !chosen[i]) continue;
         if (net->count[i] && net->weight[i] > 0.0) order[n++] = (weighted){net->weight[i], i};
     }
     qsort(order, (size_t)n, sizeof *order, by_weight);
@@ -67,13 +69,13 @@ static tnp_status tree_alloc(tnp_tree *tree, int32_t n, int32_t words)
     return ok ? TNP_OK : TNP_NO_MEMORY;
 }
 
-tnp_status tnp_tree_init(tnp_tree *tree, const tnp_net *net)
+tnp_status tnp_tree_init(tnp_tree *tree, const tnp_net *net, const unsigned char *chosen)
 {
     memset(tree, 0, sizeof *tree);
     tree->bit = malloc(((size_t)net->n_ix + 1) * sizeof *tree->bit);
     tnp_status status = TNP_NO_MEMORY;
     int32_t words;
-    if (tree->bit) status = assign_bits(net, tree->bit, &words, &tree->word_weight);
+    if (tree->bit) status = assign_bits(net, chosen, tree->bit, &words, &tree->word_weight);
     if (!status) status = tree_alloc(tree, net->n, words);
     if (status) {
         tnp_tree_free(tree);
@@ -104,27 +106,6 @@ void tnp_tree_free(tnp_tree *tree)
     free(tree->bit);
     free(tree->scratch);
     memset(tree, 0, sizeof *tree);
-}
-
-tnp_status tnp_tree_copy(tnp_tree *to, const tnp_tree *from)
-{
-    memset(to, 0, sizeof *to);
-    size_t words = (size_t)from->words, nodes = 2 * (size_t)from->n;
-    tnp_status status = tree_alloc(to, from->n, from->words);
-    to->word_weight = malloc(words * sizeof *to->word_weight);
-    if (status || !to->word_weight) {
-        tnp_tree_free(to);
-        return TNP_NO_MEMORY;
-    }
-    to->root = from->root;
-    to->unit = from->unit;
-    to->total = from->total;
-    memcpy(to->kids, from->kids, nodes * sizeof *to->kids);
-    memcpy(to->parent, from->parent, nodes * sizeof *to->parent);
-    memcpy(to->legs, from->legs, nodes * words * sizeof *to->legs);
-    memcpy(to->cost, from->cost, nodes * sizeof *to->cost);
-    memcpy(to->word_weight, from->word_weight, words * sizeof *to->word_weight);
-    return TNP_OK;
 }
 
 void tnp_tree_load(tnp_tree *tree, const int32_t *steps)
@@ -186,6 +167,7 @@ void tnp_tree_recount(tnp_tree *tree)
     for (int32_t v = tree->n; v < tree->n_nodes; v++) {
         const int32_t *kids = tnp_kids(tree, v);
         double size = tnp_union_size(tree, tnp_legs(tree, kids[0]), tnp_legs(tree, kids[1]));
+        if (tree->base) size += tree->base[v];
         tree->cost[v] = size;
         if (size > highest) highest = size;
     }

@@ -18,10 +18,12 @@ typedef struct {
     double *cost;        /* per node: multiply-adds in units of 2^unit; 0 for tensors */
     double unit, total;
     int32_t *bit;        /* by index of the network: its bit, -1 if it has none */
+    const double *base;  /* per node, or NULL: log2 multiply-adds of the indices without bits */
     int32_t *scratch;    /* 2n */
 } tnp_tree;
 
-tnp_status tnp_tree_init(tnp_tree *tree, const tnp_net *net);
+/* `chosen` (or NULL: all) tells which indices get bits. */
+tnp_status tnp_tree_init(tnp_tree *tree, const tnp_net *net, const unsigned char *chosen);
 void tnp_tree_free(tnp_tree *tree);
 
 /* Bytes that a tree of the network takes. */
@@ -30,8 +32,6 @@ double tnp_tree_bytes(const tnp_net *net);
 /* Take over SSA steps; write them in an order that goes down one branch before the other. */
 void tnp_tree_load(tnp_tree *tree, const int32_t *steps);
 void tnp_tree_store(tnp_tree *tree, int32_t *steps);
-
-tnp_status tnp_tree_copy(tnp_tree *to, const tnp_tree *from);
 
 /* Recompute every step's index set and cost, the unit and the total. */
 void tnp_tree_recount(tnp_tree *tree);

@@ -1,6 +1,6 @@
 """The planner: from a network (Expr) to a contraction order (Tree).
 
-It knows extents, never arrays or dtypes: sizes are counted in entries.
+It knows extents, never arrays or their types: sizes are counted in entries.
 """
 
 from __future__ import annotations

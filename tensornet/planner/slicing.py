@@ -34,6 +34,8 @@ def slice_tree(tree: Tree, max_size: int) -> Tree:
             f"no slicing keeps every intermediate to {max_size} entries; the least is 1"
         )
     expr = tree.expr
+    if not tree.steps:
+        return _slice_output(tree, max_size)
     sizes = list(expr.sizes)
     for i in tree.sliced:
         sizes[i] = 1
@@ -60,3 +62,13 @@ def _slice_one(output: tuple[int, ...], sizes: list[int], max_size: int) -> tupl
         chosen.append(i)
         size //= sizes[i]
     return tuple(chosen)
+
+
+def _slice_output(tree: Tree, max_size: int) -> Tree:
+    """Slice a tree without steps, whose one result is the output: its largest indices go."""
+    sizes = tree.expr.sizes
+    for index in sorted(set(tree.expr.output) - set(tree.sliced), key=lambda i: -sizes[i]):
+        if tree.max_size <= max_size:
+            break
+        tree = Tree(tree.expr, tree.steps, (*tree.sliced, index))
+    return tree

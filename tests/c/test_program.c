@@ -276,7 +276,7 @@ typedef struct {
 
 static void *call_often(void *argument) {
     const caller *c = argument;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 8; i++) {
         tn_control control = {0};
         outcome o = run_program(c->g, c->program, &control);
         CHECK(o.status == TN_OK && o.exponent == c->expected->exponent &&
