@@ -362,6 +362,7 @@ def _plan(job: _Job, args: argparse.Namespace, report: _Report) -> api.Plan:
             dtype=job.dtype,
             threads=args.threads,
             strip_exponent=job.strip_exponent,
+            cache_slices=args.plan_file is None,
             progress=_shows_progress(args),
         )
         if args.save is not None:

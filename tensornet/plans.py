@@ -230,10 +230,13 @@ def plan_expr(
     threads: int | None = None,
     strip_exponent: bool = False,
     progress: bool = False,
+    cache_slices: bool = False,
 ) -> Plan:
     """Plan a contraction, sliced until it keeps to the limits.
 
     Args:
+        cache_slices: also slice a long contraction whose intermediates would leave the caches,
+            where that adds little arithmetic: it is faster, and takes less memory.
         memory_limit: bytes that a run may allocate, as a number or as text such as "512MB".
         max_entries: entries of the largest intermediate, opt_einsum's kind of limit.
 
@@ -255,6 +258,8 @@ def plan_expr(
     if max_entries is not None and tree.max_size > max_entries:
         tree = slice_tree(tree, max_entries)
     plan = Plan(tree, check_dtype(dtype), threads, strip_exponent)
+    if cache_slices:
+        plan = _sliced_for_cache(plan)
     if limit is None or plan.peak_memory <= limit:
         return plan
     key = ("sliced to fit", plan, limit, get_num_threads() if threads is None else threads)
@@ -271,6 +276,28 @@ def find_tree(expr: Expr, optimize: Any, **options: Any) -> Tree:
     if isinstance(given, Tree) and given.expr == expr:
         return given
     return search(expr, optimize, **options)
+
+
+# Slicing for the caches: bytes of the largest intermediate of a slice, the macs from which on it is
+# looked into, and how many more macs it may cost. Constants, so that plans are the same everywhere.
+_CACHED_BYTES = 8 << 20
+_LONG_RUN = 10**8
+_MORE_MACS = 1.25
+
+
+def _sliced_for_cache(plan: Plan) -> Plan:
+    entries = _CACHED_BYTES // plan.dtype.itemsize
+    if plan.max_size <= 4 * entries or plan.macs < _LONG_RUN or plan.expr.output_size > entries:
+        return plan
+    key = ("sliced for the cache", plan.tree, entries)
+    tree = lookup(key)
+    if tree is None:
+        sliced = replace(plan, tree=slice_tree(plan.tree, entries))
+        # steps outside the slice loop run once: the program knows what is really computed
+        worth = sliced.compile().macs <= _MORE_MACS * plan.macs
+        tree = sliced.tree if worth else plan.tree
+        store(key, tree)
+    return replace(plan, tree=tree)
 
 
 def _sliced_to_fit(plan: Plan, limit: int) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from .progress import progress_bar
 if TYPE_CHECKING:
     from .planner import Tree
 
-__all__ = ["SUPPORTED_DTYPES", "Program", "check_dtype", "clear_cache", "lower"]
+__all__ = ["SUPPORTED_DTYPES", "Program", "check_dtype", "clear_cache", "lower", "recall"]
 
 SUPPORTED_DTYPES: tuple[np.dtype[Any], ...] = tuple(DTYPE_CODES)
 
@@ -221,6 +221,15 @@ def clear_cache() -> None:
     _cache.clear()
 
 
+def recall(key: Hashable, make: Callable[[], Program]) -> Program:
+    """The program remembered under `key`, made if there is none; the cache is that of `lower`."""
+    program = _cache.get(key)
+    if program is None:
+        program = make()
+        _cache.put(key, program)
+    return program
+
+
 def lower(
     tree: Tree, dtype: Any, *, threads: int | None = None, strip_exponent: bool = False
 ) -> Program:
@@ -241,8 +250,4 @@ def lower(
     checked = check_dtype(dtype)
     count = get_num_threads() if threads is None else threads
     key = tree.expr, tree.steps, tree.sliced, checked.num, count, strip_exponent
-    program = _cache.get(key)
-    if program is None:
-        program = Program(tree, checked, count, strip_exponent)
-        _cache.put(key, program)
-    return program
+    return recall(key, lambda: Program(tree, checked, count, strip_exponent))

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from . import config
 from .expr import Expr
+from .planner import Tree
 from .plans import plan_expr
-from .program import Program, check_dtype
+from .program import Program, check_dtype, recall
 
 __all__ = ["contract_expr"]
 
@@ -67,16 +69,24 @@ def find_program(
     strip_exponent: bool = False,
 ) -> Program:
     """The Program of a network: planner and compiler recall what they made with these options."""
-    plan = plan_expr(
-        expr,
-        hashable_optimize(optimize),
-        seed=seed,
-        memory_limit=memory_limit,
-        max_entries=max_entries,
-        dtype=dtype,
-        strip_exponent=strip_exponent,
-    )
-    return plan.compile()
+    optimize = hashable_optimize(optimize)
+
+    def make() -> Program:
+        return plan_expr(
+            expr,
+            optimize,
+            seed=seed,
+            memory_limit=memory_limit,
+            max_entries=max_entries,
+            dtype=dtype,
+            strip_exponent=strip_exponent,
+            cache_slices=isinstance(optimize, (str, bool)),
+        ).compile()
+
+    if not isinstance(optimize, (str, bool, tuple, Tree)):
+        return make()  # an optimizer may find something else in every call
+    limits = memory_limit, max_entries, config.get_num_threads()
+    return recall((expr, dtype, optimize, seed, strip_exponent, *limits), make)
 
 
 def run_program(

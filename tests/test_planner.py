@@ -104,6 +104,7 @@ def lattice(rows: int, columns: int, extent: int = 2) -> Expr:
 # ---------------------------------------------------------------- Tree
 
 
+@settings(deadline=None)
 @given(networks(), st.randoms(use_true_random=False))
 def test_costs_of_any_tree_equal_a_brute_force_recount(expr, random):
     alive, steps = list(range(len(expr.inputs))), []
@@ -117,6 +118,7 @@ def test_costs_of_any_tree_equal_a_brute_force_recount(expr, random):
     assert tree.n_slices == math.prod(expr.sizes[i] for i in sliced)
 
 
+@settings(deadline=None)
 @given(networks(), st.randoms(use_true_random=False))
 def test_paths_survive_the_way_to_linear_form_and_back(expr, random):
     alive, steps = list(range(len(expr.inputs))), []
@@ -130,6 +132,7 @@ def test_paths_survive_the_way_to_linear_form_and_back(expr, random):
     assert Tree.from_dict(json.loads(json.dumps(tree.to_dict()))) == tree
 
 
+@settings(deadline=None)
 @given(networks(min_tensors=1), st.randoms(use_true_random=False))
 def test_paths_with_steps_of_any_length_give_valid_trees(expr, random):
     left, path = len(expr.inputs), []

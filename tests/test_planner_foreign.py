@@ -157,3 +157,10 @@ def test_our_planner_ignores_the_order_in_which_sets_iterate():
     sizes = dict.fromkeys("abcde", 3)
     mixed = [frozenset(sorted(term, reverse=True)) for term in terms]
     assert Planner()(terms, frozenset(), sizes) == Planner()(mixed, frozenset(), sizes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_empty_tensors_are_no_trouble_for_other_optimizers(name):
+    empty = Expr(EXPR.inputs, EXPR.output, (0, *EXPR.sizes[1:]))
+    tree = search(empty, name)
+    assert sorted(x for step in tree.steps for x in step) == list(range(12))

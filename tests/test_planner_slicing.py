@@ -93,3 +93,9 @@ def test_the_smallest_limit_is_one():
     tree = slice_tree(search(lattice(3, 3)), 1)
     assert tree.max_size == 1
     assert tree.n_slices == math.prod(tree.expr.sizes[i] for i in tree.sliced)
+
+
+def test_the_output_of_a_single_operand_can_be_sliced():
+    tree = slice_tree(search(Expr(((0, 1, 2),), (0, 2), (4, 3, 8))), 4)
+    assert tree.max_size <= 4
+    assert (tree.macs, tree.max_size) == recount(tree)

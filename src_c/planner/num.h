@@ -84,7 +84,8 @@ static inline uint64_t tnp_mix(uint64_t z)
 
 static inline tnp_rng tnp_rng_make(uint64_t seed, uint64_t stream)
 {
-    tnp_rng r = {tnp_mix(seed + 0x9e3779b97f4a7c15ULL) ^ tnp_mix(stream * 0xd1342543de82ef95ULL + 1)};
+    uint64_t place = tnp_mix(stream * 0xd1342543de82ef95ULL + 1);
+    tnp_rng r = {tnp_mix(seed + 0x9e3779b97f4a7c15ULL) ^ place};
     return r;
 }
 
