@@ -107,7 +107,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     ]
     for row in rows:
         cells = [
-            f"{1e3 * row['seconds'][who]:.4g} ms" if who in row["seconds"] else "–"
+            f"{1e3 * row['seconds'][who]:.4g} ms" if who in row["seconds"] else "not run"
             for who in ("tensornet", "cotengra", "opt_einsum")
         ]
         lines.append(
