@@ -173,7 +173,8 @@ def _view(array: Array, expr: Expr) -> Array:
     """The operand with its axes reordered and its diagonals taken, without a copy."""
     term = expr.inputs[0]
     if len(term) == len(expr.output):
-        return array.transpose([term.index(index) for index in expr.output])
+        reordered: Array = array.transpose([term.index(index) for index in expr.output])
+        return reordered
     strides = [0] * len(expr.sizes)
     for index, stride in zip(term, array.strides):
         strides[index] += stride
