@@ -178,23 +178,24 @@ cdef class Executor:
         """Whether there is one plain array of the right dtype and shape per operand."""
         cdef const tn_network *net = &self.network
         cdef int number = self.number
-        cdef int64_t at = 0
+        cdef const int64_t *ids
         cdef cnp.ndarray array
+        cdef Py_ssize_t i
         cdef int d
         if len(arrays) != net.n_inputs:
             return False
-        for operand in arrays:
+        for i, operand in enumerate(arrays):
             if type(operand) is not cnp.ndarray:
                 return False
             array = operand
             if (cnp.PyArray_TYPE(array) != number or not cnp.PyArray_ISNOTSWAPPED(array)
-                    or at + array.ndim > self.n_axes):
+                    or array.ndim != net.starts[i + 1] - net.starts[i]):
                 return False
+            ids = net.ids + net.starts[i]
             for d in range(array.ndim):
-                if array.shape[d] != net.sizes[net.ids[at]]:
+                if array.shape[d] != net.sizes[ids[d]]:
                     return False
-                at += 1
-        return at == self.n_axes
+        return True
 
     cdef _Lowered _variant(self, tuple arrays, cnp.ndarray out):
         """The program for the strides at hand: the contiguous one, a recent one, or a new one."""

@@ -51,7 +51,8 @@ __all__ = [
 ]
 
 
-_SMALL = 8  # operands up to which an einsum is recalled by its subscripts and shapes alone
+_SMALL = 64  # operands up to which an einsum is recalled by its subscripts and shapes alone
+_RECALLED = 256  # how many of them
 _PLAIN = (str, bool, tuple, Tree)  # kinds of `optimize` that mean the same in every call
 
 
@@ -106,6 +107,44 @@ def einsum(
     >>> float(einsum("i,ij,j->", [1.0, 2.0], [[1.0, 0.0], [0.0, 3.0]], [1.0, 2.0]))
     13.0
     """
+    usual = (
+        out is None
+        and optimize == "auto"
+        and dtype is None
+        and order == "K"
+        and casting == "safe"
+        and memory_limit is None
+        and not strip_exponent
+        and type(operands[0] if operands else None) is str
+    )
+    if usual:
+        latest = _latest.get(operands[0])
+        if latest is not None and latest[1] == config.get_num_threads():
+            arrays = operands[1:]
+            if latest[0].accepts(arrays):
+                result = latest[0](*arrays, progress=progress)
+                return result if result.ndim else result[()]
+    options = (optimize, dtype, order, casting, memory_limit, strip_exponent)
+    return _einsum(operands, out, progress, usual, *options)
+
+
+# The Program of the latest plain einsum with some subscripts, and the number of threads then.
+_latest: dict[str, tuple[program.Program, int]] = {}
+
+
+def _einsum(
+    operands: tuple[Any, ...],
+    out: Array | None,
+    progress: Progress,
+    usual: bool,
+    optimize: Any,
+    dtype: DTypeLike | None,
+    order: str,
+    casting: Any,
+    memory_limit: int | str | None,
+    strip_exponent: bool,
+) -> Any:
+    """einsum with any operands and options; `usual` ones are remembered in `_latest`."""
     source: str | Equation
     given: Sequence[Any]
     if operands and isinstance(operands[0], str):
@@ -117,9 +156,9 @@ def einsum(
     if out is not None and dtype is None:
         dtypes.append(check_out(out))
     reverse = is_fortran(order, arrays) and out is None
-    if type(optimize) is not str:
-        optimize = hashable_optimize(optimize)
+    optimize = hashable_optimize(optimize)
     small = len(arrays) <= _SMALL and isinstance(optimize, _PLAIN)
+    threads = config.get_num_threads()
     compiled = (_compile if small else _compile.__wrapped__)(
         source,
         tuple([a.shape for a in arrays]),
@@ -130,19 +169,23 @@ def einsum(
         memory_limit,
         strip_exponent,
         reverse,
-        config.get_num_threads(),
+        threads,
     )
     if compiled.is_view and out is None and order in "KAka":
         return _view(arrays[0], compiled.program.tree.expr)[()]
     if compiled.dropped is not None:
         arrays = drop_axes(arrays, compiled.dropped)
+    elif usual and small:
+        if len(_latest) >= _RECALLED:
+            _latest.clear()
+        _latest[operands[0]] = compiled.program, threads
     if compiled.converts:
         arrays = converted(arrays, compiled.program.dtype)
     result = run_program(compiled.program, arrays, out, casting, progress)
     return result if out is not None else finished(result, reverse)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_RECALLED)
 def _compile(
     source: str | Equation,
     shapes: tuple[tuple[int, ...], ...],
@@ -210,7 +253,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return run_program(compiled.program, arrays)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_RECALLED)
 def _compile_tensordot(
     a_shape: tuple[int, ...],
     b_shape: tuple[int, ...],
@@ -357,6 +400,7 @@ def plan(
 
 def clear_cache() -> None:
     """Forget every plan and Program that a front door keeps for the next call."""
+    _latest.clear()
     _compile.cache_clear()
     _compile_tensordot.cache_clear()
     planner.clear_cache()

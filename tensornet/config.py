@@ -67,10 +67,13 @@ def get_num_threads() -> int:
         ValueError: TENSORNET_NUM_THREADS is not a whole number from 1 to 1024.
     """
     global _threads
-    with _lock:
-        if _threads is None:
-            _threads = _default_threads()
-        return _threads
+    chosen = _threads
+    if chosen is None:
+        with _lock:
+            if _threads is None:
+                _threads = _default_threads()
+            chosen = _threads
+    return chosen
 
 
 def cpu_count() -> int:

@@ -112,7 +112,8 @@ class _Prepared(NamedTuple):
     """A ContractExpression made ready for one dtype."""
 
     program: Program
-    folded: list[Array]  # operands of the program that follow the variable ones
+    folded: tuple[Array, ...]  # operands of the program that follow the variable ones
+    threads: int
 
 
 class ContractExpression:
@@ -160,6 +161,7 @@ class ContractExpression:
             views = drop_axes(list(constants.values()), [dropped[k] for k in constants])
             self._constants = dict(zip(constants, views))
         self._prepared: dict[Any, _Prepared] = {}
+        self._latest: _Prepared | None = None  # of calls that need nothing but the Program
         self._lock = threading.Lock()
 
     @property
@@ -191,6 +193,15 @@ class ContractExpression:
             TypeError: a dtype without kernels, or a cast that `casting` forbids.
         """
         check_backend(backend)
+        latest = self._latest
+        if latest is not None and out is None and latest.threads == config.get_num_threads():
+            ready = (*arrays, *latest.folded)
+            if latest.program.accepts(ready):
+                return finished(latest.program(*ready, progress=progress), False)
+        return self._call(arrays, out, progress)
+
+    def _call(self, arrays: Sequence[Any], out: Array | None, progress: Progress) -> Any:
+        """A call with arrays of any dtype; remembers what another of the same kind needs."""
         operands = [x if type(x) is np.ndarray else np.asarray(x) for x in arrays]
         if [a.shape for a in operands] != self._shapes:
             raise ShapeError(self._complaint(operands))
@@ -205,6 +216,8 @@ class ContractExpression:
                 prepared = self._prepare(dtypes, key)
         if self._dropped is not None:
             operands = drop_axes(operands, self._dropped)
+        elif self._order in "KkCc":
+            self._latest = prepared
         program = prepared.program
         ready = [*converted(operands, program.dtype), *prepared.folded]
         result = run_program(program, ready, out, self._casting, progress)
@@ -214,7 +227,9 @@ class ContractExpression:
         """Fold the constants and compile what is left; called with the lock held."""
         if key in self._prepared:
             return self._prepared[key]
-        known = [*dtypes, *[array.dtype for array in self._constants.values()]]
+        known = list(dtypes)  # of the operands in order, perhaps of `out` behind them
+        for position, array in self._constants.items():
+            known.insert(position, array.dtype)
         dtype = result_dtype(known, self._dtype, self._casting)
         threads = config.get_num_threads()
         same = (dtype, key[1], threads)
@@ -232,7 +247,7 @@ class ContractExpression:
                 expr = replace(rest.expr, output=rest.expr.output[::-1])
                 rest = replace(rest, expr=expr)
             plan = plan_expr(rest.expr, rest, strip_exponent=self._strip, **options)
-            self._prepared[same] = _Prepared(plan.compile(), folded)
+            self._prepared[same] = _Prepared(plan.compile(), tuple(folded), threads)
         self._prepared[key] = self._prepared[same]
         return self._prepared[same]
 
@@ -245,8 +260,11 @@ class ContractExpression:
 
     def _complaint(self, operands: Sequence[Array]) -> str:
         if len(operands) != self.num_args:
-            but = f" besides its {len(self._constants)} constants" if self._constants else ""
-            return f"{self!r} takes {self.num_args} arrays{but} but {len(operands)} were given"
+            constant = f" besides {len(self._constants)} constant" if self._constants else ""
+            return (
+                f"{self!r} takes {self.num_args} array{'s' * (self.num_args != 1)}{constant}, "
+                f"not {len(operands)}"
+            )
         k = next(k for k, a in enumerate(operands) if a.shape != self._shapes[k])
         return (
             f"array {k} (operand {self._positions[k]}) has shape {operands[k].shape}, but the "

@@ -282,7 +282,7 @@ def find_tree(expr: Expr, optimize: Any, **options: Any) -> Tree:
 # looked into, and how many more macs it may cost. Constants, so that plans are the same everywhere.
 _CACHED_BYTES = 8 << 20
 _LONG_RUN = 10**8
-_MORE_MACS = 1.25
+_MORE_MACS = 1.5
 
 
 def _sliced_for_cache(plan: Plan) -> Plan:
@@ -305,32 +305,38 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
 
     Memory falls about as fast as the largest intermediate, which is halved `halvings` times: the
     first guess comes from that, then the bracket is opened by doubling and closed by bisection.
+    It does not fall strictly, so that every number of halvings is tried before giving up.
     """
     whole = plan.max_size
     last = whole.bit_length()
-    required = smallest = plan.peak_memory
-    guess = ceil(_log(required, log2) - _log(limit, log2))
-    too_big, halvings, stride = 0, min(last, max(1, guess)), 1
-    fitting: tuple[int, Plan] | None = None
-    while fitting is None or fitting[0] - too_big > 1:
-        tried = replace(plan, tree=slice_tree(plan.tree, max(1, whole >> halvings)))
-        required = tried.peak_memory
-        smallest = min(smallest, required)
-        if required <= limit:
-            fitting = halvings, tried
-        elif halvings == last:
-            raise MemoryLimitError(
-                f"no slicing keeps this contraction to {limit:,} bytes: "
-                f"the smallest memory_limit that would do is {smallest:,} bytes"
-            )
+    tried: dict[int, Plan] = {}
+
+    def fits(halvings: int) -> bool:
+        if halvings not in tried:
+            tree = slice_tree(plan.tree, max(1, whole >> halvings))
+            tried[halvings] = replace(plan, tree=tree)
+        return tried[halvings].peak_memory <= limit
+
+    too_big, stride = 0, 1
+    halvings = min(last, max(1, ceil(_log(plan.peak_memory, log2) - _log(limit, log2))))
+    while not fits(halvings) and halvings < last:
+        too_big, halvings, stride = halvings, min(last, halvings + stride), 2 * stride
+    if not fits(halvings):
+        halvings = next(filter(fits, range(1, last)), -1)
+        too_big = halvings
+    if halvings < 0:
+        smallest = min([plan.peak_memory, *[each.peak_memory for each in tried.values()]])
+        raise MemoryLimitError(
+            f"no slicing keeps this contraction to {limit:,} bytes: "
+            f"the smallest memory_limit that would do is {smallest:,} bytes"
+        )
+    while halvings - too_big > 1:
+        middle = (too_big + halvings) // 2
+        if fits(middle):
+            halvings = middle
         else:
-            too_big = halvings
-        if fitting is None:
-            halvings = min(last, halvings + stride)
-            stride *= 2
-        else:
-            halvings = (too_big + fitting[0]) // 2
-    return fitting[1]
+            too_big = middle
+    return tried[halvings]
 
 
 def _log(value: int, log: Callable[[int], float]) -> float:

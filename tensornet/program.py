@@ -57,6 +57,8 @@ class Program:
         memory_required: bytes that a run allocates: workspace and result, exactly.
         n_slices: how many slices are summed.
         macs: scalar multiply-adds of a run; steps outside the slice loop count once.
+        accepts: ``accepts(arrays)`` tells whether a tuple holds one plain array of just the right
+            dtype and shape per operand, so that a run takes them as they are.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Program:
         self._executor = Executor(
             tree.expr, tree.steps, tree.sliced, dtype, largest, threads, strip_exponent
         )
+        self.accepts = self._executor.accepts
         facts = self._executor.info
         self.threads: int = max(facts["threads"], facts["workers"])
         self.n_slices: int = facts["slices"]

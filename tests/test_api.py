@@ -399,6 +399,17 @@ def test_contract_expr_is_the_road_of_every_door() -> None:
     assert tn.contract_expr(expr, [A, B], dtype="float32").dtype == np.float32
 
 
+def test_a_remembered_einsum_is_not_taken_for_one_of_other_ranks_or_dtypes() -> None:
+    matrix, vector = np.ones((2, 2)), np.ones(2)
+    tn.einsum("ij,j", matrix, vector)
+    assert "operand 0 has 1 axis" in complaint(tn.einsum, "ij,j", vector, matrix)
+    assert tn.einsum("ij,j", matrix.astype("f4"), vector.astype("f4")).dtype == np.float32
+    assert tn.einsum("ij,j", matrix, np.ones(1)).tolist() == [2.0, 2.0]
+    assert tn.einsum("ij,j", matrix, np.ones(2, int)).dtype == np.float64
+    program = tn.plan(["ij", "j"], "i", {"i": 2, "j": 2}).compile()
+    assert "operand 0 has shape (2,)" in complaint(program, vector, matrix)
+
+
 def test_a_changed_number_of_threads_counts_from_the_next_call() -> None:
     before = tn.get_num_threads()
     try:

@@ -110,12 +110,12 @@ def test_stretched_axes_and_ellipses_are_numpys() -> None:
 def test_wrong_moves_end_in_one_line() -> None:
     make = tn.contract_expression
     expression = make("ij,jk->ik", (2, 3), (3, 4))
-    assert "takes 2 arrays but 1 were given" in complaint(expression, A)
+    assert "takes 2 arrays, not 1" in complaint(expression, A)
     assert complaint(expression, A, B.T) == (
         "array 1 (operand 1) has shape (4, 3), but the expression was made for shape (3, 4)"
     )
     constant = make("ij,jk->ik", A, (3, 4), constants=[0])
-    assert "takes 1 arrays besides its 1 constants but 2" in complaint(constant, A, B)
+    assert "takes 1 array besides 1 constant, not 2" in complaint(constant, A, B)
     assert "array 0 (operand 1) has shape (2, 3)" in complaint(constant, A)
     assert "'j' has extent 3 on operand 0" in complaint(make, "ij,jk->ik", (2, 3), (4, 4))
     assert "output index 'z'" in complaint(make, "ij,jk->iz", (2, 3), (3, 4))
@@ -127,6 +127,7 @@ def test_wrong_moves_end_in_one_line() -> None:
     assert "blah" in complaint(make, "ij,jk", (2, 3), (3, 4), optimize="blah")
     assert "backend 'torch'" in complaint(expression, A, B, backend="torch")
     assert "operand 1: dtype object" in complaint(expression, A, B.astype(object))
+    assert "operand 1: dtype object" in complaint(constant, B.astype(object))
     assert "out has shape" in complaint(expression, A, B, out=np.zeros((4, 2)))
 
 

@@ -101,9 +101,10 @@ def test_einsum_of_floats_keeps_to_the_error_bound(data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     arrays = []
     for shape in expr.shapes:
-        values = rng.standard_normal(shape)
+        # neither products nor sums of these leave the range of float16
+        values = rng.uniform(0.5, 1, shape) * rng.choice([-1, 1], shape)
         if dtype.kind == "c":
-            values = values + 1j * rng.standard_normal(shape)
+            values = values + 1j * rng.uniform(-1, 1, shape)
         layout = data.draw(st.sampled_from(oracle.LAYOUTS))
         arrays.append(oracle.arrange(values.astype(dtype), layout))
     oracle.assert_close(tn.einsum(*interleaved(expr, arrays)), expr, arrays)

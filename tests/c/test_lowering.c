@@ -85,6 +85,22 @@ static void a_chain_costs_what_its_equation_says(void) {
     }
 }
 
+/* 42 slices in 32 chunks: a chunk that starts inside the outer loop repeats that loop's step. */
+static void a_step_of_an_outer_loop_is_counted_once_per_chunk_that_needs_it(void) {
+    static const int64_t sizes[] = {3, 4, 5, 6, 7};
+    network g;
+    network_parse(&g, "ab,bc,cd,de->ae", sizes, "ed", TN_F64, value_random);
+    tn_program *program = lowered(&g);
+    const tn_program_info info = tn_program_describe(program);
+    int64_t passes = 6; /* of the step that depends on d alone; e is the inner loop */
+    for (int64_t start = 0, chunk = 0; chunk < 32; start += chunk++ < 42 % 32 ? 2 : 1)
+        passes += start % 7 != 0;
+    const double macs = 3 * 4 * 5 + (double)passes * (3 * 5) + 42 * 3;
+    CHECK(info.macs == macs && info.chunks == 32, "%g macs, not %g", info.macs, macs);
+    tn_program_free(program);
+    network_free(&g);
+}
+
 static void chunks_are_set_by_the_plan_and_never_by_the_threads(void) {
     static const int64_t sizes[] = {30, 100, 30};
     for (int threads = 1; threads <= 8; threads++) {
@@ -151,6 +167,7 @@ static void too_many_axes_slices_or_entries_are_refused(void) {
 const test lowering_tests[] = {
     TEST(every_failed_allocation_is_reported_and_leaks_nothing),
     TEST(a_chain_costs_what_its_equation_says),
+    TEST(a_step_of_an_outer_loop_is_counted_once_per_chunk_that_needs_it),
     TEST(chunks_are_set_by_the_plan_and_never_by_the_threads),
     TEST(too_many_axes_slices_or_entries_are_refused),
     {0},

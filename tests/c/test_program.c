@@ -209,18 +209,30 @@ static void stripping_keeps_products_in_range_that_overflow_without_it(void) {
     }
 }
 
-static void stripping_keeps_an_infinite_slice_infinite(void) {
+/* Row a of the result, slices b: one slice is 2^700, far out of float32, and the other `rest`. */
+static outcome run_uneven_slices(int large_at, double rest) {
     static const int64_t sizes[] = {2, 2};
     network g;
-    network_parse(&g, "ab,ab,ab,ab,ab,ab,ab->a", sizes, "b", TN_F32, make_scaled);
+    network_parse(&g, "ab,ab,ab,ab,ab,ab,ab->a", sizes, "b", TN_F32, value_random);
     for (int v = 0; v < 7; v++)
         for (int i = 0; i < 4; i++)
             value_put(TN_F32, g.blocks[v] + 4 * i,
-                      (value){.re = i % 2 ? 0x1p100 : i || v ? 1 : INFINITY});
+                      (value){.re = i % 2 == large_at ? 0x1p100 : v ? 1 : rest});
     outcome o = lower_and_run(&g, 1, 1);
-    CHECK(value_get(TN_F32, o.block).re == INFINITY, "gave %g", value_get(TN_F32, o.block).re);
-    free(o.block);
     network_free(&g);
+    return o;
+}
+
+static void stripped_slices_of_very_different_size_add_up(void) {
+    for (int large_at = 0; large_at < 2; large_at++) {
+        outcome o = run_uneven_slices(large_at, 1);
+        const double got = value_get(TN_F32, o.block).re;
+        CHECK(o.exponent == 701 && got == 0.5, "%g * 2^%lld", got, (long long)o.exponent);
+        free(o.block);
+        o = run_uneven_slices(large_at, INFINITY);
+        CHECK(value_get(TN_F32, o.block).re == INFINITY, "%g", value_get(TN_F32, o.block).re);
+        free(o.block);
+    }
 }
 
 typedef struct {
@@ -313,7 +325,7 @@ const test program_tests[] = {
     TEST(a_result_too_large_for_a_sum_per_chunk_is_summed_in_place),
     TEST(the_number_of_threads_changes_no_bit),
     TEST(stripping_keeps_products_in_range_that_overflow_without_it),
-    TEST(stripping_keeps_an_infinite_slice_infinite),
+    TEST(stripped_slices_of_very_different_size_add_up),
     TEST(a_poll_that_asks_to_stop_interrupts_the_run),
     TEST(one_program_runs_in_many_threads_at_once),
     {0},

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -55,6 +56,30 @@ static void jobs_that_follow_each_other_closely_do_not_mix(void) {
     for (int i = 0; i < jobs; i++) count_tasks(2 + i % 3, 1 + i % 5);
 }
 
+typedef struct {
+    atomic_int arrived;
+    int tasks;
+} meeting;
+
+/* Returns only when every task has started. */
+static void meet(void *job, int64_t task, int worker) {
+    meeting *m = job;
+    (void)task, (void)worker;
+    atomic_fetch_add(&m->arrived, 1);
+    while (atomic_load(&m->arrived) < m->tasks) sched_yield();
+}
+
+static void meet_on(int threads) {
+    meeting m = {.tasks = threads};
+    tn_parallel_for(threads, threads, meet, &m);
+}
+
+static void tasks_run_at_the_same_time(void) {
+    alarm(60); /* alone, the first would wait for ever */
+    for (int threads = 1; threads <= 8; threads++) meet_on(threads);
+    alarm(0);
+}
+
 static void *call_often(void *argument) {
     const int number = (int)(intptr_t)argument;
     for (int i = 0; i < 60; i++) count_tasks(1 + (number + i) % 4, 1 + 37 * i % 200);
@@ -81,7 +106,10 @@ static void a_task_may_start_tasks_of_its_own(void) {
 static void use_after_fork(void) {
     alarm(60); /* a deadlock shall end */
     for (int i = 0; i < 2; i++)
-        for (int threads = 1; threads <= 4; threads++) count_tasks(threads, 50);
+        for (int threads = 1; threads <= 4; threads++) {
+            count_tasks(threads, 50);
+            meet_on(threads);
+        }
 }
 
 static void await_child(pid_t child) {
@@ -164,6 +192,7 @@ static void only_the_caller_polls_and_all_workers_see_the_stop(void) {
 
 const test thread_tests[] = {
     TEST(every_task_runs_exactly_once_on_any_number_of_threads),
+    TEST(tasks_run_at_the_same_time),
     TEST(jobs_that_follow_each_other_closely_do_not_mix),
     TEST(concurrent_callers_all_get_their_results),
     TEST(a_task_may_start_tasks_of_its_own),
