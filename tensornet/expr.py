@@ -76,7 +76,7 @@ def from_labels(
     Ids are given in order of first appearance, so that relabelled networks give equal Exprs.
 
     Raises:
-        ShapeError: a label without an extent, a negative extent, or an output label that is
+        ShapeError: a label without an extent, an impossible extent, or an output label that is
             repeated or on no operand.
 
     >>> from_labels(["ab", "bc"], "ac", {"a": 2, "b": 3, "c": 4}).output
@@ -85,12 +85,9 @@ def from_labels(
     number: dict[Label, int] = {}
     terms = tuple(tuple([number.setdefault(x, len(number)) for x in term]) for term in inputs)
     try:
-        extents = tuple([int(sizes[label]) for label in number])
+        extents = tuple([_extent(label, sizes[label]) for label in number])
     except KeyError as error:
         raise ShapeError(f"index {error.args[0]!r} has no entry in sizes") from None
-    for label, extent in zip(number, extents):
-        if extent < 0:
-            raise ShapeError(f"index {label!r} has the negative extent {extent}")
     return Expr(terms, _number_output(output, number), extents)
 
 
@@ -115,7 +112,7 @@ def from_shapes(inputs: Sequence[Term], output: Iterable[Label], shapes: Sequenc
         for label, extent in zip(term, shape):
             index = number.setdefault(label, len(number))
             if index == len(extents):
-                extents.append(int(extent))
+                extents.append(_extent(label, extent))
             elif extents[index] != extent:
                 raise ShapeError(_mismatch(inputs, shapes, label, extents[index], position))
             ids.append(index)
@@ -433,6 +430,12 @@ def _check_count(terms: Sequence[Term], operands: Sequence[Any]) -> None:
             f"the subscripts name {_count(len(terms), 'operand', 'operands')} "
             f"but {len(operands)} were given"
         )
+
+
+def _extent(label: Label, extent: int) -> int:
+    if not 0 <= extent < 2**63:
+        raise ShapeError(f"index {label!r} has extent {extent}, which no axis can have")
+    return int(extent)
 
 
 def _number_output(output: Iterable[Label], number: Mapping[Label, int]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from math import ceil, log2, log10
 from typing import Any
@@ -125,17 +125,22 @@ class Plan:
 
     def __str__(self) -> str:
         shape = self.expr.output_shape
+        output = str(shape) if len(shape) < 12 else f"{len(shape)} axes"
         shown = ", ".join([repr(label) for label in self.sliced[:12]])
         more = ", ..." if len(self.sliced) > 12 else ""
-        slices = f"{self.n_slices:,}" + (f" over {shown}{more}" if shown else "")
-        log_macs = f"{_log(self.macs, log10):.2f}" if self.macs else "no multiplications"
+        slices = _readable(self.n_slices) + (f" over {shown}{more}" if shown else "")
+        log_macs = f"{log10(self.macs):.2f}" if self.macs else "no multiplications"
+        try:
+            peak = f"{format_bytes(self.peak_memory)} as {self.dtype}"
+        except MemoryLimitError as error:
+            peak = str(error)
         return "\n".join(
             [
                 f"Plan of {self.n_tensors:,} tensors and {self.n_indices:,} indices",
-                f"  output       {shape if shape else 'a scalar'}",
-                f"  width        {self.width:.1f} (largest tensor: {self.max_size:,} entries)",
+                f"  output       {output if shape else 'a scalar'}",
+                f"  width        {self.width:.1f} (largest tensor: {_readable(self.max_size)} entries)",
                 f"  log10 macs   {log_macs}",
-                f"  peak memory  {format_bytes(self.peak_memory)} as {self.dtype}",
+                f"  peak memory  {peak}",
                 f"  slices       {slices}",
             ]
         )
@@ -260,7 +265,7 @@ def plan_expr(
     plan = Plan(tree, check_dtype(dtype), threads, strip_exponent)
     if cache_slices:
         plan = _sliced_for_cache(plan)
-    if limit is None or plan.peak_memory <= limit:
+    if limit is None or _required(plan) <= limit:
         return plan
     key = ("sliced to fit", plan, limit, get_num_threads() if threads is None else threads)
     fitting = lookup(key)
@@ -308,6 +313,7 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
     It does not fall strictly, so that every number of halvings is tried before giving up.
     """
     whole = plan.max_size
+    excess = min(_required(plan), whole * plan.dtype.itemsize) / max(1, limit)
     last = whole.bit_length()
     tried: dict[int, Plan] = {}
 
@@ -315,17 +321,17 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
         if halvings not in tried:
             tree = slice_tree(plan.tree, max(1, whole >> halvings))
             tried[halvings] = replace(plan, tree=tree)
-        return tried[halvings].peak_memory <= limit
+        return _required(tried[halvings]) <= limit
 
     too_big, stride = 0, 1
-    halvings = min(last, max(1, ceil(_log(plan.peak_memory, log2) - _log(limit, log2))))
+    halvings = min(last, max(1, ceil(log2(max(1, excess)))))
     while not fits(halvings) and halvings < last:
         too_big, halvings, stride = halvings, min(last, halvings + stride), 2 * stride
     if not fits(halvings):
         halvings = next(filter(fits, range(1, last)), -1)
         too_big = halvings
     if halvings < 0:
-        smallest = min([plan.peak_memory, *[each.peak_memory for each in tried.values()]])
+        smallest = min([_required(each) for each in (plan, *tried.values())])
         raise MemoryLimitError(
             f"no slicing keeps this contraction to {limit:,} bytes: "
             f"the smallest memory_limit that would do is {smallest:,} bytes"
@@ -339,8 +345,16 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
     return tried[halvings]
 
 
-def _log(value: int, log: Callable[[int], float]) -> float:
-    return log(value) if value > 0 else 0.0
+def _required(plan: Plan) -> int:
+    """Bytes of a run; where no machine has them the compiler does not say how many, but at least."""
+    try:
+        return plan.peak_memory
+    except MemoryLimitError:
+        return plan.max_size * plan.dtype.itemsize
+
+
+def _readable(number: int) -> str:
+    return f"{number:,}" if number < 10**18 else f"2^{log2(number):.1f}"
 
 
 def _label_to_json(label: Hashable) -> Any:

@@ -314,6 +314,22 @@ def test_a_plan_tells_what_it_costs() -> None:
         assert words in text
 
 
+def test_a_plan_beyond_any_machine_is_told_and_can_be_sliced() -> None:
+    n = 40
+    pairs = [(k, n + k) for k in range(n)]
+    terms = [*pairs, *[(k,) for k in range(2 * n)]]
+    outer = [tuple(range(n)), tuple(range(2 * n)), (0, 1)]  # all pairs first: 2**80 entries
+    sizes = dict.fromkeys(range(2 * n), 2)
+    made = tn.plan(terms, [], sizes, outer)
+    assert made.max_size == 2**80
+    assert "2^80.0 entries" in str(made)
+    sliced = tn.plan(terms, [], sizes, outer, memory_limit="1MB")
+    assert sliced.peak_memory <= 10**6
+    assert "2^" in str(sliced)
+    many = tn.plan([[k] for k in range(20_000)], range(20_000), dict.fromkeys(range(20_000), 2))
+    assert "20000 axes" in str(many)
+
+
 def test_a_plan_compiles_for_any_dtype() -> None:
     made = tn.plan(["ab", "bc"], "ac", {"a": 2, "b": 3, "c": 4})
     program = made.compile("complex64", threads=1)

@@ -35,8 +35,10 @@ def test_relabelled_networks_give_equal_exprs() -> None:
 def test_from_labels_names_what_is_wrong() -> None:
     with pytest.raises(ShapeError, match="index 'b' has no entry in sizes"):
         from_labels(["ab"], "a", {"a": 2})
-    with pytest.raises(ShapeError, match="index 'a' has the negative extent -2"):
+    with pytest.raises(ShapeError, match="index 'a' has extent -2, which no axis can have"):
         from_labels(["a"], "a", {"a": -2})
+    with pytest.raises(ShapeError, match="which no axis can have"):
+        from_shapes(["a"], "a", [(2**63,)])
     with pytest.raises(ShapeError, match="output index 'z' is on no operand"):
         from_labels(["a"], "z", {"a": 2})
     with pytest.raises(ShapeError, match="output index 'a' is repeated"):

@@ -83,6 +83,7 @@ void network_random(network *g, rng *r, int dtype) {
             g->sliced[g->net.n_sliced++] = i;
     }
     random_steps(g, r);
+    g->net.largest = rng_below(r, 2) ? rng_below(r, 2000) : 0;
     fill(g, r, 1, value_random);
 }
 

@@ -114,13 +114,29 @@ static void chunks_are_set_by_the_plan_and_never_by_the_threads(void) {
         tn_program_free(program);
         network_free(&g);
     }
-    static const int64_t wide[] = {32, 4200};
-    network g; /* 32 sums of 2 MB would be too much */
-    network_parse(&g, "ab,b->ab", wide, "a", TN_C128, value_random);
+}
+
+static int64_t chunks_of(const char *equation, const int64_t *sizes, const char *sliced,
+                         int dtype, int64_t largest) {
+    network g;
+    network_parse(&g, equation, sizes, sliced, dtype, value_random);
+    g.net.largest = largest;
     tn_program *program = lowered(&g);
-    CHECK(tn_program_describe(program).chunks == 1, "sums of large outputs");
+    const int64_t chunks = tn_program_describe(program).chunks;
     tn_program_free(program);
     network_free(&g);
+    return chunks;
+}
+
+static void sums_of_chunks_stay_small(void) {
+    static const int64_t wide[] = {32, 4200}, square[] = {30, 100, 30};
+    CHECK(chunks_of("ab,b->ab", wide, "a", TN_C128, 0) == 1, "32 sums of 2 MB");
+    CHECK(chunks_of("ab,b->ab", wide, "a", TN_F32, 0) == 32, "32 sums of 0.5 MB");
+    /* with a largest intermediate, all sums together have at most half its entries */
+    CHECK(chunks_of("ab,bc->ac", square, "b", TN_F32, 100000) == 32, "small enough");
+    CHECK(chunks_of("ab,bc->ac", square, "b", TN_F32, 10 * 900) == 5, "5 sums of 900");
+    CHECK(chunks_of("ab,bc->ac", square, "b", TN_F32, 900) == 1, "not even two");
+    CHECK(chunks_of("ab,bc->", square, "b", TN_F32, 3) == 32, "sums of one number");
 }
 
 static tn_status refuse(const tn_network *net) {
@@ -169,6 +185,7 @@ const test lowering_tests[] = {
     TEST(a_chain_costs_what_its_equation_says),
     TEST(a_step_of_an_outer_loop_is_counted_once_per_chunk_that_needs_it),
     TEST(chunks_are_set_by_the_plan_and_never_by_the_threads),
+    TEST(sums_of_chunks_stay_small),
     TEST(too_many_axes_slices_or_entries_are_refused),
     {0},
 };

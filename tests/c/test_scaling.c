@@ -84,7 +84,7 @@ static void zeros_have_no_exponent_and_what_is_not_finite_keeps_its_scale(void) 
     }
 }
 
-/* Equal; a product that became subnormal may have been rounded twice, in steps of the least number. */
+/* Equal, but a product that became subnormal may have been rounded twice. */
 static int close_enough(int dtype, double got, double expected) {
     const double least = real_type(dtype) == TN_F32 ? 0x1p-149 : 0x1p-1074;
     return got == expected || fabs(got - expected) <= least;

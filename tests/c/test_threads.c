@@ -135,11 +135,16 @@ static void fork_twice(void) {
     _exit(0);
 }
 
-static atomic_int fork_ended;
+static atomic_int holding, fork_ended;
 
-static void *keep_the_pool_busy(void *argument) {
-    (void)argument;
-    while (!atomic_load(&fork_ended)) count_tasks(3, 100);
+static void hold(void *job, int64_t task, int worker) {
+    (void)job, (void)task, (void)worker;
+    atomic_store(&holding, 1);
+    while (!atomic_load(&fork_ended)) sched_yield();
+}
+
+static void *hold_the_pool(void *argument) {
+    tn_parallel_for(3, 3, hold, argument);
     return NULL;
 }
 
@@ -149,8 +154,10 @@ static void a_forked_child_has_a_working_pool(void) {
     for (int busy = 0; busy < 2; busy++)
         for (int i = 0; i < 4; i++) {
             pthread_t other;
+            atomic_store(&holding, 0);
             atomic_store(&fork_ended, 0);
-            if (busy) CHECK(!pthread_create(&other, NULL, keep_the_pool_busy, NULL), "thread");
+            if (busy) CHECK(!pthread_create(&other, NULL, hold_the_pool, NULL), "thread");
+            while (busy && !atomic_load(&holding)) sched_yield();
             fork_twice();
             atomic_store(&fork_ended, 1);
             if (busy) pthread_join(other, NULL);
