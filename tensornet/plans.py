@@ -126,6 +126,7 @@ class Plan:
     def __str__(self) -> str:
         shape = self.expr.output_shape
         output = str(shape) if len(shape) < 12 else f"{len(shape)} axes"
+        largest = _readable(self.max_size)
         shown = ", ".join([repr(label) for label in self.sliced[:12]])
         more = ", ..." if len(self.sliced) > 12 else ""
         slices = _readable(self.n_slices) + (f" over {shown}{more}" if shown else "")
@@ -138,7 +139,7 @@ class Plan:
             [
                 f"Plan of {self.n_tensors:,} tensors and {self.n_indices:,} indices",
                 f"  output       {output if shape else 'a scalar'}",
-                f"  width        {self.width:.1f} (largest tensor: {_readable(self.max_size)} entries)",
+                f"  width        {self.width:.1f} (largest tensor: {largest} entries)",
                 f"  log10 macs   {log_macs}",
                 f"  peak memory  {peak}",
                 f"  slices       {slices}",
@@ -313,7 +314,6 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
     It does not fall strictly, so that every number of halvings is tried before giving up.
     """
     whole = plan.max_size
-    excess = min(_required(plan), whole * plan.dtype.itemsize) / max(1, limit)
     last = whole.bit_length()
     tried: dict[int, Plan] = {}
 
@@ -324,7 +324,7 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
         return _required(tried[halvings]) <= limit
 
     too_big, stride = 0, 1
-    halvings = min(last, max(1, ceil(log2(max(1, excess)))))
+    halvings = min(last, max(1, ceil(log2(max(1, _required(plan))) - log2(max(1, limit)))))
     while not fits(halvings) and halvings < last:
         too_big, halvings, stride = halvings, min(last, halvings + stride), 2 * stride
     if not fits(halvings):
@@ -334,7 +334,7 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
         smallest = min([_required(each) for each in (plan, *tried.values())])
         raise MemoryLimitError(
             f"no slicing keeps this contraction to {limit:,} bytes: "
-            f"the smallest memory_limit that would do is {smallest:,} bytes"
+            f"the smallest memory_limit that would do is {_readable(smallest)} bytes"
         )
     while halvings - too_big > 1:
         middle = (too_big + halvings) // 2
@@ -346,7 +346,7 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
 
 
 def _required(plan: Plan) -> int:
-    """Bytes of a run; where no machine has them the compiler does not say how many, but at least."""
+    """Bytes of a run, or a part of them where the compiler refuses because no machine has them."""
     try:
         return plan.peak_memory
     except MemoryLimitError:

@@ -83,6 +83,11 @@ ALWAYS_INLINE void FN(put)(char *c, V x, int accumulate) {
 /* The microkernel: rows x NR elements of c from kc steps over one panel of a and one of b. */
 ALWAYS_INLINE void FN(tile_rows)(const int rows, int64_t kc, const R *a, const R *b, char *c,
                                  const int64_t *c_rows, int accumulate) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) { /* c is wanted only at the end, but from far away */
+        __builtin_prefetch(c + c_rows[i], 1);
+        __builtin_prefetch(c + c_rows[i] + 2 * VBYTES - 1, 1);
+    }
 #if COMPLEX
     V re[MR], im[MR];
 #pragma GCC unroll 16
