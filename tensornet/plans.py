@@ -311,7 +311,7 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
 
     Memory falls about as fast as the largest intermediate, which is halved `halvings` times: the
     first guess comes from that, then the bracket is opened by doubling and closed by bisection.
-    It does not fall strictly, so that every number of halvings is tried before giving up.
+    It does not fall strictly, so that all that could do are tried before giving up.
     """
     whole = plan.max_size
     last = whole.bit_length()
@@ -323,18 +323,22 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
             tried[halvings] = replace(plan, tree=tree)
         return _required(tried[halvings]) <= limit
 
-    too_big, stride = 0, 1
-    halvings = min(last, max(1, ceil(log2(max(1, _required(plan))) - log2(max(1, limit)))))
+    result = plan.expr.output_size * plan.dtype.itemsize  # which no slicing makes smaller
+    if result > _IMPOSSIBLE:
+        raise MemoryLimitError(
+            f"the result alone takes {_readable(result)} bytes: no memory_limit would do"
+        )
+    guess = ceil(log2(max(1, _required(plan))) - log2(max(1, limit, result)))
+    too_big, halvings, stride = 0, min(last, max(1, guess)), 1
     while not fits(halvings) and halvings < last:
         too_big, halvings, stride = halvings, min(last, halvings + stride), 2 * stride
     if not fits(halvings):
-        halvings = next(filter(fits, range(1, last)), -1)
-        too_big = halvings
+        halvings = too_big = next(filter(fits, range(max(1, guess - 2), last)), -1)
     if halvings < 0:
         smallest = min([_required(each) for each in (plan, *tried.values())])
         raise MemoryLimitError(
             f"no slicing keeps this contraction to {limit:,} bytes: "
-            f"the smallest memory_limit that would do is {_readable(smallest)} bytes"
+            f"the smallest memory_limit that would do is {smallest:,} bytes"
         )
     while halvings - too_big > 1:
         middle = (too_big + halvings) // 2
@@ -345,12 +349,15 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
     return tried[halvings]
 
 
+_IMPOSSIBLE = 2**59  # bytes that no machine has; the compiler refuses beyond
+
+
 def _required(plan: Plan) -> int:
     """Bytes of a run, or a part of them where the compiler refuses because no machine has them."""
     try:
         return plan.peak_memory
     except MemoryLimitError:
-        return plan.max_size * plan.dtype.itemsize
+        return max(_IMPOSSIBLE, plan.max_size * plan.dtype.itemsize)
 
 
 def _readable(number: int) -> str:

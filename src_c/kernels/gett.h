@@ -80,9 +80,20 @@ ALWAYS_INLINE void FN(put)(char *c, V x, int accumulate) {
     *to = x;
 }
 
+/* Where a tile finds a: the byte strides of its rows and of its steps. */
+typedef struct {
+    int64_t row, step;
+} FN(a_strides);
+
+ALWAYS_INLINE R FN(real)(const char *p) {
+    R x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
 /* The microkernel: rows x NR elements of c from kc steps over one panel of a and one of b. */
-ALWAYS_INLINE void FN(tile_rows)(const int rows, int64_t kc, const R *a, const R *b, char *c,
-                                 const int64_t *c_rows, int accumulate) {
+ALWAYS_INLINE void FN(tile_rows)(const int rows, const FN(a_strides) sa, int64_t kc, const char *a,
+                                 const R *b, char *c, const int64_t *c_rows, int accumulate) {
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) { /* c is wanted only at the end, but from far away */
         __builtin_prefetch(c + c_rows[i], 1);
@@ -92,11 +103,12 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, int64_t kc, const R *a, const R
     V re[MR], im[MR];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) re[i] = im[i] = (V){0};
-    for (int64_t p = 0; p < kc; p++, a += 2 * MR, b += 2 * VL) {
+    for (int64_t p = 0; p < kc; p++, a += sa.step, b += 2 * VL) {
         const V b_re = *(const V *)b, b_im = *(const V *)(b + VL);
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
-            const R x = a[2 * i], y = a[2 * i + 1];
+            const char *element = a + i * sa.row;
+            const R x = FN(real)(element), y = FN(real)(element + sizeof(R));
             re[i] += x * b_re;
             im[i] += x * b_im;
             re[i] -= y * b_im;
@@ -112,11 +124,11 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, int64_t kc, const R *a, const R
     V sum[MR][2];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = (V){0};
-    for (int64_t p = 0; p < kc; p++, a += MR, b += 2 * VL) {
+    for (int64_t p = 0; p < kc; p++, a += sa.step, b += 2 * VL) {
         const V left = *(const V *)b, right = *(const V *)(b + VL);
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
-            const R x = a[i];
+            const R x = FN(real)(a + i * sa.row);
             ACCUMULATE(sum[i][0], MULTIPLY(x, left));
             ACCUMULATE(sum[i][1], MULTIPLY(x, right));
         }
@@ -130,18 +142,30 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, int64_t kc, const R *a, const R
 }
 
 /* Fewer rows than MR cost fewer operations: one instance per row count that exists. */
-static void FN(tile)(int rows, int64_t kc, const R *a, const R *b, char *c, const int64_t *c_rows,
-                     int accumulate) {
+ALWAYS_INLINE void FN(tile_any)(int rows, const FN(a_strides) sa, int64_t kc, const char *a,
+                                const R *b, char *c, const int64_t *c_rows, int accumulate) {
     if (rows <= 2)
-        FN(tile_rows)(2, kc, a, b, c, c_rows, accumulate);
+        FN(tile_rows)(2, sa, kc, a, b, c, c_rows, accumulate);
     else if (rows <= 4)
-        FN(tile_rows)(4, kc, a, b, c, c_rows, accumulate);
+        FN(tile_rows)(4, sa, kc, a, b, c, c_rows, accumulate);
 #if MR > 8
     else if (rows <= 8)
-        FN(tile_rows)(8, kc, a, b, c, c_rows, accumulate);
+        FN(tile_rows)(8, sa, kc, a, b, c, c_rows, accumulate);
 #endif
     else
-        FN(tile_rows)(MR, kc, a, b, c, c_rows, accumulate);
+        FN(tile_rows)(MR, sa, kc, a, b, c, c_rows, accumulate);
+}
+
+static void FN(tile)(int rows, int64_t kc, const R *a, const R *b, char *c, const int64_t *c_rows,
+                     int accumulate) {
+    const FN(a_strides) packed = {sizeof(T), MR * sizeof(T)};
+    FN(tile_any)(rows, packed, kc, (const char *)a, b, c, c_rows, accumulate);
+}
+
+/* a as it lies in memory: worth it when few columns of c would share a packed a. */
+static void FN(tile_unpacked)(int rows, FN(a_strides) sa, int64_t kc, const char *a, const R *b,
+                              char *c, const int64_t *c_rows, int accumulate) {
+    FN(tile_any)(rows, sa, kc, a, b, c, c_rows, accumulate);
 }
 
 /* Whether tile() writes exactly this many rows. */
@@ -150,42 +174,70 @@ ALWAYS_INLINE int FN(is_tile)(int rows) {
 }
 
 /* Columns that are not contiguous, and tiles at the edge, pass through a contiguous buffer. */
-static void FN(tile_edge)(int rows, int columns, int64_t kc, const R *a, const R *b, char *c,
-                          const int64_t *c_rows, const int64_t *c_columns, int accumulate) {
-    _Alignas(64) R buffer[MR * NR * PARTS];
-    int64_t buffer_rows[MR];
-    for (int i = 0; i < MR; i++) buffer_rows[i] = i * NR * (int64_t)sizeof(T);
-    FN(tile)(rows, kc, a, b, (char *)buffer, buffer_rows, 0);
+static void FN(store_edge)(int rows, int columns, int contiguous, const R *buffer, char *c,
+                           const int64_t *c_rows, const int64_t *c_columns, int accumulate) {
     for (int i = 0; i < rows; i++) {
-        const char *row = (const char *)buffer + buffer_rows[i];
+        const char *row = (const char *)buffer + i * NR * (int64_t)sizeof(T);
+        char *to = c + c_rows[i];
+        if (contiguous && !accumulate) {
+            memcpy(to + c_columns[0], row, (size_t)columns * sizeof(T));
+            continue;
+        }
         for (int j = 0; j < columns; j++) {
-            char *to = c + c_rows[i] + c_columns[j];
+            char *at = to + c_columns[j];
             T x = FN(load)(row + (size_t)j * sizeof(T));
-            FN(store)(to, accumulate ? FN(plus)(FN(load)(to), x) : x);
+            FN(store)(at, accumulate ? FN(plus)(FN(load)(at), x) : x);
         }
     }
 }
 
-/* All tiles of one packed block: c[mc, nc] += a[mc, kc] b[kc, nc]. */
-static void FN(block)(int64_t mc, int64_t nc, int64_t kc, const R *a, const R *b, char *c,
-                      const int64_t *c_rows, const int64_t *c_columns, int accumulate) {
-    for (int64_t j = 0; j < nc; j += NR) {
-        const int columns = (int)MIN((int64_t)NR, nc - j);
-        int contiguous = columns == NR;
-        for (int t = 1; contiguous && t < NR; t++)
-            contiguous = c_columns[j + t] - c_columns[j + t - 1] == (int64_t)sizeof(T);
-        const R *b_panel = b + j * kc * PARTS;
-        for (int64_t i = 0; i < mc; i += MR) {
-            const R *a_panel = a + i * kc * PARTS;
-            const int rows = (int)MIN((int64_t)MR, mc - i);
-            if (contiguous && FN(is_tile)(rows))
-                FN(tile)(rows, kc, a_panel, b_panel, c + c_columns[j], c_rows + i, accumulate);
-            else
-                FN(tile_edge)(rows, columns, kc, a_panel, b_panel, c, c_rows + i, c_columns + j,
-                              accumulate);
+/* One block of c and what makes it. */
+typedef struct {
+    int64_t mc, nc, kc;
+    const R *packed_a, *packed_b;
+    const char *a; /* the block as it lies in memory, with strides sa, or NULL */
+    FN(a_strides) sa;
+    char *c;
+    const int64_t *c_rows, *c_columns;
+    int accumulate;
+} FN(block);
+
+/* Rows of a that no tile instance has exactly come from the packed a, which is padded. */
+ALWAYS_INLINE void FN(one_tile)(const FN(block) *x, int64_t i, int rows, const R *b, char *c,
+                                const int64_t *c_rows, int accumulate) {
+    if (x->a && FN(is_tile)(rows))
+        FN(tile_unpacked)(rows, x->sa, x->kc, x->a + i * x->sa.row, b, c, c_rows, accumulate);
+    else
+        FN(tile)(rows, x->kc, x->packed_a + i * x->kc * PARTS, b, c, c_rows, accumulate);
+}
+
+/* All tiles of one block: c[mc, nc] += a[mc, kc] b[kc, nc]. */
+static void FN(run_block)(const FN(block) *x) {
+    _Alignas(64) R buffer[MR * NR * PARTS];
+    int64_t buffer_rows[MR];
+    for (int i = 0; i < MR; i++) buffer_rows[i] = i * NR * (int64_t)sizeof(T);
+    for (int64_t j = 0; j < x->nc; j += NR) {
+        const int64_t *c_columns = x->c_columns + j;
+        const int columns = (int)MIN((int64_t)NR, x->nc - j);
+        int contiguous = 1;
+        for (int t = 1; contiguous && t < columns; t++)
+            contiguous = c_columns[t] - c_columns[t - 1] == (int64_t)sizeof(T);
+        const R *b = x->packed_b + j * x->kc * PARTS;
+        for (int64_t i = 0; i < x->mc; i += MR) {
+            const int rows = (int)MIN((int64_t)MR, x->mc - i);
+            if (contiguous && columns == NR && FN(is_tile)(rows)) {
+                FN(one_tile)(x, i, rows, b, x->c + c_columns[0], x->c_rows + i, x->accumulate);
+                continue;
+            }
+            FN(one_tile)(x, i, rows, b, (char *)buffer, buffer_rows, 0);
+            FN(store_edge)(rows, columns, contiguous, buffer, x->c, x->c_rows + i, c_columns,
+                           x->accumulate);
         }
     }
 }
+
+/* Packing a pays off from this many panels of b on. */
+enum { FN(UNPACKED_PANELS) = 3 };
 
 static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const char *a,
                      const char *b, char *c, const tn_box *box, const tn_worker *worker) {
@@ -201,6 +253,9 @@ static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const
     scatter_init(&scatter_m, dims_m, x->n_m, OPERANDS_AC);
     scatter_init(&scatter_n, dims_n, x->n_n, OPERANDS_BC);
     scatter_init(&scatter_k, dims_k, x->n_k, OPERANDS_AB);
+    /* with one m and one k axis, a can be read as it lies in memory */
+    const int unpacked = x->n_m == 1 && x->n_k == 1 && x->n <= FN(UNPACKED_PANELS) * NR;
+    const FN(a_strides) sa = {unpacked ? dims_m->sa : 0, unpacked ? dims_k->sa : 0};
     /* what the packed buffers hold: broadcast batches and single blocks are packed once */
     const char *a_base = NULL, *b_base = NULL;
     int64_t a_m = -1, a_k = -1, b_n = -1, b_k = -1;
@@ -221,11 +276,16 @@ static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const
                 for (int64_t m = box->m0; m < box->m1; m += mc) {
                     const int64_t rows = MIN(mc, box->m1 - m);
                     scatter_fill(&scatter_m, OPERANDS_AC, m, rows, a_rows, c_rows);
+                    const int64_t whole = unpacked ? rows / MR * MR : 0;
                     if (a_base != at || a_m != m || a_k != k)
-                        FN(pack)(MR, 0, packed_a, at, a_rows, rows, a_ks, depth);
+                        FN(pack)(MR, 0, packed_a + whole * depth * PARTS, at, a_rows + whole,
+                                 rows - whole, a_ks, depth);
                     a_base = at, a_m = m, a_k = k;
-                    FN(block)(rows, columns, depth, packed_a, packed_b, c + batch.c, c_rows,
-                              c_columns, x->accumulate || k > 0);
+                    const FN(block) block = {rows, columns, depth, packed_a, packed_b,
+                                             unpacked ? at + a_rows[0] + a_ks[0] : NULL, sa,
+                                             c + batch.c, c_rows, c_columns,
+                                             x->accumulate || k > 0};
+                    FN(run_block)(&block);
                 }
             }
         }
