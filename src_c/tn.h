@@ -64,9 +64,11 @@ int tn_stopped(tn_control *control, int worker);
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-/* TN_ALIGN aligned and, when large, backed by huge pages where the system has them. */
+/* TN_ALIGN aligned; recently freed blocks of middling size are used again, large ones are backed by
+ * huge pages where the system has them.  tn_trim gives back what waits for use. */
 void *tn_alloc(size_t bytes);
 void tn_free(void *memory, size_t bytes);
+void tn_trim(void);
 /* Puts value into *slot and returns what was there, atomically. */
 void *tn_exchange(void **slot, void *value);
 

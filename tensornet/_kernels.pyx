@@ -56,6 +56,12 @@ cdef void *exchange(void **slot, void *value) noexcept nogil:
     return tn_exchange(slot, value)
 
 
+def trim():
+    """Give back the workspace that waits for the next run."""
+    with nogil:
+        tn_trim()
+
+
 def _available_isas():
     cdef const char *names[16]
     cdef int count = tn_isa_names(names, 16)

@@ -26,7 +26,7 @@ DTYPE_CODES = {
     }.items()
 }
 
-# Arenas up to this size stay with their program between runs; malloc keeps larger ones.
+# Arenas up to this size stay with their program between runs; src_c/memory.c keeps larger ones.
 cdef int64_t KEPT_ARENA = 64 << 10
 cdef int VARIANTS = 4
 

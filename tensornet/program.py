@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._kernels import trim
 from ._program import DTYPE_CODES, Executor
 from .config import available_memory, format_bytes, get_num_threads
 from .errors import MemoryLimitError, ShapeError
@@ -222,6 +223,7 @@ _cache = _Cache(limit=64 << 20)
 def clear_cache() -> None:
     """Forget all compiled programs and the workspace they keep."""
     _cache.clear()
+    trim()
 
 
 def recall(key: Hashable, make: Callable[[], Program]) -> Program:

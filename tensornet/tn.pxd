@@ -62,6 +62,7 @@ cdef extern from "tn.h" nogil:
 
     void *tn_alloc(size_t bytes)
     void tn_free(void *memory, size_t bytes)
+    void tn_trim()
     void *tn_exchange(void **slot, void *value)
 
     tn_status tn_set_isa(const char *name)

@@ -22,12 +22,10 @@ ALWAYS_INLINE void FN(pack)(const int width, const int split, R *to, const char 
                 const char *row = from + column[0] + down[p];
                 R *out = to + p * width * PARTS;
 #if COMPLEX
-                if (split) {
-                    for (int j = 0; j < width; j++) {
-                        T x = FN(load)(row + (size_t)j * sizeof(T));
-                        out[j] = x.re;
-                        out[width + j] = x.im;
-                    }
+                if (split) { /* width is VL then */
+                    const V low = *(const VU *)row, high = *(const VU *)(row + VBYTES);
+                    *(V *)out = EVEN_LANES(low, high);
+                    *(V *)(out + VL) = ODD_LANES(low, high);
                     continue;
                 }
 #endif
