@@ -4,8 +4,9 @@
 /* Cache budgets in bytes: a panel of a and one of b share L1, a block of a stays in L2 and a block of
  * b in L3. */
 enum { PANELS = 28 << 10, A_BLOCK = 192 << 10, B_BLOCK = 2 << 20, COLUMNS = 4096, MIN_DEPTH = 192 };
-/* macs below which one thread is faster than two */
-static const double PARALLEL_MACS = 1 << 17;
+/* Work below which one thread is faster than two: real multiply-adds of packed products, and macs of
+ * nests, which wait for memory. */
+static const double PARALLEL_GETT = 1 << 20, PARALLEL_MACS = 1 << 17;
 static const int64_t NEST_TASK = 1 << 18, NEST_CHUNK = 4096, MIN_PIECE = 128;
 
 static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
@@ -67,7 +68,8 @@ static void gett_task(void *argument, int64_t task, int worker) {
 static void run_gett(contract_job *job, int threads) {
     const tn_contraction *x = job->x;
     const double macs = (double)x->batch * (double)x->m * (double)x->n * (double)x->k;
-    if (macs < PARALLEL_MACS) threads = 1;
+    const int parts = tn_real_count(x->dtype);
+    if (macs * parts * parts < PARALLEL_GETT) threads = 1;
     job->blocking = tn_gett_blocking(x->dtype, x->m, x->n, x->k);
     job->batch_piece = x->batch, job->m_piece = x->m, job->n_piece = x->n;
     if (threads > 1) {
