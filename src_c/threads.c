@@ -2,7 +2,7 @@
  *
  * Workers take task numbers from a shared counter.  A caller that finds the pool busy (another
  * Python thread is in it) runs its tasks alone, so the machine is never oversubscribed.  Workers
- * spin for some hundred microseconds before they sleep, because the steps of a program follow each other
+ * spin for some microseconds before they sleep, because the steps of a program follow each other
  * closely.  After fork() the child starts a pool of its own on first use. */
 #define _GNU_SOURCE
 #include "tn.h"
@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-enum { SPINS = 20000 };
+enum { SPINS = 4000 };
 static const double POLL_SECONDS = 0.05;
 
 static struct {
