@@ -79,7 +79,10 @@ def extension(name: str, c_sources: list[str], *flags: str) -> Extension:
         name,
         [name.replace(".", "/") + ".pyx", *c_sources],
         include_dirs=["src_c", numpy.get_include()],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        define_macros=[
+            ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
+            ("NPY_TARGET_VERSION", "NPY_1_22_API_VERSION"),  # memory handlers
+        ],
         extra_compile_args=[*C_FLAGS, *flags],
         extra_link_args=[flag for flag in C_FLAGS if "sanitize" in flag or flag == "-pthread"],
         libraries=["m"],

@@ -96,17 +96,33 @@ enum {
     TN_ROAD_N,        /* loop nest, innermost over the last n axis:     c[j] += a * b[j] */
     TN_ROAD_BATCH,    /* loop nest, innermost over the last batch axis: c[j] += a[j] * b[j] */
     TN_ROAD_K,        /* loop nest, innermost over the last k axis:     c += a[j] * b[j] */
-    TN_ROAD_TRANSPOSE, /* unary copy whose contiguous axes differ: square tiles */
+    TN_ROAD_TRANSPOSE, /* unary copy of runs (k): a is contiguous along m, c along n */
     TN_ROAD_TABLE      /* tiny: every offset is looked up */
 };
 
+typedef enum { ON_A, ON_B, ON_C } tn_operand;
+
+/* A group of axes cut into boxes: tiles of each axis, the last axis fastest. */
 typedef struct {
-    int64_t mc, nc, kc, bytes; /* block extents and the workspace one thread needs */
+    const tn_dim *dims;
+    int n_dims;
+    int64_t tile[TN_MAX_DIMS], count;
+} tn_boxes;
+
+enum { TN_TRANSPOSE_CHUNK = 1024 }; /* n points of one task on TN_ROAD_TRANSPOSE */
+
+/* How a packed product is blocked: at most so many rows, columns and steps in a block, the boxes
+ * that these are, and whether an operand is read where it lies. */
+typedef struct {
+    int64_t mc, nc, kc, bytes; /* bytes: workspace of one thread */
+    tn_boxes m, n, k;
+    int a_direct, b_direct;
 } tn_blocking;
 
-/* One task of a contraction: a box of batch, m and n. */
+/* One task of a contraction: ranges of batch points and of boxes (packed) or points of m and n. */
 typedef struct {
     int64_t batch0, batch1, m0, m1, n0, n1;
+    int stream; /* the result is too large for the caches */
 } tn_box;
 
 typedef struct {
@@ -141,7 +157,6 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims);
  * the table itself: a, b, c per element of c, then a, b per summed point. */
 int64_t tn_table_size(const tn_contraction *x);
 void tn_fill_table(const tn_contraction *x, int32_t *table);
-tn_blocking tn_gett_blocking(int dtype, int64_t m, int64_t n, int64_t k);
 int64_t tn_workspace(const tn_contraction *x); /* bytes per thread; the same if a, b are swapped */
 /* Runs one contraction on up to `threads` threads, or with threads 1 as worker number `worker` of a
  * caller that has split its work already.  workspace has tn_workspace(x) bytes per thread. */

@@ -4,8 +4,10 @@ import numpy as np
 
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset, strcpy
 
 from ._kernels cimport (
     allocate, check_status, exchange, lower, program_describe, program_free, program_run,
@@ -16,6 +18,66 @@ from .tn cimport *
 from .errors import MemoryLimitError
 
 cnp.import_array()
+
+
+cdef extern from "numpy/arrayobject.h":
+    ctypedef struct PyDataMemAllocator:
+        void *ctx
+        void *(*malloc)(void *ctx, size_t size) noexcept nogil
+        void *(*calloc)(void *ctx, size_t count, size_t size) noexcept nogil
+        void *(*realloc)(void *ctx, void *memory, size_t size) noexcept nogil
+        void (*free)(void *ctx, void *memory, size_t size) noexcept nogil
+    ctypedef struct PyDataMem_Handler:
+        char name[127]
+        unsigned char version
+        PyDataMemAllocator allocator
+    object PyDataMem_SetHandler(object handler)
+
+
+# Results above this size take their memory where workspace comes from: it is used again once they
+# are gone, and pages that were touched before are much faster. NumPy's handler for it puts the
+# number of bytes in front.
+cdef int64_t OWN_MEMORY = 64 << 10
+cdef enum:
+    HEADER = 64
+
+
+cdef void *_result_malloc(void *ctx, size_t size) noexcept nogil:
+    cdef char *memory = <char *> allocate(size + HEADER)
+    if memory == NULL:
+        return NULL
+    (<size_t *> memory)[0] = size + HEADER
+    return memory + HEADER
+
+
+cdef void *_result_calloc(void *ctx, size_t count, size_t size) noexcept nogil:
+    cdef void *memory = _result_malloc(ctx, count * size)
+    if memory != NULL:
+        memset(memory, 0, count * size)
+    return memory
+
+
+cdef void _result_free(void *ctx, void *memory, size_t size) noexcept nogil:
+    if memory != NULL:
+        release(<char *> memory - HEADER, (<size_t *> (<char *> memory - HEADER))[0])
+
+
+cdef void *_result_realloc(void *ctx, void *memory, size_t size) noexcept nogil:
+    cdef void *fresh = _result_malloc(ctx, size)
+    if fresh != NULL and memory != NULL:
+        memcpy(fresh, memory, min(size, (<size_t *> (<char *> memory - HEADER))[0] - HEADER))
+        _result_free(ctx, memory, 0)
+    return fresh
+
+
+cdef PyDataMem_Handler _result_memory
+strcpy(_result_memory.name, b"tensornet")
+_result_memory.version = 1
+_result_memory.allocator.malloc = _result_malloc
+_result_memory.allocator.calloc = _result_calloc
+_result_memory.allocator.realloc = _result_realloc
+_result_memory.allocator.free = _result_free
+cdef object _result_handler = PyCapsule_New(&_result_memory, "mem_handler", NULL)
 
 DTYPE_CODES = {
     np.dtype(name): code
@@ -173,6 +235,21 @@ cdef class Executor:
                 program_step(self.contiguous.program, i, text, sizeof(text))
                 lines.append(text.decode())
         return lines
+
+    def empty(self):
+        """A fresh array for the result, its entries undefined."""
+        cdef int64_t entries = 1
+        cdef int i
+        cdef object before
+        for i in range(self.network.n_output):
+            entries *= self.network.sizes[self.network.output[i]]
+        if entries * <int64_t> self.dtype.itemsize < OWN_MEMORY:
+            return np.empty(self.output_shape, self.dtype)
+        before = PyDataMem_SetHandler(_result_handler)
+        try:
+            return np.empty(self.output_shape, self.dtype)
+        finally:
+            PyDataMem_SetHandler(before)
 
     def accepts(self, tuple arrays):
         """Whether there is one plain array of the right dtype and shape per operand."""

@@ -109,7 +109,7 @@ class Program:
         if self.memory_required > _CHECKED:
             self._check_memory(out)
         if out is None:
-            target = np.empty(executor.output_shape, self.dtype)
+            target = executor.empty()
         else:
             target = self._target(out, operands)
         if progress:

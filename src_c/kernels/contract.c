@@ -1,39 +1,67 @@
 /* Blocking, workspace and the split of one contraction into tasks. */
 #include "../tn.h"
+#include "boxes.h"
 
-/* Cache budgets in bytes: a panel of a and one of b share L1, a block of a stays in L2 and a block of
- * b in L3. */
-enum { PANELS = 28 << 10, A_BLOCK = 192 << 10, B_BLOCK = 2 << 20, COLUMNS = 4096, MIN_DEPTH = 192 };
+/* Cache budgets in bytes: a panel of a and one of b share L1; a block of a stays in L2, and so does one
+ * of b that meets a single block of a; other blocks of b stay in L3. */
+enum { PANELS = 28 << 10, A_BLOCK = 192 << 10, B_BLOCK = 2 << 20, B_ONCE = 256 << 10 };
+enum { POINTS = 4096, MIN_POINTS = 256, MIN_DEPTH = 192 };
+/* Panels of the other operand that make packing worth it, if an operand can be read where it lies. */
+enum { A_PANELS = 3, B_PANELS = 8 };
 /* Work below which one thread is faster than two: real multiply-adds of packed products, and macs of
  * nests, which wait for memory. */
 static const double PARALLEL_GETT = 1 << 20, PARALLEL_MACS = 1 << 17;
-static const int64_t NEST_TASK = 1 << 18, NEST_CHUNK = 4096, MIN_PIECE = 128;
+enum { STREAMED = 16 << 20 }; /* bytes of a result that pass by the caches */
+static const int64_t NEST_TASK = 1 << 18, NEST_CHUNK = 4096;
 
 static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
-static int64_t round_up(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
+static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
+static int64_t parts_of(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
+static int64_t round_up(int64_t x, int64_t unit) { return parts_of(x, unit) * unit; }
 
-tn_blocking tn_gett_blocking(int dtype, int64_t m, int64_t n, int64_t k) {
+/* The extents of blocks and the workspace, from the sizes of the groups alone. */
+static void limit_blocks(tn_blocking *x, int dtype, int64_t m, int64_t n, int64_t k) {
     const tn_kernels *kernels = tn_get_kernels(dtype);
-    const int64_t itemsize = tn_itemsize(dtype);
-    tn_blocking x;
-    int64_t depth = PANELS / ((kernels->mr + kernels->nr) * itemsize);
-    if (depth < MIN_DEPTH) depth = MIN_DEPTH;
-    int64_t parts = (k + depth - 1) / depth;
-    x.kc = (k + parts - 1) / parts; /* equal blocks rather than a thin last one */
-    int64_t mc = A_BLOCK / (x.kc * itemsize) / kernels->mr * kernels->mr;
-    int64_t nc = B_BLOCK / (x.kc * itemsize) / kernels->nr * kernels->nr;
-    x.mc = smaller(round_up(m, kernels->mr), smaller(mc, COLUMNS / kernels->mr * kernels->mr));
-    x.nc = smaller(round_up(n, kernels->nr), smaller(nc, COLUMNS / kernels->nr * kernels->nr));
-    x.bytes = TN_ALIGNED(x.mc * x.kc * itemsize) + TN_ALIGNED(x.nc * x.kc * itemsize) +
-              TN_ALIGNED(2 * (x.mc + x.nc + x.kc) * (int64_t)sizeof(int64_t));
-    return x;
+    const int64_t itemsize = tn_itemsize(dtype), mr = kernels->mr, nr = kernels->nr;
+    const int64_t depth = larger(PANELS / ((mr + nr) * itemsize), MIN_DEPTH);
+    x->kc = parts_of(k, parts_of(k, depth)); /* equal blocks rather than a thin last one */
+    const int64_t step = x->kc * itemsize;
+    x->mc = smaller(round_up(m, mr), smaller(A_BLOCK / step, POINTS) / mr * mr);
+    int64_t nc = (m <= x->mc ? larger(B_ONCE / step, MIN_POINTS) : B_BLOCK / step);
+    x->nc = smaller(round_up(n, nr), smaller(nc, POINTS) / nr * nr);
+    x->bytes = TN_ALIGNED(x->mc * step + TN_ALIGN) + TN_ALIGNED(x->nc * step) +
+               TN_ALIGNED(2 * (x->mc + x->nc + x->kc) * (int64_t)sizeof(int64_t));
+}
+
+/* The whole blocking, for this many threads. */
+static void choose_blocks(tn_blocking *blocking, const tn_contraction *x, int threads) {
+    const tn_kernels *kernels = tn_get_kernels(x->dtype);
+    const int64_t itemsize = tn_itemsize(x->dtype);
+    const tn_dim *m = x->dims + x->n_batch, *n = m + x->n_m, *k = n + x->n_n;
+    limit_blocks(blocking, x->dtype, x->m, x->n, x->k);
+    int64_t mc = blocking->mc, nc = blocking->nc;
+    if (threads > 1 && x->batch < 2 * threads) {
+        /* at least one block per thread */
+        if (x->n >= x->m)
+            nc = smaller(nc, round_up(parts_of(x->n, threads), kernels->nr));
+        else
+            mc = smaller(mc, round_up(parts_of(x->m, threads), kernels->mr));
+    }
+    cut_boxes(&blocking->m, m, x->n_m, ON_A, ON_C, itemsize, kernels->mr, mc);
+    cut_boxes(&blocking->n, n, x->n_n, ON_C, ON_B, itemsize, kernels->nr, nc);
+    cut_boxes(&blocking->k, k, x->n_k, ON_A, ON_B, itemsize, 1, blocking->kc);
+    blocking->a_direct =
+        x->n_m == 1 && x->n_k == 1 && x->n <= (int64_t)A_PANELS * kernels->nr;
+    blocking->b_direct = x->n_n == 1 && x->n_k == 1 && n->sb == itemsize &&
+                         x->m <= (int64_t)B_PANELS * kernels->mr;
 }
 
 int64_t tn_workspace(const tn_contraction *x) {
     if (x->road != TN_ROAD_GETT) return 0;
-    int64_t one = tn_gett_blocking(x->dtype, x->m, x->n, x->k).bytes;
-    int64_t two = tn_gett_blocking(x->dtype, x->n, x->m, x->k).bytes;
-    return one > two ? one : two;
+    tn_blocking one, two;
+    limit_blocks(&one, x->dtype, x->m, x->n, x->k);
+    limit_blocks(&two, x->dtype, x->n, x->m, x->k);
+    return larger(one.bytes, two.bytes);
 }
 
 typedef struct {
@@ -44,57 +72,52 @@ typedef struct {
     int64_t workspace_stride;
     int worker; /* the number of worker 0 of this contraction in the caller's own split */
     tn_control *control;
-    tn_blocking blocking;
-    /* how many pieces each range is cut into, and their length */
-    int64_t batch_piece, m_piece, n_piece, m_pieces, n_pieces;
+    tn_blocking *blocking;
+    int64_t batch_piece; /* batch points of one task */
+    int whole_m;         /* a task has all m */
 } contract_job;
 
 static void gett_task(void *argument, int64_t task, int worker) {
     const contract_job *job = argument;
     const tn_contraction *x = job->x;
-    int64_t n = task % job->n_pieces, rest = task / job->n_pieces;
-    int64_t m = rest % job->m_pieces, batch = rest / job->m_pieces;
-    tn_box box = {
-        batch * job->batch_piece, smaller((batch + 1) * job->batch_piece, x->batch),
-        m * job->m_piece,         smaller((m + 1) * job->m_piece, x->m),
-        n * job->n_piece,         smaller((n + 1) * job->n_piece, x->n),
-    };
+    const int64_t m_parts = job->whole_m ? 1 : job->blocking->m.count;
+    const int64_t m = task % m_parts, rest = task / m_parts;
+    const int64_t n = rest % job->blocking->n.count, batch = rest / job->blocking->n.count;
+    tn_box box = {batch * job->batch_piece, smaller((batch + 1) * job->batch_piece, x->batch),
+                  m, m_parts == 1 ? job->blocking->m.count : m + 1, n, n + 1, 0};
     tn_worker self = {worker + job->worker, job->workspace + worker * job->workspace_stride,
                       job->control};
-    job->kernels->gett(x, &job->blocking, job->a, job->b, job->c, &box, &self);
+    job->kernels->gett(x, job->blocking, job->a, job->b, job->c, &box, &self);
 }
 
-/* Every element of c is summed in the same order however the work is cut. */
+/* Every element of c is summed in the same order however the work is cut: the blocks of k depend on
+ * the contraction alone. */
 static void run_gett(contract_job *job, int threads) {
     const tn_contraction *x = job->x;
     const double macs = (double)x->batch * (double)x->m * (double)x->n * (double)x->k;
     const int parts = tn_real_count(x->dtype);
+    tn_blocking blocking;
     if (macs * parts * parts < PARALLEL_GETT) threads = 1;
-    job->blocking = tn_gett_blocking(x->dtype, x->m, x->n, x->k);
-    job->batch_piece = x->batch, job->m_piece = x->m, job->n_piece = x->n;
-    if (threads > 1) {
-        if (x->batch >= 2 * threads) {
-            job->batch_piece = (x->batch + 4 * threads - 1) / (4 * threads);
-        } else {
-            int cut_n = x->n >= x->m;
-            int64_t extent = cut_n ? x->n : x->m;
-            int64_t unit = cut_n ? job->kernels->nr : job->kernels->mr;
-            int64_t pieces = smaller(4 * threads, extent / MIN_PIECE);
-            if (pieces < threads) pieces = threads;
-            int64_t piece = round_up((extent + pieces - 1) / pieces, unit);
-            *(cut_n ? &job->n_piece : &job->m_piece) = piece;
-        }
+    choose_blocks(&blocking, x, threads);
+    job->blocking = &blocking;
+    if (threads == 1) {
+        const tn_box all = {0, x->batch, 0, blocking.m.count, 0, blocking.n.count, 0};
+        tn_worker self = {job->worker, job->workspace, job->control};
+        job->kernels->gett(x, &blocking, job->a, job->b, job->c, &all, &self);
+        return;
     }
-    job->m_pieces = (x->m + job->m_piece - 1) / job->m_piece;
-    job->n_pieces = (x->n + job->n_piece - 1) / job->n_piece;
-    int64_t batches = (x->batch + job->batch_piece - 1) / job->batch_piece;
-    tn_parallel_for(threads, batches * job->m_pieces * job->n_pieces, gett_task, job);
+    job->batch_piece = x->batch >= 2 * threads ? parts_of(x->batch, 4 * threads) : x->batch;
+    job->whole_m = x->n >= x->m;
+    const int64_t m_parts = job->whole_m ? 1 : blocking.m.count;
+    tn_parallel_for(threads, parts_of(x->batch, job->batch_piece) * blocking.n.count * m_parts,
+                    gett_task, job);
 }
 
 typedef struct {
     contract_job base;
     int64_t points, piece, pieces; /* outer points, points per task, tasks per chunk */
     int64_t inner, chunk;          /* inner axis, its part in one task */
+    int stream;
 } nest_job;
 
 static void nest_task(void *argument, int64_t task, int worker) {
@@ -106,7 +129,8 @@ static void nest_task(void *argument, int64_t task, int worker) {
     tn_box box = {.batch0 = piece * job->piece,
                   .batch1 = smaller((piece + 1) * job->piece, job->points),
                   .n0 = chunk * job->chunk,
-                  .n1 = smaller((chunk + 1) * job->chunk, job->inner)};
+                  .n1 = smaller((chunk + 1) * job->chunk, job->inner),
+                  .stream = job->stream};
     if (base->x->unary)
         base->kernels->unary(base->x, base->a, base->c, &box);
     else
@@ -118,15 +142,14 @@ static void run_nest(const contract_job *base, int threads) {
     const int outputs = x->n_batch + x->n_m + x->n_n;
     nest_job job = {.base = *base, .points = x->batch * x->m * x->n, .inner = 1};
     int64_t per_point = x->k;
-    if (x->road != TN_ROAD_K) {
+    if (x->road == TN_ROAD_TRANSPOSE)
+        job.inner = x->n, job.points = x->batch, per_point = x->m * x->k;
+    else if (x->road != TN_ROAD_K) {
         job.inner = x->dims[outputs - 1].n;
         job.points /= job.inner;
     }
-    if (x->road == TN_ROAD_TRANSPOSE) {
-        per_point = x->dims[outputs - 2].n;
-        job.points /= per_point;
-    }
-    job.chunk = smaller(job.inner, NEST_CHUNK);
+    job.chunk = smaller(job.inner, x->road == TN_ROAD_TRANSPOSE ? TN_TRANSPOSE_CHUNK : NEST_CHUNK);
+    job.stream = x->batch * x->m * x->n * tn_itemsize(x->dtype) >= STREAMED;
     const int64_t work = job.chunk * per_point;
     job.piece = work >= NEST_TASK ? 1 : smaller(job.points, (NEST_TASK + work - 1) / work);
     job.pieces = (job.points + job.piece - 1) / job.piece;

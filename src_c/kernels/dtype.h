@@ -15,7 +15,6 @@ typedef R VU __attribute__((vector_size(VBYTES), aligned(1), may_alias));
 #define VL ((int)(VBYTES / sizeof(R)))
 #if COMPLEX
 #define MR COMPLEX_ROWS
-#define NR VL /* one vector of real and one of imaginary parts */
 #define PARTS 2
 #define T FN(element)
 typedef struct {
@@ -23,10 +22,11 @@ typedef struct {
 } T;
 #else
 #define MR REAL_ROWS
-#define NR (2 * VL)
 #define PARTS 1
 #define T R
 #endif
+
+#define NR (2 * VL / PARTS) /* a row of a tile is two vectors */
 
 ALWAYS_INLINE T FN(load)(const char *p) {
     T x;
@@ -61,7 +61,10 @@ ALWAYS_INLINE T FN(plus)(T x, T y) { return (T)(x + y); }
 ALWAYS_INLINE T FN(muladd)(T c, T x, T y) { return (T)(c + 1u * x * y); }
 #endif
 
+#include "tile.h"
+#include "pack.h"
 #include "gett.h"
+#include "transpose.h"
 #include "nest.h"
 #include "scaling.h"
 

@@ -2,35 +2,34 @@
 #include "../tn.h"
 #include "vector.h"
 #include "walk.h"
+#include "boxes.h"
 
 #include <math.h>
 
-/* Lanes 0 L 1 L+1 ... of (x, y): the low and the high half of x and y interleaved; and lanes
- * 0 2 4 ... and 1 3 5 ..., which undo it. */
+/* Lanes of two vectors x, y of L lanes each are numbered 0 .. 2L-1.  Exchanging a bit of the lane with
+ * the choice of vector is one stage of a transposition. */
 #if defined(__clang__) || __GNUC__ >= 12
-#define SHUFFLE(x, y, index_type, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#define SHUFFLE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
 #else
-#define SHUFFLE(x, y, index_type, ...) __builtin_shuffle(x, y, (index_type){__VA_ARGS__})
+#define SHUFFLE(x, y, ...) __builtin_shuffle(x, y, (__typeof__((x) < (y))){__VA_ARGS__})
 #endif
-#define LOW_2 0, 2
-#define HIGH_2 1, 3
-#define EVEN_2 0, 2
-#define ODD_2 1, 3
-#define EVEN_4 0, 2, 4, 6
-#define ODD_4 1, 3, 5, 7
-#define EVEN_8 0, 2, 4, 6, 8, 10, 12, 14
-#define ODD_8 1, 3, 5, 7, 9, 11, 13, 15
-#define EVEN_16 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
-#define ODD_16 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
-#define LOW_4 0, 4, 1, 5
-#define HIGH_4 2, 6, 3, 7
-#define LOW_8 0, 8, 1, 9, 2, 10, 3, 11
-#define HIGH_8 4, 12, 5, 13, 6, 14, 7, 15
-#define LOW_16 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define HIGH_16 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define EXCHANGE_LOW(l, bit, L) (((l) & (bit)) ? (L) + (l) - (bit) : (l))
+#define EXCHANGE_HIGH(l, bit, L) (((l) & (bit)) ? (L) + (l) : (l) + (bit) < (L) ? (l) + (bit) : (l))
+#define PARTNER(l, bit, L) ((l) ^ (bit))
+#define LANES_2(f, bit, L) f(0, bit, L), f(1, bit, L)
+#define LANES_4(f, bit, L) LANES_2(f, bit, L), f(2, bit, L), f(3, bit, L)
+#define LANES_8(f, bit, L)                                                     \
+    LANES_4(f, bit, L), f(4, bit, L), f(5, bit, L), f(6, bit, L), f(7, bit, L)
+#define LANES_16(f, bit, L)                                                        \
+    LANES_8(f, bit, L), f(8, bit, L), f(9, bit, L), f(10, bit, L), f(11, bit, L), \
+        f(12, bit, L), f(13, bit, L), f(14, bit, L), f(15, bit, L)
+#define SIGNS_2 -1, 1
+#define SIGNS_4 SIGNS_2, SIGNS_2
+#define SIGNS_8 SIGNS_4, SIGNS_4
+#define SIGNS_16 SIGNS_8, SIGNS_8
 
-typedef int32_t index_32 __attribute__((vector_size(VBYTES)));
-typedef int64_t index_64 __attribute__((vector_size(VBYTES)));
+#define SWAP_PARTS(x) SHUFFLE(x, x, LANES(PARTNER, 1))
+#define NEGATE_REAL ((V){SIGNS})
 
 #define NAME bool
 #define R uint8_t
@@ -67,6 +66,16 @@ typedef int64_t index_64 __attribute__((vector_size(VBYTES)));
 #define FLOATING 0
 #include "dtype.h"
 
+#if VBYTES == 64
+#define LANES(f, bit) LANES_16(f, bit, 16)
+#define SIGNS SIGNS_16
+#elif VBYTES == 32
+#define LANES(f, bit) LANES_8(f, bit, 8)
+#define SIGNS SIGNS_8
+#else
+#define LANES(f, bit) LANES_4(f, bit, 4)
+#define SIGNS SIGNS_4
+#endif
 #define NAME f32
 #define R float
 #define COMPLEX 0
@@ -74,29 +83,6 @@ typedef int64_t index_64 __attribute__((vector_size(VBYTES)));
 #define FLOATING 1
 #include "dtype.h"
 
-#define NAME f64
-#define R double
-#define COMPLEX 0
-#define BOOLEAN 0
-#define FLOATING 1
-#include "dtype.h"
-
-#if VBYTES == 64
-#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, index_32, LOW_16)
-#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, index_32, HIGH_16)
-#define EVEN_LANES(x, y) SHUFFLE(x, y, index_32, EVEN_16)
-#define ODD_LANES(x, y) SHUFFLE(x, y, index_32, ODD_16)
-#elif VBYTES == 32
-#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, index_32, LOW_8)
-#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, index_32, HIGH_8)
-#define EVEN_LANES(x, y) SHUFFLE(x, y, index_32, EVEN_8)
-#define ODD_LANES(x, y) SHUFFLE(x, y, index_32, ODD_8)
-#else
-#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, index_32, LOW_4)
-#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, index_32, HIGH_4)
-#define EVEN_LANES(x, y) SHUFFLE(x, y, index_32, EVEN_4)
-#define ODD_LANES(x, y) SHUFFLE(x, y, index_32, ODD_4)
-#endif
 #define NAME c64
 #define R float
 #define COMPLEX 1
@@ -104,26 +90,25 @@ typedef int64_t index_64 __attribute__((vector_size(VBYTES)));
 #define FLOATING 1
 #include "dtype.h"
 
-#undef INTERLEAVE_LOW
-#undef INTERLEAVE_HIGH
-#undef EVEN_LANES
-#undef ODD_LANES
+#undef LANES
+#undef SIGNS
 #if VBYTES == 64
-#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, index_64, LOW_8)
-#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, index_64, HIGH_8)
-#define EVEN_LANES(x, y) SHUFFLE(x, y, index_64, EVEN_8)
-#define ODD_LANES(x, y) SHUFFLE(x, y, index_64, ODD_8)
+#define LANES(f, bit) LANES_8(f, bit, 8)
+#define SIGNS SIGNS_8
 #elif VBYTES == 32
-#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, index_64, LOW_4)
-#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, index_64, HIGH_4)
-#define EVEN_LANES(x, y) SHUFFLE(x, y, index_64, EVEN_4)
-#define ODD_LANES(x, y) SHUFFLE(x, y, index_64, ODD_4)
+#define LANES(f, bit) LANES_4(f, bit, 4)
+#define SIGNS SIGNS_4
 #else
-#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, index_64, LOW_2)
-#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, index_64, HIGH_2)
-#define EVEN_LANES(x, y) SHUFFLE(x, y, index_64, EVEN_2)
-#define ODD_LANES(x, y) SHUFFLE(x, y, index_64, ODD_2)
+#define LANES(f, bit) LANES_2(f, bit, 2)
+#define SIGNS SIGNS_2
 #endif
+#define NAME f64
+#define R double
+#define COMPLEX 0
+#define BOOLEAN 0
+#define FLOATING 1
+#include "dtype.h"
+
 #define NAME c128
 #define R double
 #define COMPLEX 1

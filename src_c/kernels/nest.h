@@ -64,11 +64,11 @@ ALWAYS_INLINE void FN(nest_output)(const int unary, const int a_moves, const tn_
     const int n_outer = x->n_batch + x->n_m + x->n_n - 1;
     const tn_dim *inner = x->dims + n_outer, *dims_k = inner + 1;
     int64_t a_ks[FN(K_TABLE)], b_ks[FN(K_TABLE)];
-    tn_scatter scatter;
-    scatter_init(&scatter, dims_k, x->n_k, OPERANDS_AB);
-    for (int64_t k = 0; k < x->k; k += FN(K_TABLE)) {
-        const int64_t ks = MIN((int64_t)FN(K_TABLE), x->k - k);
-        scatter_fill(&scatter, OPERANDS_AB, k, ks, a_ks, b_ks);
+    int64_t extents[TN_MAX_DIMS];
+    tn_boxes boxes;
+    cut_boxes(&boxes, dims_k, x->n_k, ON_A, ON_B, sizeof(T), 1, FN(K_TABLE));
+    for (int64_t k = 0; k < boxes.count; k++) {
+        const int64_t ks = fill_box(&boxes, k, ON_A, ON_B, a_ks, b_ks, extents);
         tn_walk outer;
         walk_to(&outer, x->dims, n_outer, box->batch0);
         for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&outer))
@@ -128,30 +128,6 @@ static void FN(nest)(const tn_contraction *x, const char *a, const char *b, char
         FN(nest_output)(0, 1, x, a, b, c, box);
     else
         FN(nest_output)(0, 0, x, a, b, c, box);
-}
-
-/* Copy between the last two axes of c where a is contiguous along one and c along the other:
- * square tiles keep the lines of both in cache. */
-static void FN(transpose)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
-    enum { TILE = 16 };
-    const int n_outer = x->n_batch + x->n_m + x->n_n - 2;
-    const tn_dim *row = x->dims + n_outer, *column = row + 1;
-    tn_walk outer;
-    walk_to(&outer, x->dims, n_outer, box->batch0);
-    for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&outer))
-        for (int64_t i0 = 0; i0 < row->n; i0 += TILE)
-            for (int64_t j0 = box->n0; j0 < box->n1; j0 += TILE) {
-                const int64_t i1 = MIN(i0 + TILE, row->n), j1 = MIN(j0 + TILE, box->n1);
-                for (int64_t i = i0; i < i1; i++) {
-                    const char *from = a + outer.a + i * row->sa;
-                    char *to = c + outer.c + i * row->sc;
-                    for (int64_t j = j0; j < j1; j++) {
-                        const T value = FN(load)(from + j * column->sa);
-                        char *at = to + j * column->sc;
-                        FN(store)(at, x->accumulate ? FN(plus)(FN(load)(at), value) : value);
-                    }
-                }
-            }
 }
 
 static void FN(unary)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {

@@ -1,5 +1,6 @@
 /* From the axes of a contraction to the road that runs it: order, fuse, choose. */
 #include "../tn.h"
+#include "boxes.h"
 #include "walk.h"
 
 #include <string.h>
@@ -8,21 +9,23 @@ enum { PACKING_PAYS = 4096 }; /* macs below which packing costs more than it sav
 /* tables up to this size; beyond so many macs vectors win over tables */
 enum { TABLE_POINTS = 128, TABLE_MACS = 256 };
 
+enum { SUMMED = -1 };
+
 static int64_t distance(int64_t stride) { return stride < 0 ? -stride : stride; }
 
-/* How far outside an axis belongs: output axes by their stride on c, summed ones by the operand
+/* How far outside an axis belongs: by its stride on one operand; summed axes, on none, by the operand
  * on which they are nearer. */
-static int64_t outerness(const tn_dim *d, int summed) {
-    if (!summed) return distance(d->sc);
+static int64_t outerness(const tn_dim *d, int operand) {
+    if (operand != SUMMED) return distance(operand == ON_A ? d->sa : d->sc);
     int64_t a = distance(d->sa), b = distance(d->sb);
     return a < b || b == 0 ? a : b;
 }
 
-static void order_group(tn_dim *d, int n, int summed) {
+static void order_group(tn_dim *d, int n, int operand) {
     for (int i = 1; i < n; i++) { /* insertion sort: stable, and groups are short */
         tn_dim x = d[i];
         int j = i;
-        for (; j > 0 && outerness(&d[j - 1], summed) < outerness(&x, summed); j--) d[j] = d[j - 1];
+        for (; j > 0 && outerness(&d[j - 1], operand) < outerness(&x, operand); j--) d[j] = d[j - 1];
         d[j] = x;
     }
 }
@@ -126,7 +129,7 @@ static int choose_nest(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_D
     static const int outer_order[3] = {0, 2, 1};
     for (int i = 0; i < 3; i++)
         for (int d = 0; d < count[outer_order[i]]; d++) outer[n++] = group[outer_order[i]][d];
-    if (x->unary) order_group(outer, n, 0);
+    if (x->unary) order_group(outer, n, ON_C);
     outer[n++] = innermost;
     x->road = choice == 2 ? TN_ROAD_N : TN_ROAD_BATCH;
     /* as far as the nest is concerned every axis of c is a batch axis */
@@ -136,23 +139,56 @@ static int choose_nest(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_D
     return swapped;
 }
 
-/* A pure permutation whose operand is contiguous along another axis than the result. */
-static int choose_transpose(tn_contraction *x, tn_dim *dims, tn_dim *group, int count) {
-    const int64_t itemsize = tn_itemsize(x->dtype);
-    if (count < 2 || group[count - 1].sa == itemsize || group[count - 1].n < 4) return 0;
-    int row = -1;
-    for (int d = 0; d < count - 1; d++)
-        if (distance(group[d].sa) == itemsize && group[d].n >= 4) row = d;
-    if (row < 0) return 0;
-    tn_dim moved = group[row];
-    memmove(&group[row], &group[row + 1], (size_t)(count - 2 - row) * sizeof *group);
-    group[count - 2] = moved;
-    memcpy(dims, group, (size_t)count * sizeof *group);
+/* Takes out of group the axes along which runs of `bytes` are contiguous on the operand, innermost
+ * first, until a long run is covered; puts them into run, outermost first.  Returns how many. */
+static int take_run(tn_dim *group, int *count, tn_operand operand, int64_t bytes, tn_dim *run) {
+    enum { LONG_RUN = 256 };
+    tn_dim found[TN_MAX_DIMS];
+    int n = 0;
+    while (bytes < LONG_RUN) {
+        int d = 0;
+        while (d < *count && (operand == ON_A ? group[d].sa : group[d].sc) != bytes) d++;
+        if (d == *count) break;
+        bytes *= group[d].n;
+        found[n++] = group[d];
+        memmove(&group[d], &group[d + 1], (size_t)(--*count - d) * sizeof *group);
+    }
+    for (int i = 0; i < n; i++) run[i] = found[n - 1 - i];
+    return n;
+}
+
+/* A copy moves bytes: elements that stay together move as one wider element, whatever their type. */
+static int64_t widen_elements(tn_contraction *x, int64_t run) {
+    static const int wider[] = {TN_C128, TN_F64, TN_F32};
+    for (int i = 0; i < 3 && !x->accumulate; i++)
+        if (run % tn_itemsize(wider[i]) == 0) {
+            x->dtype = (uint8_t)wider[i];
+            break;
+        }
+    return tn_itemsize(x->dtype);
+}
+
+/* A pure permutation: elements, or runs of them (k) that stay together, whose neighbours on the
+ * operand (m) are others than those on the result (n). */
+static int choose_transpose(tn_contraction *x, tn_dim *dims, const tn_dim *group, int count) {
+    const int dtype = x->dtype;
+    int64_t run = tn_itemsize(dtype);
+    tn_dim parts[4][TN_MAX_DIMS];
+    memcpy(parts[0], group, (size_t)count * sizeof *group);
+    if (count && group[count - 1].sa == run && group[count - 1].sc == run)
+        run *= group[--count].n;
+    const int64_t itemsize = widen_elements(x, run);
+    parts[3][0] = (tn_dim){run / itemsize, itemsize, 0, itemsize};
+    const int n = take_run(parts[0], &count, ON_C, run, parts[2]);
+    const int m = take_run(parts[0], &count, ON_A, run, parts[1]);
+    const int together = run > itemsize;
+    if (group_size(parts[2], n) < (together ? 2 : 4)) {
+        x->dtype = (uint8_t)dtype;
+        return 0;
+    }
+    const int counts[4] = {count, m, n, together};
     x->road = TN_ROAD_TRANSPOSE;
-    x->n_batch = (uint8_t)count;
-    x->batch = group_size(group, count);
-    x->n_m = x->n_n = x->n_k = 0;
-    x->m = x->n = x->k = 1;
+    pack_groups(x, dims, parts, counts);
     return 1;
 }
 
@@ -173,11 +209,12 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     for (int g = 0; g < 4; g++) {
         memcpy(group[g], from, (size_t)count[g] * sizeof *from);
         from += count[g];
-        order_group(group[g], count[g], g == 3);
+        order_group(group[g], count[g], g == 3 ? SUMMED : ON_C);
         count[g] = fuse_group(group[g], count[g]);
     }
     if (x->unary) {
-        if (!count[0] && !count[3] && choose_transpose(x, dims, group[1], count[1])) return 0;
+        const int copy = !count[0] && !count[3] && group_size(group[1], count[1]) > TABLE_MACS;
+        if (copy && choose_transpose(x, dims, group[1], count[1])) return 0;
         return choose_nest(x, dims, group, count);
     }
     const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
@@ -188,6 +225,12 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
         return choose_nest(x, dims, group, count);
     int swapped = prefers_exchange(x, group, count);
     if (swapped) exchange(group, count);
+    order_group(group[1], count[1], ON_A); /* rows of c may come in the order of a */
+    for (int i = 0; i < count[3]; i++)
+        if (group[3][i].sa == tn_itemsize(x->dtype)) {
+            order_group(group[3], count[3], ON_A); /* b copes with any order of k */
+            break;
+        }
     x->road = TN_ROAD_GETT;
     pack_groups(x, dims, group, count);
     return swapped;
@@ -208,7 +251,8 @@ static int64_t reach(const tn_contraction *x) {
 
 int64_t tn_table_size(const tn_contraction *x) {
     const int64_t points = x->batch * x->m * x->n;
-    if (x->road == TN_ROAD_GETT || points > TABLE_POINTS || x->k > TABLE_POINTS) return 0;
+    if (x->road == TN_ROAD_GETT || x->road == TN_ROAD_TRANSPOSE) return 0;
+    if (points > TABLE_POINTS || x->k > TABLE_POINTS) return 0;
     if (points * x->k > TABLE_MACS || reach(x) > INT32_MAX) return 0;
     return 3 * points + 2 * x->k;
 }

@@ -11,19 +11,37 @@
 #if defined(TN_ISA_avx512)
 #define VBYTES 64
 #define REAL_ROWS 12 /* 12 x 2 accumulators of 32 registers */
-#define COMPLEX_ROWS 12
+#define COMPLEX_ROWS 6 /* 6 x 4 */
 #elif defined(TN_ISA_avx2)
 #define VBYTES 32
 #define REAL_ROWS 6 /* 6 x 2 accumulators, 2 of b and 2 of a fill the 16 registers */
-#define COMPLEX_ROWS 6
+#define COMPLEX_ROWS 3 /* 3 x 4 */
 #elif defined(__aarch64__)
 #define VBYTES 16
 #define REAL_ROWS 8
-#define COMPLEX_ROWS 8
+#define COMPLEX_ROWS 6
 #else
 #define VBYTES 16
 #define REAL_ROWS 4
-#define COMPLEX_ROWS 4
+#define COMPLEX_ROWS 2
+#endif
+
+/* Stores that pass by the caches, for results too large to stay there. */
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define STREAMS 1
+#define STREAM_END() _mm_sfence()
+#if VBYTES == 64
+#define STREAM(to, x) _mm512_stream_si512((void *)(to), (__m512i)(x))
+#elif VBYTES == 32
+#define STREAM(to, x) _mm256_stream_si256((__m256i *)(to), (__m256i)(x))
+#else
+#define STREAM(to, x) _mm_stream_si128((__m128i *)(to), (__m128i)(x))
+#endif
+#else
+#define STREAMS 0
+#define STREAM_END() ((void)0)
+#define STREAM(to, x) ((void)(x))
 #endif
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))

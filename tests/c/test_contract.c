@@ -16,6 +16,7 @@ typedef struct {
     layout a, b, c;
     char *a_block, *b_block, *c_block; /* c as it is before the run */
     int swapped;
+    int dtype; /* copies may run as another type of the same bytes */
 } problem;
 
 /* How often each road ran: [unary][dtype][road]. */
@@ -68,6 +69,7 @@ static void finish(problem *p, rng *r, int dtype, value (*make)(int, rng *), int
     p->c_block = array_random(&p->c, dtype, r, make);
     if (!p->x.accumulate) memset(p->c_block, 0xff, (size_t)p->c.bytes); /* not a number */
     p->x.dims = p->given;
+    p->dtype = dtype;
     p->x.dtype = (uint8_t)dtype;
     p->x.n_batch = (uint8_t)p->count[BATCH];
     p->x.n_m = (uint8_t)p->count[M];
@@ -98,7 +100,7 @@ static tn_dim offsets(const tn_dim *dims, int n, int64_t i) {
 
 /* The block of c as it has to be: the definition, element by element; gaps stay as they were. */
 static char *reference(const problem *p) {
-    const int dtype = p->x.dtype, n_c = p->count[BATCH] + p->count[M] + p->count[N];
+    const int dtype = p->dtype, n_c = p->count[BATCH] + p->count[M] + p->count[N];
     const tn_dim *dims_k = p->given + n_c;
     int64_t points = 1, ks = 1;
     for (int d = 0; d < n_c; d++) points *= p->given[d].n;
@@ -158,7 +160,7 @@ static void compare(const problem *p, const char *got, const char *expected, con
     for (int64_t i = 0; i < p->c.bytes; i++)
         CHECK(got[i] == expected[i],
               "%s case %d, %s: byte %lld of %lld; road %d batch %lld m %lld n %lld k %lld%s%s",
-              dtype_name(p->x.dtype), number, how, (long long)i, (long long)p->c.bytes, p->x.road,
+              dtype_name(p->dtype), number, how, (long long)i, (long long)p->c.bytes, p->x.road,
               (long long)p->x.batch, (long long)p->x.m, (long long)p->x.n, (long long)p->x.k,
               p->x.unary ? " unary" : "", p->x.accumulate ? " accumulating" : "");
 }
@@ -171,7 +173,7 @@ static void verify(problem *p, rng *r, int number) {
     char *expected = reference(p), *got = run(p, threads, worker), *tabled = run_table(p);
     compare(p, got, expected, "road", number);
     if (tabled) compare(p, tabled, expected, "table", number);
-    seen[p->x.unary][p->x.dtype][p->x.road]++;
+    seen[p->x.unary][p->dtype][p->x.road]++;
     free(expected);
     free(got);
     free(tabled);

@@ -1,0 +1,305 @@
+"""Single contractions and permutations: tensornet, NumPy, torch and TBLIS.
+
+    python benchmarks/bench_kernels.py [--threads N] [--sections LIST] [--dtypes LIST] [--write]
+
+All of them get the same arrays, run in one process, interleaved, and the best of several runs
+counts; every run makes a fresh, contiguous result. The roofline of a case is the larger of its
+arithmetic at the peak and its bytes at the bandwidth, both measured in the same run: the peak is
+the fastest square matrix product of anybody, the bandwidth that of copying memory already touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+THREADS = sys.argv[sys.argv.index("--threads") + 1] if "--threads" in sys.argv else "1"
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = THREADS  # before the imports
+
+import kernel_cases  # noqa: E402
+import numpy as np  # noqa: E402
+
+import tensornet as tn  # noqa: E402
+from tensornet._kernels import info  # noqa: E402
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+DTYPES = ("float32", "float64", "complex64", "complex128")
+SECTIONS = ("overhead", "gemm", "batched", "pairs", "permutations", "tccg")
+Runners = dict[str, Callable[[], Any]]
+
+
+def best_times(runners: Runners, seconds: float) -> dict[str, float]:
+    """Interleaved rounds until the budget is spent, at least three; seconds per call. Runs of a
+    few microseconds are repeated within a round."""
+    best = dict.fromkeys(runners, float("inf"))
+    repeats = {}
+    for name, run in runners.items():
+        start = time.perf_counter()
+        run()
+        repeats[name] = max(1, min(1000, int(50e-6 / (time.perf_counter() - start))))
+    begin = time.perf_counter()
+    rounds = 0
+    while rounds < 3 or (time.perf_counter() - begin < seconds and rounds < 300):
+        for name, run in runners.items():
+            count = repeats[name]
+            start = time.perf_counter()
+            for _ in range(count):
+                run()
+            best[name] = min(best[name], (time.perf_counter() - start) / count)
+        rounds += 1
+    return best
+
+
+def random_array(shape: tuple[int, ...], dtype: str, seed: int) -> Any:
+    rng = np.random.default_rng(seed)
+    array = rng.standard_normal(shape, dtype="float32").astype(dtype)
+    if np.dtype(dtype).kind == "c":
+        array += 1j * rng.standard_normal(shape, dtype="float32").astype(dtype)
+    return array
+
+
+class Peers:
+    """The libraries at hand; each makes a runner for a case, or None where it cannot run it."""
+
+    def __init__(self, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self.torch = torch
+        import pytblis
+
+        pytblis.set_num_threads(threads)
+        self.tblis = pytblis
+
+    def contraction(self, subscripts: str, a: Any, b: Any) -> Runners:
+        torch, tblis = self.torch, self.tblis
+        ta, tb = torch.from_numpy(a), torch.from_numpy(b)
+        return {
+            "tensornet": lambda: tn.einsum(subscripts, a, b),
+            "numpy": lambda: np.ascontiguousarray(np.einsum(subscripts, a, b, optimize=True)),
+            "torch": lambda: torch.einsum(subscripts, ta, tb).contiguous(),
+            "tblis": lambda: np.ascontiguousarray(tblis.einsum(subscripts, a, b)),
+        }
+
+    def matmul(self, a: Any, b: Any) -> Runners:
+        ta, tb = self.torch.from_numpy(a), self.torch.from_numpy(b)
+        return {
+            "tensornet": lambda: tn.einsum("mk,kn->mn", a, b),
+            "numpy": lambda: np.matmul(a, b),
+            "torch": lambda: self.torch.matmul(ta, tb),
+        }
+
+    def permutation(self, axes: tuple[int, ...], subscripts: str, a: Any) -> Runners:
+        view, tensor = a.transpose(axes), self.torch.from_numpy(a).permute(axes)
+        return {
+            "tensornet": lambda: tn.einsum(subscripts, a, order="C"),
+            "numpy": lambda: np.ascontiguousarray(view),
+            "torch": lambda: tensor.contiguous(),
+        }
+
+
+def usable(runners: Runners) -> Runners:
+    """Those that run the case at all, after comparing their results with tensornet's."""
+    wanted = np.asarray(runners["tensornet"]())
+    scale = float(np.abs(wanted).max()) if wanted.size else 1.0
+    good: Runners = {}
+    for name, run in runners.items():
+        try:
+            value = np.asarray(run())
+        except (ValueError, RuntimeError, TypeError, IndexError, KeyError) as error:
+            print(f"  {name} cannot: {str(error)[:60]}", file=sys.stderr)
+            continue
+        if value.size and not np.abs(value - wanted).max() <= 1e-3 * scale:
+            raise SystemExit(f"{name} disagrees")
+        good[name] = run
+    return good
+
+
+def fastest(times: dict[str, float]) -> float:
+    return min(seconds for who, seconds in times.items() if who != "tensornet")
+
+
+def macs_of(extents: dict[str, int]) -> float:
+    return float(np.prod([float(n) for n in extents.values()]))
+
+
+class Roofline:
+    """Peak multiply-adds and copy bandwidth of this machine, for one dtype."""
+
+    def __init__(self, dtype: str, peers: Peers, megabytes: int) -> None:
+        n = 1000 if np.dtype(dtype).kind == "c" else 1400
+        a, b = random_array((n, n), dtype, 1), random_array((n, n), dtype, 2)
+        self.macs_per_second = n**3 / min(best_times(peers.matmul(a, b), 1.5).values())
+        source = np.ones(megabytes << 17)
+        target, torch = np.zeros_like(source), peers.torch
+        to, of = torch.from_numpy(target), torch.from_numpy(source)
+        copies = {"numpy": lambda: np.copyto(target, source), "torch": lambda: to.copy_(of)}
+        self.bytes_per_second = 2 * source.nbytes / min(best_times(copies, 1.0).values())
+
+    def seconds(self, macs: float, moved: float) -> float:
+        return max(macs / self.macs_per_second, moved / self.bytes_per_second)
+
+    def __str__(self) -> str:
+        return f"{self.macs_per_second / 1e9:.1f} Gmac/s, {self.bytes_per_second / 1e9:.1f} GB/s"
+
+
+Row = dict[str, Any]
+
+
+def shape_of(term: str, extents: dict[str, int]) -> tuple[int, ...]:
+    return tuple(extents[i] for i in term)
+
+
+def contraction_rows(
+    section: str, cases: Any, dtype: str, peers: Peers, seconds: float, roof: Roofline | None
+) -> Iterator[Row]:
+    for subscripts, extents in cases:
+        terms, out = subscripts.split("->")
+        left, right = terms.split(",")
+        a = random_array(shape_of(left, extents), dtype, 1)
+        b = random_array(shape_of(right, extents), dtype, 2)
+        square = section in ("gemm", "overhead")
+        runners = peers.matmul(a, b) if square else peers.contraction(subscripts, a, b)
+        times = best_times(usable(runners), seconds)
+        label = ",".join(f"{i}{n}" for i, n in extents.items()) if section != "pairs" else ""
+        row = {"section": section, "dtype": dtype, "case": f"{subscripts} {label}".strip()}
+        row |= {"seconds": times, "speedup": fastest(times) / times["tensornet"]}
+        if roof:
+            moved = a.nbytes + b.nbytes + np.prod(shape_of(out, extents), dtype=float) * a.itemsize
+            row["roofline"] = roof.seconds(macs_of(extents), moved) / times["tensornet"]
+        yield row
+
+
+def permutation_rows(
+    dtype: str, peers: Peers, seconds: float, megabytes: int, roof: Roofline
+) -> Iterator[Row]:
+    entries = (megabytes << 20) // np.dtype(dtype).itemsize
+    for subscripts, extents in kernel_cases.permutation_cases(entries):
+        term, out = subscripts.split("->")
+        a = random_array(shape_of(term, extents), dtype, 1)
+        axes = tuple(term.index(i) for i in out)
+        times = best_times(usable(peers.permutation(axes, subscripts, a)), seconds)
+        label = ",".join(f"{i}{n}" for i, n in extents.items()) if len(term) < 9 else ""
+        yield {
+            "section": "permutations",
+            "dtype": dtype,
+            "case": f"{subscripts} {label}".strip(),
+            "seconds": times,
+            "speedup": fastest(times) / times["tensornet"],
+            "roofline": roof.seconds(0, 2 * a.nbytes) / times["tensornet"],
+        }
+
+
+def rows_of(section: str, dtype: str, peers: Peers, options: Any) -> Iterator[Row]:
+    seconds = options.seconds
+    if section == "overhead":
+        sizes = [("mk,kn->mn", {"m": n, "k": n, "n": n}) for n in (1, 2, 4)]
+        yield from contraction_rows(section, sizes, dtype, peers, seconds, None)
+    elif section == "gemm":
+        cases = kernel_cases.gemm_cases()
+        yield from contraction_rows(section, cases, dtype, peers, seconds, None)
+    elif section == "batched":
+        cases = kernel_cases.batched_cases()
+        yield from contraction_rows(section, cases, dtype, peers, seconds, None)
+    elif section == "pairs":
+        roof = Roofline(dtype, peers, 64)
+        print(f"{dtype}: {roof}", file=sys.stderr)
+        cases = kernel_cases.pair_cases()
+        yield from contraction_rows(section, cases, dtype, peers, seconds, roof)
+    else:
+        for megabytes in options.megabytes:
+            roof = Roofline(dtype, peers, megabytes)
+            print(f"{dtype}, {megabytes} MB: {roof}", file=sys.stderr)
+            if section == "permutations":
+                yield from permutation_rows(dtype, peers, seconds, megabytes, roof)
+                continue
+            entries = (megabytes << 20) / np.dtype(dtype).itemsize
+            cases = [kernel_cases.tccg_case(case, entries) for case in kernel_cases.TCCG]
+            for row in contraction_rows(section, cases, dtype, peers, seconds, roof):
+                yield row | {"megabytes": megabytes}
+
+
+def mean(values: list[float]) -> float:
+    return float(np.exp(np.mean(np.log(values))))
+
+
+def line(row: Row) -> str:
+    times = row["seconds"]
+    cells = [
+        f"{1e3 * times[who]:.4g}" if who in times else "-"
+        for who in ("tensornet", "numpy", "torch", "tblis")
+    ]
+    roofline = f"{row['roofline']:.2f}" if "roofline" in row else ""
+    case = f"{row['case']} ({row['megabytes']} MB)" if "megabytes" in row else row["case"]
+    return f"| {case} | {row['dtype']} | {' | '.join(cells)} | {row['speedup']:.2f} | {roofline} |"
+
+
+def summary(rows: list[Row]) -> str:
+    """Geometric means and worst cases per section, dtype and size."""
+    lines = [
+        "| section | dtype | cases | speed-up over the best peer: mean | worst | roofline: mean "
+        "| worst | slowest against a peer |",
+        "|---|---|---:|---:|---:|---:|---:|---|",
+    ]
+    groups: dict[tuple[str, str, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["section"], row["dtype"], row.get("megabytes", 0)), []).append(row)
+    for (section, dtype, megabytes), group in groups.items():
+        worst = min(group, key=lambda row: row["speedup"])
+        roofs = [row["roofline"] for row in group if "roofline" in row]
+        cells = [f"{mean(roofs):.2f}", f"{min(roofs):.2f}"] if roofs else ["", ""]
+        name = f"{section}, {megabytes} MB" if megabytes else section
+        lines.append(
+            f"| {name} | {dtype} | {len(group)} | {mean([r['speedup'] for r in group]):.2f} "
+            f"| {worst['speedup']:.2f} | {' | '.join(cells)} | {worst['case']} |"
+        )
+    return "\n".join(lines)
+
+
+def write(text: str, threads: int) -> None:
+    begin, end = f"<!-- kernels {threads} -->\n", f"<!-- /kernels {threads} -->\n"
+    before, rest = RESULTS.read_text().split(begin)
+    RESULTS.write_text(before + begin + text + end + rest.split(end)[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--sections", default=",".join(SECTIONS))
+    parser.add_argument("--dtypes", default=",".join(DTYPES))
+    parser.add_argument("--megabytes", default="20", help="sizes of the largest tensor, e.g. 20,200")
+    parser.add_argument("--seconds", type=float, default=0.3, help="per case")
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--write", action="store_true", help="update RESULTS.md")
+    options = parser.parse_args()
+    options.megabytes = [int(x) for x in options.megabytes.split(",")]
+    tn.set_num_threads(options.threads)
+    peers = Peers(options.threads)
+    rows: list[Row] = []
+    for dtype in options.dtypes.split(","):
+        for section in options.sections.split(","):
+            for row in rows_of(section, dtype, peers, options):
+                rows.append(row)
+                print(line(row), file=sys.stderr, flush=True)
+    heading = (
+        f"tensornet {tn.__version__}, {info()['isa']} kernels, {options.threads} threads, "
+        f"NumPy {np.__version__}, torch {peers.torch.__version__}, Python "
+        f"{platform.python_version()}; milliseconds in the full table"
+    )
+    text = f"{heading}\n\n{summary(rows)}\n"
+    print(text)
+    if options.json:
+        Path(options.json).write_text(json.dumps({"heading": heading, "rows": rows}, indent=1))
+    if options.write:
+        write(text, options.threads)
+
+
+if __name__ == "__main__":
+    main()

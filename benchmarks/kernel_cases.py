@@ -1,0 +1,100 @@
+"""Single contractions and permutations to measure the kernels with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+# The 24 contractions of the Tensor Contraction Code Generator benchmark v0.1 (Springer & Bientinesi,
+# "Design of a high-performance GEMM-like tensor-tensor multiplication", 2018), column-major, as
+# (result, left, right), sorted from bound by memory to bound by arithmetic.
+TCCG = """
+    abcde-efbad-cf abcde-efcad-bf abcd-dbea-ec abcde-ecbfa-fd abcd-deca-be abc-bda-dc
+    abcd-ebad-ce abcdef-dega-gfbc abcdef-dfgb-geac abcdef-degb-gfac abcdef-degc-gfab abc-dca-bd
+    abcd-ea-ebcd abcd-eb-aecd abcd-ec-abed abc-adec-ebd ab-cad-dcb ab-acd-dbc
+    abc-acd-db abc-adc-bd ab-ac-cb abcd-aebf-fdec abcd-eafd-fbec abcd-aebf-dfce
+""".split()
+# The tensor-times-matrix cases have one short free index.
+SHORT = {
+    "abcde-efbad-cf": "c",
+    "abcde-efcad-bf": "b",
+    "abcd-dbea-ec": "c",
+    "abcde-ecbfa-fd": "d",
+    "abcd-deca-be": "b",
+    "abc-bda-dc": "c",
+    "abcd-ebad-ce": "c",
+    "abc-dca-bd": "b",
+}
+FIRST_MULTIPLE, MULTIPLE, SHORT_EXTENT = 24, 4, 24
+
+Case = tuple[str, dict[str, int]]
+
+
+def nearest(x: float, unit: int) -> int:
+    return max(unit, round(x / unit) * unit)
+
+
+def tccg_case(case: str, entries: float) -> Case:
+    """The row-major subscripts and the extents for a largest tensor of about so many entries."""
+    tensors = case.split("-")
+    extents = dict.fromkeys(sorted(set("".join(tensors))), 0)
+    average = entries ** (1 / max(map(len, tensors)))
+    first = {tensor[0] for tensor in tensors}
+    for index in extents:
+        # unit-stride extents fill vectors, the others need not
+        extents[index] = nearest(average, FIRST_MULTIPLE if index in first else MULTIPLE)
+    if case in SHORT:
+        extents[SHORT[case]] = SHORT_EXTENT
+    out, left, right = (tensor[::-1] for tensor in tensors)
+    return f"{left},{right}->{out}", extents
+
+
+def gemm_cases() -> Iterator[Case]:
+    """Matrix products: small, square, and thin in each direction."""
+    shapes = [(n, n, n) for n in (8, 16, 24, 32, 48, 64, 100, 128, 200, 256, 400, 512, 1000, 2000)]
+    shapes += [(4, 1000, 1000), (1000, 4, 1000), (1000, 1000, 4), (16, 2000, 300), (2000, 16, 300)]
+    shapes += [(11, 388, 294), (300, 300, 10), (1, 1000, 1000), (1000, 1, 1000), (3000, 3000, 1)]
+    shapes += [(1, 1, 100000), (90, 180, 90), (180, 90, 90), (2, 100000, 2), (100000, 2, 2)]
+    for m, n, k in shapes:
+        yield "mk,kn->mn", {"m": m, "n": n, "k": k}
+
+
+def batched_cases() -> Iterator[Case]:
+    """Many small products of one shape, elementwise products and broadcasts."""
+    for size in (2, 3, 4, 8, 16, 32):
+        batch = max(64, 400_000 // size**3)
+        yield "bmk,bkn->bmn", {"b": batch, "m": size, "n": size, "k": size}
+    yield "bmk,kn->bmn", {"b": 1000, "m": 16, "n": 16, "k": 16}
+    yield "bmk,bk->bm", {"b": 5000, "m": 16, "k": 16}
+    yield "bi,bi->bi", {"b": 1000, "i": 300}
+    yield "bi,bi->b", {"b": 1000, "i": 300}
+    yield "bi,b->bi", {"b": 1000, "i": 300}
+
+
+def pair_cases() -> Iterator[Case]:
+    """Tensors whose every extent is 2: a large one meets a gate, and two large ones meet."""
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP"
+    for rank in (16, 20, 22, 24, 26):
+        big = letters[:rank]
+        for name in ((0, 1), (rank // 2, rank - 1), (rank - 2, rank - 1)):
+            gate = "".join(big[i] for i in name)
+            out = big.replace(gate[0], "Y").replace(gate[1], "Z")
+            yield f"{big},YZ{gate}->{out}", dict.fromkeys(big + "YZ", 2)
+    for rank in (12, 16, 18):
+        left, right = letters[:rank], letters[rank // 2 : rank + rank // 2]
+        left = left[::2] + left[1::2]
+        out = "".join(sorted(set(left) ^ set(right), key=lambda x: (ord(x) * 7) % 11))
+        yield f"{left},{right}->{out}", dict.fromkeys(left + right, 2)
+
+
+def permutation_cases(entries: int) -> Iterator[Case]:
+    """Copies into another order of axes, each of about so many entries."""
+    for order in ("ba", "acb", "bac", "cba", "dcba", "bdac", "acbd", "cdab", "edcba", "fedcba"):
+        extent = round(entries ** (1 / len(order)))
+        yield f"{''.join(sorted(order))}->{order}", dict.fromkeys(order, extent)
+    rank = entries.bit_length() - 1
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEF"[:rank]
+    for order in (letters[::-1], letters[1::2] + letters[::2], letters[:-3][::-1] + letters[-3:]):
+        yield f"{letters}->{order}", dict.fromkeys(letters, 2)
+    skinny = {"a": max(1, entries // 4), "b": 4}
+    yield "ab->ba", skinny
+    yield "ba->ab", skinny

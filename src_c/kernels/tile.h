@@ -1,0 +1,101 @@
+/* The microkernel: rows x NR elements of c from kc steps over rows of a and columns of b, which may be
+ * packed panels or lie in memory.
+ *
+ * A row of the tile is two vectors.  Complex elements stay interleaved: one pair of sums takes the
+ * real parts of a times b, the other the imaginary parts times b; they meet when the tile is stored. */
+
+/* Byte strides: between rows and between steps of a, between steps of b.  A packed panel of b has
+ * NR elements a step; of a, a step is as long as the panel is wide. */
+typedef struct {
+    int64_t a_row, a_step, b_step;
+} FN(tile_strides);
+
+/* Where a tile goes: row i at c + rows[i], its two vectors at left and right from there. */
+typedef struct {
+    char *c;
+    const int64_t *rows;
+    int64_t left, right;
+    int accumulate;
+} FN(tile_target);
+
+ALWAYS_INLINE void FN(put)(char *c, V x, int accumulate) {
+    VU *to = (VU *)c;
+    if (accumulate) ACCUMULATE(x, *to);
+    *to = x;
+}
+
+ALWAYS_INLINE R FN(real)(const char *p) {
+    R x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+ALWAYS_INLINE void FN(tile_rows)(const int rows, const int64_t a_row, const int64_t a_step,
+                                 const int64_t b_step, int64_t kc, const char *a, const char *b,
+                                 const FN(tile_target) *to) {
+    char *const c = to->c;
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) { /* c is wanted only at the end, but from far away */
+        __builtin_prefetch(c + to->rows[i] + to->left, 1);
+        __builtin_prefetch(c + to->rows[i] + to->right + VBYTES - 1, 1);
+    }
+    V sum[MR][2 * PARTS];
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < 2 * PARTS; j++) sum[i][j] = (V){0};
+    for (int64_t p = 0; p < kc; p++, a += a_step, b += b_step) {
+        const V left = *(const VU *)b, right = *(const VU *)(b + VBYTES);
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            const R x = FN(real)(a + i * a_row);
+            ACCUMULATE(sum[i][0], MULTIPLY(x, left));
+            ACCUMULATE(sum[i][1], MULTIPLY(x, right));
+#if COMPLEX
+            const R y = FN(real)(a + i * a_row + (int64_t)sizeof(R));
+            ACCUMULATE(sum[i][2], MULTIPLY(y, left));
+            ACCUMULATE(sum[i][3], MULTIPLY(y, right));
+#endif
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+        char *row = c + to->rows[i];
+#if COMPLEX
+        sum[i][0] += NEGATE_REAL * SWAP_PARTS(sum[i][2]);
+        sum[i][1] += NEGATE_REAL * SWAP_PARTS(sum[i][3]);
+#endif
+        FN(put)(row + to->left, sum[i][0], to->accumulate);
+        FN(put)(row + to->right, sum[i][1], to->accumulate);
+    }
+}
+
+/* One instance per row count that a panel can have, so that no row is computed in vain. */
+ALWAYS_INLINE void FN(tile_any)(int rows, const int64_t a_row, const int64_t a_step,
+                                const int64_t b_step, int64_t kc, const char *a, const char *b,
+                                const FN(tile_target) *to) {
+    FN(tile_target) rest = *to;
+#define INSTANCE(count)                                                           \
+    while (MR >= count && rows >= count) {                                        \
+        FN(tile_rows)(MR >= count ? count : 1, a_row, a_step, b_step, kc, a, b, &rest); \
+        a += count * a_row, rest.rows += count, rows -= count;                    \
+    }
+    INSTANCE(12)
+    INSTANCE(8)
+    INSTANCE(6)
+    INSTANCE(5)
+    INSTANCE(4)
+    INSTANCE(3)
+    INSTANCE(2)
+    INSTANCE(1)
+#undef INSTANCE
+}
+
+static void FN(tile_packed)(int rows, int64_t a_step, int64_t kc, const char *a, const char *b,
+                            const FN(tile_target) *to) {
+    FN(tile_any)(rows, sizeof(T), a_step, NR * sizeof(T), kc, a, b, to);
+}
+
+static void FN(tile_strided)(int rows, FN(tile_strides) s, int64_t kc, const char *a,
+                             const char *b, const FN(tile_target) *to) {
+    FN(tile_any)(rows, s.a_row, s.a_step, s.b_step, kc, a, b, to);
+}
