@@ -16,6 +16,8 @@
 #define EXCHANGE_LOW(l, bit, L) (((l) & (bit)) ? (L) + (l) - (bit) : (l))
 #define EXCHANGE_HIGH(l, bit, L) (((l) & (bit)) ? (L) + (l) : (l) + (bit) < (L) ? (l) + (bit) : (l))
 #define PARTNER(l, bit, L) ((l) ^ (bit))
+#define WITHOUT(l, bit, L) ((l) & ~(bit))
+#define WITH(l, bit, L) ((l) | (bit))
 #define LANES_2(f, bit, L) f(0, bit, L), f(1, bit, L)
 #define LANES_4(f, bit, L) LANES_2(f, bit, L), f(2, bit, L), f(3, bit, L)
 #define LANES_8(f, bit, L)                                                     \
@@ -29,6 +31,8 @@
 #define SIGNS_16 SIGNS_8, SIGNS_8
 
 #define SWAP_PARTS(x) SHUFFLE(x, x, LANES(PARTNER, 1))
+#define REAL_PARTS(x) SHUFFLE(x, x, LANES(WITHOUT, 1))
+#define IMAGINARY_PARTS(x) SHUFFLE(x, x, LANES(WITH, 1))
 #define NEGATE_REAL ((V){SIGNS})
 
 #define NAME bool

@@ -5,29 +5,66 @@
  * [outer ..., k ..., inner] when it runs over a summed axis.  A box selects a range of outer
  * points (batch0 .. batch1) and of the inner axis (n0 .. n1). */
 
-#define SPAN (4 * VL / PARTS) /* elements whose sums stay in registers */
+#define E (VL / PARTS)
+enum { FN(SPAN) = 4 }; /* vectors whose sums stay in registers */
 
-enum { FN(K_TABLE) = 256 };
+/* From memory, so many long rows are read at a time; from the cache, as many as there are. */
+enum { FN(K_TABLE) = 256, FN(STREAMS_READ) = 8, FN(NEAR) = 16 << 10 };
 
-/* c[j] (+)= sum_k a[k][j] b[k][j] for `count` elements at unit stride; a_moves is 0 when a is one
+/* Sums of products, as in the microkernel: for complex elements the products with the real parts of
+ * the left factor and those with its imaginary parts, until FN(total) brings them together. */
+ALWAYS_INLINE void FN(multiply_add)(V *sum, V left, V right) {
+#if COMPLEX
+    ACCUMULATE(sum[0], REAL_PARTS(left) * right);
+    ACCUMULATE(sum[1], IMAGINARY_PARTS(left) * right);
+#else
+    ACCUMULATE(sum[0], MULTIPLY(left, right));
+#endif
+}
+
+ALWAYS_INLINE void FN(multiply_add_scalar)(V *sum, T left, V right) {
+#if COMPLEX
+    ACCUMULATE(sum[0], left.re * right);
+    ACCUMULATE(sum[1], left.im * right);
+#else
+    ACCUMULATE(sum[0], MULTIPLY(left, right));
+#endif
+}
+
+ALWAYS_INLINE V FN(total)(const V *sum) {
+#if COMPLEX
+    return sum[0] + NEGATE_REAL * SWAP_PARTS(sum[1]);
+#else
+    return sum[0];
+#endif
+}
+
+/* c[j] (+)= sum_k a[k][j] b[k][j] for so many vectors at unit stride; a_moves is 0 when a is one
  * number for all j. */
-ALWAYS_INLINE void FN(span)(const int count, const int unary, const int a_moves, const char *a,
+ALWAYS_INLINE void FN(span)(const int vectors, const int unary, const int a_moves, const char *a,
                             const char *b, char *c, const int64_t *a_ks, const int64_t *b_ks,
                             int64_t ks, int accumulate) {
-    T sum[SPAN];
-    for (int j = 0; j < count; j++) sum[j] = (T){0};
+    V sum[FN(SPAN)][PARTS];
+#pragma GCC unroll 4
+    for (int j = 0; j < vectors; j++)
+        for (int part = 0; part < PARTS; part++) sum[j][part] = (V){0};
     for (int64_t p = 0; p < ks; p++) {
         const char *x = a + a_ks[p], *y = b + b_ks[p];
-        const T fixed = FN(load)(x);
-        for (int j = 0; j < count; j++) {
-            const size_t at = (size_t)j * sizeof(T);
-            const T left = a_moves ? FN(load)(x + at) : fixed;
-            sum[j] = unary ? FN(plus)(sum[j], left) : FN(muladd)(sum[j], left, FN(load)(y + at));
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; j++) {
+            const int at = j * VBYTES;
+            if (unary)
+                ACCUMULATE(sum[j][0], *(const VU *)(x + at));
+            else if (a_moves)
+                FN(multiply_add)(sum[j], *(const VU *)(x + at), *(const VU *)(y + at));
+            else
+                FN(multiply_add_scalar)(sum[j], FN(load)(x), *(const VU *)(y + at));
         }
     }
-    for (int j = 0; j < count; j++) {
-        char *to = c + (size_t)j * sizeof(T);
-        FN(store)(to, accumulate ? FN(plus)(FN(load)(to), sum[j]) : sum[j]);
+#pragma GCC unroll 4
+    for (int j = 0; j < vectors; j++) {
+        const V result = unary ? sum[j][0] : FN(total)(sum[j]);
+        FN(put)(c + j * VBYTES, result, accumulate);
     }
 }
 
@@ -39,11 +76,11 @@ ALWAYS_INLINE void FN(inner)(const int unary, const int a_moves, const tn_dim *i
     const int64_t unit = sizeof(T), sa = inner->sa, sb = inner->sb, sc = inner->sc;
     int64_t j = n0;
     if (sc == unit && (unary || sb == unit) && (!a_moves || sa == unit)) {
-        for (; j + SPAN <= n1; j += SPAN)
-            FN(span)(SPAN, unary, a_moves, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, ks,
+        for (; j + FN(SPAN) * E <= n1; j += FN(SPAN) * E)
+            FN(span)(FN(SPAN), unary, a_moves, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, ks,
                      accumulate);
-        for (; j + SPAN / 4 <= n1; j += SPAN / 4)
-            FN(span)(SPAN / 4, unary, a_moves, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, ks,
+        for (; j + E <= n1; j += E)
+            FN(span)(1, unary, a_moves, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, ks,
                      accumulate);
     }
     for (; j < n1; j++) {
@@ -69,30 +106,48 @@ ALWAYS_INLINE void FN(nest_output)(const int unary, const int a_moves, const tn_
     cut_boxes(&boxes, dims_k, x->n_k, ON_A, ON_B, sizeof(T), 1, FN(K_TABLE));
     for (int64_t k = 0; k < boxes.count; k++) {
         const int64_t ks = fill_box(&boxes, k, ON_A, ON_B, a_ks, b_ks, extents);
+        const int far = ks * (box->n1 - box->n0) * (int64_t)sizeof(T) > FN(NEAR);
+        const int64_t rows = far ? FN(STREAMS_READ) : FN(K_TABLE);
         tn_walk outer;
         walk_to(&outer, x->dims, n_outer, box->batch0);
         for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&outer))
-            FN(inner)(unary, a_moves, inner, a + outer.a, b + outer.b, c + outer.c, a_ks, b_ks, ks,
-                      box->n0, box->n1, x->accumulate || k > 0);
+            for (int64_t p = 0; p < ks; p += rows)
+                FN(inner)(unary, a_moves, inner, a + outer.a, b + outer.b, c + outer.c, a_ks + p,
+                          b_ks + p, MIN(rows, ks - p), box->n0, box->n1,
+                          x->accumulate || k > 0 || p > 0);
     }
 }
 
-/* Sum over j of a[j] b[j]; SPAN partial sums, added in a fixed order. */
+/* Sum over j of a[j] b[j]; the sums of all lanes are added in a fixed order. */
 ALWAYS_INLINE T FN(dot)(const int unary, const tn_dim *inner, const char *a, const char *b) {
     const int64_t n = inner->n, unit = sizeof(T), sa = inner->sa, sb = inner->sb;
     T total = {0};
     int64_t j = 0;
-    if (sa == unit && (unary || sb == unit) && n >= SPAN) {
-        T sum[SPAN];
-        for (int i = 0; i < SPAN; i++) sum[i] = (T){0};
-        for (; j + SPAN <= n; j += SPAN)
-            for (int i = 0; i < SPAN; i++) {
-                const int64_t at = (j + i) * unit;
-                const T left = FN(load)(a + at);
-                sum[i] = unary ? FN(plus)(sum[i], left)
-                               : FN(muladd)(sum[i], left, FN(load)(b + at));
+    if (sa == unit && (unary || sb == unit) && n >= E) {
+        V sum[FN(SPAN)][PARTS];
+        for (int i = 0; i < FN(SPAN); i++)
+            for (int part = 0; part < PARTS; part++) sum[i][part] = (V){0};
+        for (; j + E <= n;) {
+            const int vectors = j + FN(SPAN) * E <= n ? FN(SPAN) : 1;
+#pragma GCC unroll 4
+            for (int i = 0; i < FN(SPAN); i++) {
+                if (i >= vectors) break;
+                const VU *left = (const VU *)(a + j * unit + i * VBYTES);
+                if (unary)
+                    ACCUMULATE(sum[i][0], *left);
+                else
+                    FN(multiply_add)(sum[i], *left, *(const VU *)(b + j * unit + i * VBYTES));
             }
-        for (int i = 0; i < SPAN; i++) total = FN(plus)(total, sum[i]);
+            j += vectors * E;
+        }
+        for (int part = 0; part < PARTS; part++) {
+            ACCUMULATE(sum[0][part], sum[1][part]);
+            ACCUMULATE(sum[2][part], sum[3][part]);
+            ACCUMULATE(sum[0][part], sum[2][part]);
+        }
+        const V all = unary ? sum[0][0] : FN(total)(sum[0]);
+        for (int i = 0; i < E; i++)
+            total = FN(plus)(total, FN(load)((const char *)&all + i * unit));
     }
     for (; j < n; j++) {
         const T left = FN(load)(a + j * sa);
@@ -164,4 +219,4 @@ static void FN(table)(const tn_contraction *x, const char *a, const char *b, cha
         FN(table_points)(0, x, a, b, c);
 }
 
-#undef SPAN
+#undef E

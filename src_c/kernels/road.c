@@ -202,6 +202,17 @@ static int prefers_exchange(tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], con
     return m > n;
 }
 
+/* Few summed points and long rows: a product bound by writing the result, which packing would slow. */
+static int streams(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4],
+                   int64_t k) {
+    enum { FEW = 4, LONG_ROW = 64 };
+    const int64_t itemsize = tn_itemsize(x->dtype);
+    const tn_dim *m = last(group[1], count[1]), *n = last(group[2], count[2]);
+    return k <= FEW &&
+           ((n && n->n >= LONG_ROW && n->sb == itemsize && n->sc == itemsize) ||
+            (m && m->n >= LONG_ROW && m->sa == itemsize && m->sc == itemsize));
+}
+
 int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     tn_dim group[4][TN_MAX_DIMS];
     int count[4] = {x->n_batch, x->n_m, x->n_n, x->n_k};
@@ -221,7 +232,7 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
                   k = group_size(group[3], count[3]);
     const double macs = (double)m * (double)n * (double)k;
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
-    if (macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2)
+    if (macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2 || streams(x, group, count, k))
         return choose_nest(x, dims, group, count);
     int swapped = prefers_exchange(x, group, count);
     if (swapped) exchange(group, count);
