@@ -91,6 +91,8 @@ DTYPE_CODES = {
 # Arenas up to this size stay with their program between runs; src_c/memory.c keeps larger ones.
 cdef int64_t KEPT_ARENA = 64 << 10
 cdef int VARIANTS = 4
+# Programs up to this size run without releasing the GIL or being watched.
+cdef double QUICK_MACS = 1 << 15
 
 
 cdef int64_t *_flat(values, int64_t count) except NULL:
@@ -156,6 +158,7 @@ cdef class Executor:
     cdef list variants
     cdef _Lowered contiguous
     cdef object fill
+    cdef cnp.npy_intp output_extents[64]  # NumPy's most; quick() needs no more
 
     def __cinit__(self, expr, steps, sliced, dtype, int64_t largest, int threads,
                   bint strip):
@@ -185,6 +188,8 @@ cdef class Executor:
         net.output = _flat(expr.output, net.n_output)
         net.sliced = _flat(sliced, net.n_sliced)
         net.steps = _flat([v for step in steps for v in step], 2 * len(steps))
+        for position in range(min(net.n_output, 64)):
+            self.output_extents[position] = net.sizes[net.output[position]]
         # an empty network is the number one; a sum over nothing is zero
         self.fill = 1 if not expr.inputs else 0 if 0 in expr.sizes else None
         if self.fill is None:
@@ -251,7 +256,7 @@ cdef class Executor:
         finally:
             PyDataMem_SetHandler(before)
 
-    def accepts(self, tuple arrays):
+    cpdef bint accepts(self, tuple arrays) except -1:
         """Whether there is one plain array of the right dtype and shape per operand."""
         cdef const tn_network *net = &self.network
         cdef int number = self.number
@@ -307,45 +312,74 @@ cdef class Executor:
 
         Returns the stripped exponent: None when exactly zero, 0 when nothing was stripped.
         """
-        cdef _Lowered variant
-        cdef const char **inputs
-        cdef tn_control control
+        if self.fill is not None:
+            out.fill(self.fill)
+            return 0 if self.fill else None
         cdef _Watch watch = _Watch()
+        watch.progress = progress
+        cdef int64_t exponent = self._run(arrays, out, watch)
+        return None if exponent == TN_NO_EXPONENT else exponent
+
+    def quick(self, tuple arrays):
+        """The result for plain arrays and a small program without options; None for others."""
+        cdef _Lowered program = self.contiguous
+        if program is None or self.network.strip or program.info.macs > QUICK_MACS:
+            return None
+        if program.info.arena_bytes + program.info.output_bytes > OWN_MEMORY:
+            return None
+        if not self.accepts(arrays):
+            return None
+        cdef cnp.ndarray out = cnp.PyArray_EMPTY(
+            <int> self.network.n_output, self.output_extents, self.number, 0)
+        self._run(arrays, out, None)
+        return out
+
+    cdef int64_t _run(self, tuple arrays, cnp.ndarray out, _Watch watch) except? -1:
+        """Runs, watched or not; returns the stripped exponent."""
+        cdef _Lowered variant = self._variant(arrays, out)
+        cdef const char *few[4]
+        cdef const char **inputs = few
+        cdef tn_control control
         cdef int64_t exponent = 0, bytes_needed
         cdef tn_status status
         cdef void *arena
         cdef Py_ssize_t i
         cdef char *to
-        if self.fill is not None:
-            out.fill(self.fill)
-            return 0 if self.fill else None
-        variant = self._variant(arrays, out)
         bytes_needed = variant.info.arena_bytes
         control.cancel = 0
-        control.poll = _poll
+        control.poll = NULL
+        if watch is not None:
+            control.poll = _poll
         control.self = <void *> watch
         control.done = control.total = control.next_poll = 0
-        watch.progress = progress
-        inputs = <const char **> malloc((len(arrays) + 1) * sizeof(char *))
+        if len(arrays) > 4:
+            inputs = <const char **> malloc(len(arrays) * sizeof(char *))
         arena = exchange(&variant.spare, NULL)
         if arena == NULL:
             arena = allocate(bytes_needed)
         if inputs == NULL or arena == NULL:
-            free(inputs)
+            if inputs != few:
+                free(inputs)
+            release(arena, bytes_needed)
             raise MemoryLimitError(f"could not allocate {bytes_needed} bytes of workspace")
         for i in range(len(arrays)):
             inputs[i] = <const char *> cnp.PyArray_DATA(<cnp.ndarray> arrays[i])
         to = <char *> cnp.PyArray_DATA(out)
-        with nogil:
+        if watch is None:  # too short to be worth a release of the GIL
             status = program_run(variant.program, inputs, to, <char *> arena, &control, &exponent)
+        else:
+            with nogil:
+                status = program_run(
+                    variant.program, inputs, to, <char *> arena, &control, &exponent)
         if bytes_needed <= KEPT_ARENA:
             arena = exchange(&variant.spare, arena)
         release(arena, bytes_needed)
-        free(inputs)
-        if watch.error is not None:
+        if inputs != few:
+            free(inputs)
+        if watch is not None and watch.error is not None:
             raise watch.error
         check_status(status)
-        return None if exponent == TN_NO_EXPONENT else exponent
+        return exponent
 
 
 cdef bint _same(const int64_t *x, const int64_t *y, int64_t n) noexcept:

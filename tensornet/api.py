@@ -121,8 +121,10 @@ def einsum(
         latest = _latest.get(operands[0])
         if latest is not None and latest[1] == config.get_num_threads():
             arrays = operands[1:]
-            if latest[0].accepts(arrays):
+            result = latest[0].quick(arrays)
+            if result is None and latest[0].accepts(arrays):
                 result = latest[0](*arrays, progress=progress)
+            if result is not None:
                 return result if result.ndim else result[()]
     options = (optimize, dtype, order, casting, memory_limit, strip_exponent)
     return _einsum(operands, out, progress, usual, *options)
@@ -249,6 +251,9 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     compiled = _compile_tensordot(
         a.shape, b.shape, a.dtype, b.dtype, axes, config.get_num_threads()
     )
+    result = compiled.program.quick((a, b))
+    if result is not None:
+        return result
     arrays = converted((a, b), compiled.program.dtype) if compiled.converts else (a, b)
     return run_program(compiled.program, arrays)
 

@@ -75,6 +75,7 @@ class Program:
             tree.expr, tree.steps, tree.sliced, dtype, largest, threads, strip_exponent
         )
         self.accepts = self._executor.accepts
+        self.quick = self._executor.quick
         facts = self._executor.info
         self.threads: int = max(facts["threads"], facts["workers"])
         self.n_slices: int = facts["slices"]
