@@ -7,7 +7,7 @@
 enum { PANELS = 28 << 10, A_BLOCK = 192 << 10, B_BLOCK = 2 << 20, B_ONCE = 256 << 10 };
 enum { POINTS = 4096, MIN_POINTS = 256, MIN_DEPTH = 192 };
 /* Panels of the other operand that make packing worth it, if an operand can be read where it lies. */
-enum { A_PANELS = 3, B_PANELS = 8 };
+enum { A_PANELS = 3, B_PANELS = 4 };
 /* Work below which one thread is faster than two: real multiply-adds of packed products, and macs of
  * nests, which wait for memory. */
 static const double PARALLEL_GETT = 1 << 20, PARALLEL_MACS = 1 << 17;
