@@ -94,6 +94,7 @@ static void FN(pack_columns)(R *to, const char *from, const int64_t *column, int
     if (FN(neighbours)(column, E) && FN(neighbours)(column + E, E)) {
         const char *left = from + column[0], *right = from + column[E];
         for (int64_t p = 0; p < kc; p++, to += 2 * VL) {
+            __builtin_prefetch(right + down[p] + VBYTES); /* of the next panel, often */
             *(V *)to = *(const VU *)(left + down[p]);
             *(V *)(to + VL) = *(const VU *)(right + down[p]);
         }

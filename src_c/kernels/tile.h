@@ -30,7 +30,7 @@ ALWAYS_INLINE R FN(real)(const char *p) {
     return x;
 }
 
-ALWAYS_INLINE void FN(tile_rows)(const int rows, const int64_t a_row, const int64_t a_step,
+ALWAYS_INLINE void FN(tile_rows)(const int rows, const int far, const int64_t a_row, const int64_t a_step,
                                  const int64_t b_step, int64_t kc, const char *a, const char *b,
                                  const FN(tile_target) *to) {
     char *const c = to->c;
@@ -45,6 +45,7 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int64_t a_row, const int6
         for (int j = 0; j < 2 * PARTS; j++) sum[i][j] = (V){0};
     for (int64_t p = 0; p < kc; p++, a += a_step, b += b_step) {
         const V left = *(const VU *)b, right = *(const VU *)(b + VBYTES);
+        if (far) __builtin_prefetch(b + 2 * VBYTES); /* the columns of the tile to the right */
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
             const R x = FN(real)(a + i * a_row);
@@ -70,13 +71,13 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int64_t a_row, const int6
 }
 
 /* One instance per row count that a panel can have, so that no row is computed in vain. */
-ALWAYS_INLINE void FN(tile_any)(int rows, const int64_t a_row, const int64_t a_step,
+ALWAYS_INLINE void FN(tile_any)(int rows, const int far, const int64_t a_row, const int64_t a_step,
                                 const int64_t b_step, int64_t kc, const char *a, const char *b,
                                 const FN(tile_target) *to) {
     FN(tile_target) rest = *to;
 #define INSTANCE(count)                                                           \
     while (MR >= count && rows >= count) {                                        \
-        FN(tile_rows)(MR >= count ? count : 1, a_row, a_step, b_step, kc, a, b, &rest); \
+        FN(tile_rows)(MR >= count ? count : 1, far, a_row, a_step, b_step, kc, a, b, &rest); \
         a += count * a_row, rest.rows += count, rows -= count;                    \
     }
     INSTANCE(12)
@@ -92,10 +93,10 @@ ALWAYS_INLINE void FN(tile_any)(int rows, const int64_t a_row, const int64_t a_s
 
 static void FN(tile_packed)(int rows, int64_t a_step, int64_t kc, const char *a, const char *b,
                             const FN(tile_target) *to) {
-    FN(tile_any)(rows, sizeof(T), a_step, NR * sizeof(T), kc, a, b, to);
+    FN(tile_any)(rows, 0, sizeof(T), a_step, NR * sizeof(T), kc, a, b, to);
 }
 
 static void FN(tile_strided)(int rows, FN(tile_strides) s, int64_t kc, const char *a,
                              const char *b, const FN(tile_target) *to) {
-    FN(tile_any)(rows, s.a_row, s.a_step, s.b_step, kc, a, b, to);
+    FN(tile_any)(rows, 1, s.a_row, s.a_step, s.b_step, kc, a, b, to);
 }
