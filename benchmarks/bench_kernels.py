@@ -274,7 +274,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sections", default=",".join(SECTIONS))
     parser.add_argument("--dtypes", default=",".join(DTYPES))
-    parser.add_argument("--megabytes", default="20", help="sizes of the largest tensor, e.g. 20,200")
+    parser.add_argument("--megabytes", default="20", help="largest tensor, e.g. 20,200")
     parser.add_argument("--seconds", type=float, default=0.3, help="per case")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--write", action="store_true", help="update RESULTS.md")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-# The 24 contractions of the Tensor Contraction Code Generator benchmark v0.1 (Springer & Bientinesi,
-# "Design of a high-performance GEMM-like tensor-tensor multiplication", 2018), column-major, as
-# (result, left, right), sorted from bound by memory to bound by arithmetic.
-TCCG = """
+# The 24 contractions of the Tensor Contraction Code Generator benchmark v0.1 (Springer &
+# Bientinesi, "Design of a high-performance GEMM-like tensor-tensor multiplication", 2018),
+# column-major, as result-left-right, sorted from bound by memory to bound by arithmetic.
+_TCCG = """
     abcde-efbad-cf abcde-efcad-bf abcd-dbea-ec abcde-ecbfa-fd abcd-deca-be abc-bda-dc
     abcd-ebad-ce abcdef-dega-gfbc abcdef-dfgb-geac abcdef-degb-gfac abcdef-degc-gfab abc-dca-bd
     abcd-ea-ebcd abcd-eb-aecd abcd-ec-abed abc-adec-ebd ab-cad-dcb ab-acd-dbc
     abc-acd-db abc-adc-bd ab-ac-cb abcd-aebf-fdec abcd-eafd-fbec abcd-aebf-dfce
-""".split()
+"""
+TCCG = _TCCG.split()
 # The tensor-times-matrix cases have one short free index.
 SHORT = {
     "abcde-efbad-cf": "c",

@@ -6,14 +6,16 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { KEPT_FROM = 64 << 10, KEPT_TOTAL = 64 << 20, SLOTS = 8, MAPPED = 4 << 20 };
+enum { KEPT_FROM = 64 << 10, SLOTS = 8, MAPPED = 4 << 20 };
+
+static size_t limit = 64 << 20; /* bytes that may wait */
 
 typedef struct {
     void *memory;
     size_t bytes;
 } block;
 
-/* Blocks that wait for use, oldest first, KEPT_TOTAL bytes at most.  Whoever finds them in use by
+/* Blocks that wait for use, oldest first, `limit` bytes at most.  Whoever finds them in use by
  * another thread, also in a child forked at such a moment, does without. */
 static struct {
     char busy;
@@ -24,7 +26,7 @@ static struct {
 
 static int enter(void) { return !__atomic_test_and_set(&kept.busy, __ATOMIC_ACQUIRE); }
 static void leave(void) { __atomic_clear(&kept.busy, __ATOMIC_RELEASE); }
-static int is_kept(size_t bytes) { return bytes >= KEPT_FROM && bytes <= KEPT_TOTAL; }
+static int is_kept(size_t bytes) { return bytes >= KEPT_FROM && bytes <= limit; }
 
 static void give_back(block x) {
     if (x.bytes < (size_t)MAPPED)
@@ -56,19 +58,26 @@ static void make_room(size_t bytes) {
     block out[SLOTS];
     int n = 0;
     if (!enter()) return;
-    while (kept.count && (kept.count == SLOTS || kept.bytes + bytes > (size_t)KEPT_TOTAL))
+    while (kept.count && (kept.count == SLOTS || kept.bytes + bytes > limit))
         out[n++] = take_at(0);
     leave();
     for (int i = 0; i < n; i++) give_back(out[i]);
 }
 
-void tn_trim(void) { make_room(KEPT_TOTAL); }
+void tn_trim(void) { make_room(limit); }
+
+void tn_keep_at_most(size_t bytes) {
+    tn_trim();
+    limit = bytes;
+}
+
+size_t tn_kept(void) { return kept.bytes; }
 
 static int keep(block x) {
     if (!is_kept(x.bytes)) return 0;
     make_room(x.bytes);
     if (!enter()) return 0;
-    const int fits = kept.count < SLOTS && kept.bytes + x.bytes <= (size_t)KEPT_TOTAL;
+    const int fits = kept.count < SLOTS && kept.bytes + x.bytes <= limit;
     if (fits) {
         kept.blocks[kept.count++] = x;
         kept.bytes += x.bytes;
@@ -82,6 +91,7 @@ void *tn_alloc(size_t bytes) {
     if (memory) return memory;
     if (bytes < (size_t)MAPPED)
         return posix_memalign(&memory, TN_ALIGN, bytes ? bytes : 1) ? NULL : memory;
+    make_room(bytes); /* what waits and what is new stay below the limit together, if they can */
     memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return NULL;
 #ifdef MADV_HUGEPAGE

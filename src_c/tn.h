@@ -65,10 +65,13 @@ int tn_stopped(tn_control *control, int worker);
 /* ---- memory ------------------------------------------------------------------------------- */
 
 /* TN_ALIGN aligned; recently freed blocks of middling size are used again, large ones are backed by
- * huge pages where the system has them.  tn_trim gives back what waits for use. */
+ * huge pages where the system has them.  tn_trim gives back what waits for use; tn_kept tells how many
+ * bytes these are, tn_keep_at_most how many they may be. */
 void *tn_alloc(size_t bytes);
 void tn_free(void *memory, size_t bytes);
 void tn_trim(void);
+void tn_keep_at_most(size_t bytes);
+size_t tn_kept(void);
 /* Puts value into *slot and returns what was there, atomically. */
 void *tn_exchange(void **slot, void *value);
 

@@ -62,6 +62,17 @@ def trim():
         tn_trim()
 
 
+def keep_at_most(size_t bytes):
+    """Let at most so many bytes of freed workspace and results wait for use."""
+    with nogil:
+        tn_keep_at_most(bytes)
+
+
+def kept():
+    """Bytes of freed workspace and results that wait for use."""
+    return tn_kept()
+
+
 def _available_isas():
     cdef const char *names[16]
     cdef int count = tn_isa_names(names, 16)

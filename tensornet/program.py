@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._kernels import trim
+from ._kernels import keep_at_most, trim
 from ._program import DTYPE_CODES, Executor
-from .config import available_memory, format_bytes, get_num_threads
+from .config import available_memory, format_bytes, get_num_threads, total_memory
 from .errors import MemoryLimitError, ShapeError
 from .progress import progress_bar
 
@@ -109,10 +109,7 @@ class Program:
         operands = arrays if executor.accepts(arrays) else self._operands(arrays)
         if self.memory_required > _CHECKED:
             self._check_memory(out)
-        if out is None:
-            target = executor.empty()
-        else:
-            target = self._target(out, operands)
+        target = executor.empty() if out is None else self._target(out, operands)
         if progress:
             with progress_bar(progress) as report:
                 exponent = executor.run(operands, target, report)
@@ -219,10 +216,11 @@ class _Cache:
 
 
 _cache = _Cache(limit=64 << 20)
+keep_at_most(min(total_memory() // 64, 1 << 30))
 
 
 def clear_cache() -> None:
-    """Forget all compiled programs and the workspace they keep."""
+    """Forget all compiled programs, and give back the memory that waits for the next run."""
     _cache.clear()
     trim()
 

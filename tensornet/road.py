@@ -171,7 +171,9 @@ def finished(result: Any, reverse: bool) -> Any:
     """A result as einsum returns it: axes in order, a NumPy scalar if there are none."""
     if isinstance(result, tuple):
         return finished(result[0], reverse), result[1]
-    return (result.T if reverse else result)[()]
+    if reverse:
+        result = result.T
+    return result if result.ndim else result[()]
 
 
 def is_fortran(order: str, arrays: Sequence[Array]) -> bool:

@@ -63,6 +63,8 @@ cdef extern from "tn.h" nogil:
     void *tn_alloc(size_t bytes)
     void tn_free(void *memory, size_t bytes)
     void tn_trim()
+    void tn_keep_at_most(size_t bytes)
+    size_t tn_kept()
     void *tn_exchange(void **slot, void *value)
 
     tn_status tn_set_isa(const char *name)

@@ -8,13 +8,16 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+import tensornet as tn
 from tensornet import config
+from tensornet._kernels import kept
 from tensornet.errors import MemoryLimitError, ShapeError
 from tensornet.expr import Expr, from_labels
 from tensornet.planner import Tree
 from tensornet.program import SUPPORTED_DTYPES, Program, clear_cache, lower
 
 SIZES = dict(zip("abcdefgh", (3, 4, 5, 2, 7, 6, 33, 17)))
+FLOATS = ("float32", "complex64", "float64", "complex128")
 
 
 def chain_tree(inputs: list[str], output: str, sliced: str = "", sizes: dict = SIZES) -> Tree:
@@ -288,3 +291,61 @@ def test_wrong_operands_end_in_one_line_errors() -> None:
         lower(program.tree, "longdouble")
     with pytest.raises(TypeError, match="strip_exponent needs a floating dtype"):
         Program(program.tree, np.dtype("int64"), config.get_num_threads(), True)
+
+
+def test_the_memory_of_a_result_is_used_again_and_given_back_on_request():
+    a = np.ones((300, 300))
+    clear_cache()
+    first = tn.einsum("ij,jk->ik", a, a)
+    address = first.ctypes.data
+    del first
+    assert kept() >= a.nbytes
+    assert tn.einsum("ij,jk->ik", a, a).ctypes.data == address
+    clear_cache()
+    assert kept() == 0
+
+
+def test_a_result_outlives_its_program_and_can_be_resized():
+    result = tn.einsum("ij,jk->ik", np.full((200, 200), 2.0), np.eye(200))
+    clear_cache()
+    assert result.flags.owndata
+    result.resize((400, 200), refcheck=False)
+    np.testing.assert_array_equal(result[:200], 2.0)
+    np.testing.assert_array_equal(result[200:], 0.0)
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, "int16", "bool"])
+@pytest.mark.parametrize("order", ["cba", "acb", "bac", "bca", "cab"])
+def test_permutations_of_awkward_extents_move_every_element(dtype, order):
+    a = (np.arange(37 * 24 * 19).reshape(37, 24, 19) % 251).astype(dtype)
+    got = tn.einsum(f"abc->{order}", a, order="C")
+    assert got.flags.c_contiguous
+    np.testing.assert_array_equal(got, a.transpose(["abc".index(i) for i in order]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64", "complex128", "uint8"])
+def test_permutations_of_axes_of_extent_two_are_permutations_of_bits(dtype):
+    rank = 14
+    a = (np.arange(2**rank) % 253).astype(dtype).reshape((2,) * rank)
+    rng = np.random.default_rng(0)
+    orders = [rng.permutation(rank) for _ in range(12)] + [np.arange(rank)[::-1]]
+    for axes in orders + [np.r_[rng.permutation(rank - 3), rank - 3 : rank] for _ in range(4)]:
+        got = tn.einsum(a, list(range(rank)), [int(i) for i in axes], order="C")
+        np.testing.assert_array_equal(got, a.transpose(axes))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize(
+    "subscripts",
+    ["aebd,ce->dcba", "dabe,ec->dcba", "dfae,cebf->dcba", "fbea,cedf->dcba", "ged,cafg->fedca"],
+)
+def test_products_whose_operands_order_their_axes_differently_equal_numpys(subscripts, dtype):
+    extents = dict(zip("abcdefg", (21, 13, 24, 26, 19, 9, 7)))
+    rng = np.random.default_rng(1)
+    arrays = [
+        rng.integers(-3, 4, [extents[i] for i in term]).astype(dtype)
+        for term in subscripts.split("->")[0].split(",")
+    ]
+    np.testing.assert_array_equal(
+        tn.einsum(subscripts, *arrays), np.einsum(subscripts, *arrays, optimize=True)
+    )
