@@ -25,11 +25,11 @@ os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = THREADS  # 
 
 import kernel_cases  # noqa: E402
 import numpy as np  # noqa: E402
+from results import write_section  # noqa: E402
 
 import tensornet as tn  # noqa: E402
 from tensornet._kernels import info  # noqa: E402
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 DTYPES = ("float32", "float64", "complex64", "complex128")
 SECTIONS = ("overhead", "gemm", "batched", "pairs", "permutations", "tccg")
 Runners = dict[str, Callable[[], Any]]
@@ -263,12 +263,6 @@ def summary(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def write(text: str, threads: int) -> None:
-    begin, end = f"<!-- kernels {threads} -->\n", f"<!-- /kernels {threads} -->\n"
-    before, rest = RESULTS.read_text().split(begin)
-    RESULTS.write_text(before + begin + text + end + rest.split(end)[1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
@@ -298,7 +292,7 @@ def main() -> None:
     if options.json:
         Path(options.json).write_text(json.dumps({"heading": heading, "rows": rows}, indent=1))
     if options.write:
-        write(text, options.threads)
+        write_section(f"kernels {options.threads}", text)
 
 
 if __name__ == "__main__":

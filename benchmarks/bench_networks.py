@@ -2,10 +2,10 @@
 
     python benchmarks/bench_networks.py [--quick] [--threads N] [--json FILE] [--write]
 
-All three get the same arrays and the same tree (tensornet's plan), run in one process,
-interleaved, and the best of several runs counts. Planning is not measured here; compiling is left
-out for all three (a Program, a ContractionTree and a ContractExpression are reused). --write puts
-the table into benchmarks/RESULTS.md. Set OPENBLAS_NUM_THREADS to the same N for the peers.
+All three get the same arrays and the same tree (tensornet's plan), run in one process, take
+turns, and the best of several runs counts. Planning is not measured here; compiling is left out
+for all three (a Program, a ContractionTree and a ContractExpression are reused). --write puts the
+table into benchmarks/RESULTS.md. Set OPENBLAS_NUM_THREADS to the same N for the peers.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ import cotengra
 import numpy as np
 import opt_einsum
 from cases import network_cases
+from results import write_section
 
 from tensornet import __version__, get_num_threads, plan_expr, set_num_threads
 from tensornet._kernels import info
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+TURN = 0.3  # idle threads of OpenBLAS spin for about a third of this
 PEER_WIDTH = 28  # opt_einsum cannot slice; wider trees are left out for it
 
 
@@ -58,15 +59,22 @@ def opt_einsum_runner(plan: Any, arrays: list[Any]) -> Callable[[], Any] | None:
 
 
 def best_times(runners: dict[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
-    """Interleaved rounds until the budget is spent; at least two rounds of each."""
+    """Interleaved turns until the budget is spent; at least two turns of each, best run counts.
+
+    A turn repeats its run for TURN seconds, because the threads of whoever ran before still spin
+    on the cores at its beginning.
+    """
     best = dict.fromkeys(runners, float("inf"))
     begin = time.perf_counter()
     rounds = 0
-    while rounds < 2 or (time.perf_counter() - begin < seconds and rounds < 200):
+    while rounds < 2 or time.perf_counter() - begin < seconds:
         for name, run in runners.items():
-            start = time.perf_counter()
-            run()
-            best[name] = min(best[name], time.perf_counter() - start)
+            turn = start = time.perf_counter()
+            while start - turn < TURN:
+                run()
+                now = time.perf_counter()
+                best[name] = min(best[name], now - start)
+                start = now
         rounds += 1
     return best
 
@@ -151,9 +159,7 @@ def main() -> None:
     if options.json:
         Path(options.json).write_text(json.dumps({"heading": heading, "rows": rows}, indent=1))
     if options.write:
-        begin, end = "<!-- networks -->\n", "<!-- /networks -->\n"
-        before, rest = RESULTS.read_text().split(begin)
-        RESULTS.write_text(before + begin + text + end + rest.split(end)[1])
+        write_section(f"networks {get_num_threads()}", text)
 
 
 if __name__ == "__main__":

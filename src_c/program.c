@@ -10,6 +10,7 @@ enum {
     LOWEST_SHIFT = -2100   /* below this, scaling by 2^shift gives zero in every type */
 };
 static const double CHECK_MACS = 1 << 20;
+static const double WORTH_WAKING = 1 << 22; /* macs of a program of many steps */
 
 /* One run.  All memory comes from the caller's arena:
  * shared | worker arenas | tables | workspaces | sums of each chunk */
@@ -239,7 +240,7 @@ static void clear_sums(run_state *r) {
         tn_contract(&p->fill, zero, NULL, r->out, (int)p->threads, NULL, 0, 0, r->control);
 }
 
-tn_status tn_program_run(const tn_program *p, const char *const *inputs, char *out, char *arena,
+static tn_status run_all(const tn_program *p, const char *const *inputs, char *out, char *arena,
                          tn_control *control, int64_t *exponent) {
     run_state r = {.p = p, .kernels = tn_get_kernels(p->dtype), .inputs = inputs, .out = out,
                    .arena = arena, .control = control};
@@ -265,6 +266,16 @@ tn_status tn_program_run(const tn_program *p, const char *const *inputs, char *o
     if (tn_stopped(control, 0)) return TN_INTERRUPTED;
     if (!p->direct) write_output(&r, exponent);
     return TN_OK;
+}
+
+tn_status tn_program_run(const tn_program *p, const char *const *inputs, char *out, char *arena,
+                         tn_control *control, int64_t *exponent) {
+    if (p->threads == 1 || p->n_steps == 1 || p->macs < WORTH_WAKING)
+        return run_all(p, inputs, out, arena, control, exponent);
+    tn_begin_run((int)p->threads);
+    const tn_status status = run_all(p, inputs, out, arena, control, exponent);
+    tn_end_run();
+    return status;
 }
 
 tn_program_info tn_program_describe(const tn_program *p) {

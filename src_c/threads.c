@@ -2,8 +2,8 @@
  *
  * Workers take task numbers from a shared counter.  A caller that finds the pool busy (another
  * Python thread is in it) runs its tasks alone, so the machine is never oversubscribed.  Workers
- * spin for some microseconds before they sleep, because the steps of a program follow each other
- * closely.  After fork() the child starts a pool of its own on first use. */
+ * spin for some microseconds before they sleep, and longer while a program runs, because its steps
+ * follow each other closely.  After fork() the child starts a pool of its own on first use. */
 #define _GNU_SOURCE
 #include "tn.h"
 
@@ -12,17 +12,19 @@
 #include <stdatomic.h>
 #include <time.h>
 
-enum { SPINS = 4000 };
+enum { SPINS = 4000, SPINS_IN_RUN = 40000 };
 static const double POLL_SECONDS = 0.05;
 
 static struct {
     pthread_mutex_t owner;  /* held by the caller whose job runs */
     pthread_mutex_t mutex;  /* guards the sleepers */
     pthread_cond_t wake;
-    int threads;            /* workers started, the caller not counted */
+    atomic_int threads;     /* workers started, the caller not counted */
     atomic_uint generation; /* counts jobs */
     atomic_int wanted;      /* workers that may still join the current job */
     atomic_int active;      /* workers inside the current job */
+    atomic_int runs;        /* programs that run, and will have more jobs soon */
+    atomic_int asleep;      /* workers that take a system call to wake */
     atomic_llong next;
     int64_t tasks;
     tn_task task;
@@ -52,12 +54,14 @@ static void take_tasks(int worker) {
 
 /* Waits until the job counter moves on from `seen`. */
 static unsigned await_job(unsigned seen) {
-    for (int i = 0; i < SPINS; i++) {
+    for (int i = 0; i < (atomic_load(&pool.runs) ? SPINS_IN_RUN : SPINS); i++) {
         if (atomic_load(&pool.generation) != seen) return atomic_load(&pool.generation);
         relax();
     }
     pthread_mutex_lock(&pool.mutex);
+    atomic_fetch_add(&pool.asleep, 1);
     while (atomic_load(&pool.generation) == seen) pthread_cond_wait(&pool.wake, &pool.mutex);
+    atomic_fetch_sub(&pool.asleep, 1);
     pthread_mutex_unlock(&pool.mutex);
     return atomic_load(&pool.generation);
 }
@@ -82,6 +86,8 @@ static void forget_after_fork(void) {
     pool.threads = 0;
     atomic_store(&pool.wanted, 0);
     atomic_store(&pool.active, 0);
+    atomic_store(&pool.runs, 0);
+    atomic_store(&pool.asleep, 0);
 }
 
 static void register_fork_handler(void) { pthread_atfork(NULL, NULL, forget_after_fork); }
@@ -122,13 +128,28 @@ void tn_parallel_for(int threads, int64_t tasks, tn_task task, void *job) {
     atomic_store(&pool.wanted, workers);
     pthread_mutex_lock(&pool.mutex);
     atomic_fetch_add(&pool.generation, 1);
-    pthread_cond_broadcast(&pool.wake);
+    for (int i = 0; i < workers; i++) pthread_cond_signal(&pool.wake);
     pthread_mutex_unlock(&pool.mutex);
     take_tasks(0);
     atomic_store(&pool.wanted, 0);
     while (atomic_load(&pool.active)) relax();
     pthread_mutex_unlock(&pool.owner);
 }
+
+int tn_pool_awake(int threads) {
+    return atomic_load(&pool.threads) - atomic_load(&pool.asleep) >= threads - 1;
+}
+
+static void no_task(void *job, int64_t task, int worker) {
+    (void)job, (void)task, (void)worker;
+}
+
+void tn_begin_run(int threads) {
+    atomic_fetch_add(&pool.runs, 1);
+    if (!tn_pool_awake(threads)) tn_parallel_for(threads, threads, no_task, NULL);
+}
+
+void tn_end_run(void) { atomic_fetch_sub(&pool.runs, 1); }
 
 static double now(void) {
     struct timespec t;

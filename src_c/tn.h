@@ -59,6 +59,11 @@ typedef void (*tn_task)(void *job, int64_t task, int worker);
 /* Runs task 0..tasks-1 on up to `threads` threads; the caller takes part.  When the pool is in use
  * by another caller the tasks run on the calling thread alone: results never depend on it. */
 void tn_parallel_for(int threads, int64_t tasks, tn_task task, void *job);
+/* Between these two the pool expects more jobs soon, and its threads wake up and stay awake. */
+void tn_begin_run(int threads);
+void tn_end_run(void);
+/* Whether so many threads would start at once: waking one costs as much as a small product. */
+int tn_pool_awake(int threads);
 /* Nonzero when the run shall stop; on worker 0 it also calls poll every few ten milliseconds. */
 int tn_stopped(tn_control *control, int worker);
 

@@ -8,9 +8,9 @@ enum { PANELS = 28 << 10, A_BLOCK = 192 << 10, B_BLOCK = 2 << 20, B_ONCE = 256 <
 enum { POINTS = 4096, MIN_POINTS = 256, MIN_DEPTH = 192 };
 /* Panels of the other operand that make packing worth it, if an operand can be read where it lies. */
 enum { A_PANELS = 3, B_PANELS = 4 };
-/* Work below which one thread is faster than two: real multiply-adds of packed products, and macs of
- * nests, which wait for memory. */
-static const double PARALLEL_GETT = 1 << 20, PARALLEL_MACS = 1 << 17;
+/* Work below which one thread is faster than two that are awake, and than two that sleep: bytes of
+ * multiplied reals in packed products, and macs of nests, which wait for memory. */
+static const double PARALLEL_GETT[2] = {1 << 25, 1 << 21}, PARALLEL_NEST[2] = {1 << 19, 1 << 17};
 enum { STREAMED = 16 << 20 }; /* bytes of a result that pass by the caches */
 static const int64_t NEST_TASK = 1 << 18, NEST_CHUNK = 4096;
 
@@ -95,9 +95,9 @@ static void gett_task(void *argument, int64_t task, int worker) {
 static void run_gett(contract_job *job, int threads) {
     const tn_contraction *x = job->x;
     const double macs = (double)x->batch * (double)x->m * (double)x->n * (double)x->k;
-    const int parts = tn_real_count(x->dtype);
+    const double work = macs * tn_real_count(x->dtype) * (double)tn_itemsize(x->dtype);
     tn_blocking blocking;
-    if (macs * parts * parts < PARALLEL_GETT) threads = 1;
+    if (work < PARALLEL_GETT[tn_pool_awake(threads)]) threads = 1;
     choose_blocks(&blocking, x, threads);
     job->blocking = &blocking;
     if (threads == 1) {
@@ -154,7 +154,8 @@ static void run_nest(const contract_job *base, int threads) {
     job.piece = work >= NEST_TASK ? 1 : smaller(job.points, (NEST_TASK + work - 1) / work);
     job.pieces = (job.points + job.piece - 1) / job.piece;
     const int64_t chunks = (job.inner + job.chunk - 1) / job.chunk;
-    if ((double)job.points * (double)job.inner * (double)per_point < PARALLEL_MACS) threads = 1;
+    const double macs = (double)job.points * (double)job.inner * (double)per_point;
+    if (macs < PARALLEL_NEST[tn_pool_awake(threads)]) threads = 1;
     tn_parallel_for(threads, chunks * job.pieces, nest_task, &job);
 }
 

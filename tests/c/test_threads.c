@@ -80,6 +80,18 @@ static void tasks_run_at_the_same_time(void) {
     alarm(0);
 }
 
+static void threads_wake_up_at_the_beginning_of_a_run(void) {
+    alarm(60);
+    for (int threads = 2; threads <= 3; threads++) {
+        do { /* they may fall asleep again before we look */
+            tn_begin_run(threads);
+            count_tasks(threads, 7);
+            tn_end_run();
+        } while (!tn_pool_awake(threads));
+    }
+    alarm(0);
+}
+
 static void *call_often(void *argument) {
     const int number = (int)(intptr_t)argument;
     for (int i = 0; i < 60; i++) count_tasks(1 + (number + i) % 4, 1 + 37 * i % 200);
@@ -200,6 +212,7 @@ static void only_the_caller_polls_and_all_workers_see_the_stop(void) {
 const test thread_tests[] = {
     TEST(every_task_runs_exactly_once_on_any_number_of_threads),
     TEST(tasks_run_at_the_same_time),
+    TEST(threads_wake_up_at_the_beginning_of_a_run),
     TEST(jobs_that_follow_each_other_closely_do_not_mix),
     TEST(concurrent_callers_all_get_their_results),
     TEST(a_task_may_start_tasks_of_its_own),
