@@ -17,6 +17,7 @@ typedef struct {
     tn_run a_run, b_run;      /* how the steps of k lie on the operands */
     char *c;
     int accumulate;
+    tn_fetch ahead;
 } FN(block);
 
 /* Columns that are not neighbours, and panels at the edge, pass through a contiguous buffer. */
@@ -42,7 +43,10 @@ ALWAYS_INLINE void FN(one_tile)(const FN(block) *x, int64_t i, int rows, int64_t
     /* the last panel is narrower */
     const int64_t packed_step = MIN(x->width, x->rows - i / x->width * x->width) * sizeof(T);
     if (!x->a && !b_direct) {
-        FN(tile_packed)(rows, packed_step, x->depth, a, b, to);
+        if (to->ahead)
+            FN(tile_ahead)(rows, packed_step, x->depth, a, b, to);
+        else
+            FN(tile_packed)(rows, packed_step, x->depth, a, b, to);
         return;
     }
     const FN(tile_strides) s = {x->a ? x->strides.a_row : (int64_t)sizeof(T),
@@ -52,7 +56,7 @@ ALWAYS_INLINE void FN(one_tile)(const FN(block) *x, int64_t i, int rows, int64_t
 }
 
 /* All tiles of one block: c[rows, columns] += a[rows, depth] b[depth, columns]. */
-static void FN(run_block)(const FN(block) *x) {
+static void FN(run_block)(FN(block) *x) {
     _Alignas(64) R buffer[MR * NR * PARTS];
     int64_t buffer_rows[MR];
     for (int i = 0; i < MR; i++) buffer_rows[i] = i * NR * (int64_t)sizeof(T);
@@ -63,13 +67,15 @@ static void FN(run_block)(const FN(block) *x) {
             columns == NR && FN(neighbours)(c_columns, E) && FN(neighbours)(c_columns + E, E);
         for (int64_t i = 0; i < x->rows; i += x->width) {
             const int rows = (int)MIN(x->width, x->rows - i);
+            FN(tile_target) to = {x->c, x->c_rows + i, c_columns[0], 0, x->accumulate, NULL, NULL};
+            to.ahead = next_fetch(&x->ahead, x->depth, &to.lines);
             if (whole) {
-                const FN(tile_target) to = {x->c, x->c_rows + i, c_columns[0], c_columns[E],
-                                            x->accumulate};
+                to.right = c_columns[E];
                 FN(one_tile)(x, i, rows, j, columns, &to);
                 continue;
             }
-            const FN(tile_target) to = {(char *)buffer, buffer_rows, 0, VBYTES, 0};
+            to.c = (char *)buffer, to.rows = buffer_rows, to.accumulate = 0;
+            to.left = 0, to.right = VBYTES;
             FN(one_tile)(x, i, rows, j, columns, &to);
             FN(store_edge)(x, i, rows, c_columns, columns, buffer);
         }
@@ -104,56 +110,100 @@ static void FN(pack_b)(const FN(block) *x, R *to, const char *from, const int64_
                          (int)MIN((int64_t)NR, x->columns - j), down, x->depth, x->b_run);
 }
 
+/* A packed product under way: the boxes at hand, and what the packed buffers hold, so that broadcast
+ * batches and single blocks are packed once. */
+typedef struct {
+    const tn_blocking *blocking;
+    tn_group m, n, k;
+    FN(block) block;
+    R *packed_a, *packed_b;
+    const char *a_base, *b_base;
+    int64_t a_m, a_k, b_n, b_k;
+} FN(product);
+
+static void FN(begin)(FN(product) *x, const tn_blocking *blocking, char *workspace) {
+    const tn_boxes *m = &blocking->m, *k = &blocking->k;
+    const int64_t mc = blocking->mc, nc = blocking->nc, kc = blocking->kc, size = sizeof(T);
+    x->blocking = blocking;
+    x->packed_a = (R *)workspace;
+    workspace += TN_ALIGNED(mc * kc * size + VBYTES);
+    x->packed_b = (R *)workspace;
+    workspace += TN_ALIGNED(nc * kc * size);
+    int64_t *space = (int64_t *)workspace;
+    x->m = make_group(m, ON_A, ON_C, size, mc, &space);
+    x->n = make_group(&blocking->n, ON_B, ON_C, size, nc, &space);
+    x->k = make_group(k, ON_A, ON_B, size, kc, &space);
+    x->block = (FN(block)){.packed_a = x->packed_a, .packed_b = x->packed_b};
+    if (m->n_dims == 1) x->block.strides.a_row = m->dims[0].sa;
+    if (k->n_dims == 1) x->block.strides.a_step = k->dims[0].sa;
+    if (k->n_dims == 1) x->block.strides.b_step = k->dims[0].sb;
+    x->a_base = x->b_base = NULL;
+}
+
+/* The block of b at box n and these steps, if it is not the one at hand. */
+static void FN(provide_b)(FN(product) *x, const char *b, int64_t n, const tn_points *steps) {
+    if (x->b_base == b && x->b_n == n && x->b_k == steps->number) return;
+    FN(block) *block = &x->block;
+    const tn_points *columns = move_to(&x->n, n);
+    block->depth = steps->points;
+    block->a_run = steps->run;
+    block->b_run = steps->other_run;
+    block->columns = columns->points;
+    block->b_columns = columns->own;
+    block->c_columns = columns->others;
+    block->b = x->blocking->b_direct ? b + steps->others[0] : NULL;
+    const int64_t direct = block->b ? block->columns / NR * NR : 0;
+    FN(pack_b)(block, x->packed_b, b, steps->others, direct, columns->run);
+    x->b_base = b, x->b_n = n, x->b_k = steps->number;
+}
+
+static void FN(provide_a)(FN(product) *x, const char *a, int64_t m, const tn_points *steps) {
+    if (x->a_base == a && x->a_m == m && x->a_k == steps->number) return;
+    FN(block) *block = &x->block;
+    const tn_points *rows = move_to(&x->m, m);
+    block->rows = rows->points;
+    block->a_rows = rows->own;
+    block->c_rows = rows->others;
+    block->width = FN(panel_width)(block->rows);
+    block->a = x->blocking->a_direct ? a + steps->own[0] : NULL;
+    if (!block->a) FN(pack_a)(block, x->packed_a, a, steps->own);
+    x->a_base = a, x->a_m = m, x->a_k = steps->number;
+}
+
+/* What is packed after block m, n, k of a task: the next block of a, or after the last one of b. */
+static tn_fetch FN(find_ahead)(FN(product) *x, const char *a, const char *b, int64_t m, int64_t n,
+                               const tn_points *steps, const tn_box *box) {
+    const int last_k = steps->number + 1 == x->k.boxes->count;
+    if (m + 1 < box->m1) {
+        if (x->blocking->a_direct) return (tn_fetch){0};
+        return plan_fetch(a, look_up(&x->m, m + 1), steps->own, steps->points, steps->run, sizeof(T));
+    }
+    if (x->blocking->b_direct || (last_k && n + 1 == box->n1)) return (tn_fetch){0};
+    const tn_points *next = look_up(&x->k, last_k ? 0 : steps->number + 1);
+    return plan_fetch(b, look_up(&x->n, n + last_k), next->others, next->points, next->other_run,
+                      sizeof(T));
+}
+
 static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const char *a,
                      const char *b, char *c, const tn_box *box, const tn_worker *worker) {
-    const tn_boxes *boxes_m = &blocking->m, *boxes_n = &blocking->n, *boxes_k = &blocking->k;
-    const int64_t mc = blocking->mc, nc = blocking->nc, kc = blocking->kc;
-    R *packed_a = (R *)worker->workspace;
-    R *packed_b = (R *)((char *)packed_a + TN_ALIGNED(mc * kc * (int64_t)sizeof(T) + VBYTES));
-    int64_t *a_rows = (int64_t *)((char *)packed_b + TN_ALIGNED(nc * kc * (int64_t)sizeof(T)));
-    int64_t *c_rows = a_rows + mc, *b_columns = c_rows + mc, *c_columns = b_columns + nc,
-            *a_ks = c_columns + nc, *b_ks = a_ks + kc;
-    int64_t extents[TN_MAX_DIMS];
-    const FN(tile_strides) strides = {
-        boxes_m->n_dims == 1 ? boxes_m->dims[0].sa : 0,
-        boxes_k->n_dims == 1 ? boxes_k->dims[0].sa : 0,
-        boxes_k->n_dims == 1 ? boxes_k->dims[0].sb : 0,
-    };
-    FN(block) block = {.a_rows = a_rows, .c_rows = c_rows, .b_columns = b_columns,
-                       .c_columns = c_columns, .packed_a = packed_a, .packed_b = packed_b,
-                       .strides = strides};
-    /* what the packed buffers hold: broadcast batches and single blocks are packed once */
-    const char *a_base = NULL, *b_base = NULL;
-    int64_t a_m = -1, a_k = -1, b_n = -1, b_k = -1;
+    FN(product) product;
+    FN(begin)(&product, blocking, worker->workspace);
+    FN(block) *block = &product.block;
     tn_walk batch;
     walk_to(&batch, x->dims, x->n_batch, box->batch0);
     for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&batch)) {
         const char *at = a + batch.a, *bt = b + batch.b;
-        block.c = c + batch.c;
+        block->c = c + batch.c;
         for (int64_t n = box->n0; n < box->n1; n++)
-            for (int64_t k = 0; k < boxes_k->count; k++) {
+            for (int64_t k = 0; k < blocking->k.count; k++) {
                 if (tn_stopped(worker->control, worker->index)) return;
-                if (b_base != bt || b_n != n || b_k != k) {
-                    block.depth = fill_box(boxes_k, k, ON_A, ON_B, a_ks, b_ks, extents);
-                    block.a_run = unit_run(boxes_k, extents, ON_A, sizeof(T));
-                    block.b_run = unit_run(boxes_k, extents, ON_B, sizeof(T));
-                    block.columns = fill_box(boxes_n, n, ON_B, ON_C, b_columns, c_columns, extents);
-                    block.b = blocking->b_direct ? bt + b_ks[0] : NULL;
-                    const int64_t direct = block.b ? block.columns / NR * NR : 0;
-                    FN(pack_b)(&block, packed_b, bt, b_ks, direct,
-                               unit_run(boxes_n, extents, ON_B, sizeof(T)));
-                    b_base = bt, b_n = n, b_k = k;
-                }
+                const tn_points *steps = move_to(&product.k, k);
+                FN(provide_b)(&product, bt, n, steps);
                 for (int64_t m = box->m0; m < box->m1; m++) {
-                    if (a_base != at || a_m != m || a_k != k) {
-                        block.rows = fill_box(boxes_m, m, ON_A, ON_C, a_rows, c_rows, extents);
-                        block.width = FN(panel_width)(block.rows);
-                        block.a = blocking->a_direct ? at + a_ks[0] : NULL;
-                        if (!block.a) FN(pack_a)(&block, packed_a, at, a_ks);
-                        a_base = at, a_m = m, a_k = k;
-                    }
-                    block.accumulate = x->accumulate || k > 0;
-                    FN(run_block)(&block);
+                    FN(provide_a)(&product, at, m, steps);
+                    block->accumulate = x->accumulate || k > 0;
+                    block->ahead = FN(find_ahead)(&product, at, bt, m, n, steps, box);
+                    FN(run_block)(block);
                 }
             }
     }

@@ -3,6 +3,7 @@
 #include "vector.h"
 #include "walk.h"
 #include "boxes.h"
+#include "fetch.h"
 
 #include <math.h>
 

@@ -10,12 +10,15 @@ typedef struct {
     int64_t a_row, a_step, b_step;
 } FN(tile_strides);
 
-/* Where a tile goes: row i at c + rows[i], its two vectors at left and right from there. */
+/* Where a tile goes: row i at c + rows[i], its two vectors at left and right from there.  While it is
+ * computed, a line at ahead + lines[p] is fetched in every step. */
 typedef struct {
     char *c;
     const int64_t *rows;
     int64_t left, right;
     int accumulate;
+    const char *ahead; /* NULL: nothing to fetch */
+    const int64_t *lines;
 } FN(tile_target);
 
 ALWAYS_INLINE void FN(put)(char *c, V x, int accumulate) {
@@ -30,10 +33,12 @@ ALWAYS_INLINE R FN(real)(const char *p) {
     return x;
 }
 
-ALWAYS_INLINE void FN(tile_rows)(const int rows, const int far, const int64_t a_row, const int64_t a_step,
-                                 const int64_t b_step, int64_t kc, const char *a, const char *b,
-                                 const FN(tile_target) *to) {
+ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t a_row,
+                                 const int64_t a_step, const int64_t b_step, int64_t kc,
+                                 const char *a, const char *b, const FN(tile_target) *to) {
     char *const c = to->c;
+    const char *const ahead = to->ahead;
+    const int64_t *const lines = to->lines;
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) { /* c is wanted only at the end, but from far away */
         __builtin_prefetch(c + to->rows[i] + to->left, 1);
@@ -45,7 +50,8 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int far, const int64_t a_
         for (int j = 0; j < 2 * PARTS; j++) sum[i][j] = (V){0};
     for (int64_t p = 0; p < kc; p++, a += a_step, b += b_step) {
         const V left = *(const VU *)b, right = *(const VU *)(b + VBYTES);
-        if (far) __builtin_prefetch(b + 2 * VBYTES); /* the columns of the tile to the right */
+        if (fetch == FETCH_RIGHT) __builtin_prefetch(b + 2 * VBYTES);
+        if (fetch == FETCH_AHEAD) __builtin_prefetch(ahead + lines[p], 0, 2); /* into L2 */
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
             const R x = FN(real)(a + i * a_row);
@@ -71,14 +77,15 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int far, const int64_t a_
 }
 
 /* One instance per row count that a panel can have, so that no row is computed in vain. */
-ALWAYS_INLINE void FN(tile_any)(int rows, const int far, const int64_t a_row, const int64_t a_step,
-                                const int64_t b_step, int64_t kc, const char *a, const char *b,
-                                const FN(tile_target) *to) {
+ALWAYS_INLINE void FN(tile_any)(int rows, const int fetch, const int64_t a_row,
+                                const int64_t a_step, const int64_t b_step, int64_t kc,
+                                const char *a, const char *b, const FN(tile_target) *to) {
     FN(tile_target) rest = *to;
-#define INSTANCE(count)                                                           \
-    while (MR >= count && rows >= count) {                                        \
-        FN(tile_rows)(MR >= count ? count : 1, far, a_row, a_step, b_step, kc, a, b, &rest); \
-        a += count * a_row, rest.rows += count, rows -= count;                    \
+#define INSTANCE(count)                                                              \
+    while (MR >= count && rows >= count) {                                           \
+        FN(tile_rows)                                                                \
+        (MR >= count ? count : 1, fetch, a_row, a_step, b_step, kc, a, b, &rest);    \
+        a += count * a_row, rest.rows += count, rows -= count;                       \
     }
     INSTANCE(12)
     INSTANCE(8)
@@ -93,10 +100,15 @@ ALWAYS_INLINE void FN(tile_any)(int rows, const int far, const int64_t a_row, co
 
 static void FN(tile_packed)(int rows, int64_t a_step, int64_t kc, const char *a, const char *b,
                             const FN(tile_target) *to) {
-    FN(tile_any)(rows, 0, sizeof(T), a_step, NR * sizeof(T), kc, a, b, to);
+    FN(tile_any)(rows, FETCH_NOTHING, sizeof(T), a_step, NR * sizeof(T), kc, a, b, to);
+}
+
+static void FN(tile_ahead)(int rows, int64_t a_step, int64_t kc, const char *a, const char *b,
+                           const FN(tile_target) *to) {
+    FN(tile_any)(rows, FETCH_AHEAD, sizeof(T), a_step, NR * sizeof(T), kc, a, b, to);
 }
 
 static void FN(tile_strided)(int rows, FN(tile_strides) s, int64_t kc, const char *a,
                              const char *b, const FN(tile_target) *to) {
-    FN(tile_any)(rows, 1, s.a_row, s.a_step, s.b_step, kc, a, b, to);
+    FN(tile_any)(rows, FETCH_RIGHT, s.a_row, s.a_step, s.b_step, kc, a, b, to);
 }

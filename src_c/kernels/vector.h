@@ -44,6 +44,9 @@
 #define STREAM(to, x) ((void)(x))
 #endif
 
+/* What a tile fetches on its way: operands of later blocks, or the columns to its right. */
+enum { FETCH_NOTHING, FETCH_AHEAD, FETCH_RIGHT };
+
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 
