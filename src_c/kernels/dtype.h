@@ -26,7 +26,7 @@ typedef struct {
 #define T R
 #endif
 
-#define NR (2 * VL / PARTS) /* a row of a tile is two vectors */
+#define NR (TILE_VECTORS * VL / PARTS)
 
 ALWAYS_INLINE T FN(load)(const char *p) {
     T x;
@@ -62,6 +62,7 @@ ALWAYS_INLINE T FN(muladd)(T c, T x, T y) { return (T)(c + 1u * x * y); }
 #endif
 
 #include "tile.h"
+#include "square.h"
 #include "pack.h"
 #include "gett.h"
 #include "transpose.h"
@@ -86,6 +87,9 @@ static const tn_kernels FN(kernels) = {
 #undef V
 #undef VU
 #undef VL
+#undef S
+#undef Q
+#undef QU
 #undef MR
 #undef NR
 #undef PARTS

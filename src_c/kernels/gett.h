@@ -34,6 +34,20 @@ static void FN(store_edge)(const FN(block) *x, int64_t i, int rows, const int64_
     }
 }
 
+/* Where a vector goes to two places, neighbours are still stored together. */
+static void FN(store_runs)(const FN(block) *x, int64_t i, int rows, const int64_t *c_columns,
+                           const R *buffer) {
+    for (int r = 0; r < rows; r++, buffer += NR * PARTS) {
+        char *to = x->c + x->c_rows[i + r];
+#pragma GCC unroll 4
+        for (int j = 0; j < NR; j += S) {
+            Q value = *(const Q *)(buffer + j * PARTS);
+            if (x->accumulate) ACCUMULATE(value, *(const QU *)(to + c_columns[j]));
+            *(QU *)(to + c_columns[j]) = value;
+        }
+    }
+}
+
 ALWAYS_INLINE void FN(one_tile)(const FN(block) *x, int64_t i, int rows, int64_t j, int columns,
                                 const FN(tile_target) *to) {
     const int b_direct = x->b && columns == NR;
@@ -63,28 +77,32 @@ static void FN(run_block)(FN(block) *x) {
     for (int64_t j = 0; j < x->columns; j += NR) {
         const int64_t *c_columns = x->c_columns + j;
         const int columns = (int)MIN((int64_t)NR, x->columns - j);
-        const int whole =
-            columns == NR && FN(neighbours)(c_columns, E) && FN(neighbours)(c_columns + E, E);
+        const int whole = columns == NR && FN(in_runs)(c_columns, E);
+        const int in_runs = S < E && columns == NR && FN(in_runs)(c_columns, S);
         for (int64_t i = 0; i < x->rows; i += x->width) {
             const int rows = (int)MIN(x->width, x->rows - i);
-            FN(tile_target) to = {x->c, x->c_rows + i, c_columns[0], 0, x->accumulate, NULL, NULL};
+            FN(tile_target) to = {.c = x->c, .rows = x->c_rows + i, .accumulate = x->accumulate};
             to.ahead = next_fetch(&x->ahead, x->depth, &to.lines);
             if (whole) {
-                to.right = c_columns[E];
+                for (int v = 0; v < TILE_VECTORS; v++) to.columns[v] = c_columns[v * E];
                 FN(one_tile)(x, i, rows, j, columns, &to);
                 continue;
             }
             to.c = (char *)buffer, to.rows = buffer_rows, to.accumulate = 0;
-            to.left = 0, to.right = VBYTES;
+            for (int v = 0; v < TILE_VECTORS; v++) to.columns[v] = v * VBYTES;
             FN(one_tile)(x, i, rows, j, columns, &to);
-            FN(store_edge)(x, i, rows, c_columns, columns, buffer);
+            if (in_runs)
+                FN(store_runs)(x, i, rows, c_columns, buffer);
+            else
+                FN(store_edge)(x, i, rows, c_columns, columns, buffer);
         }
     }
 }
 
-/* Panels as wide as MR allows, and equally wide. */
-ALWAYS_INLINE int64_t FN(panel_width)(int64_t rows) {
-    const int64_t panels = (rows + MR - 1) / MR;
+/* Panels as wide as MR allows, and equally wide; rows of a read where they lie need an address each. */
+ALWAYS_INLINE int64_t FN(panel_width)(int64_t rows, int direct) {
+    const int most = direct ? MIN(MR, 8) : MR;
+    const int64_t panels = (rows + most - 1) / most;
     return (rows + panels - 1) / panels;
 }
 
@@ -98,7 +116,7 @@ static void FN(pack_a)(const FN(block) *x, R *to, const char *from, const int64_
 static void FN(pack_b)(const FN(block) *x, R *to, const char *from, const int64_t *down,
                        int64_t first, tn_run columns) {
 #if FLOATING
-    if (columns.across > 1 && columns.along >= E && E > 1) {
+    if (columns.across > 1 && columns.along >= S && S > 1) {
         FN(pack_across)(to, from, x->b_columns, x->columns, down, x->depth, columns);
         return;
     }
@@ -164,7 +182,7 @@ static void FN(provide_a)(FN(product) *x, const char *a, int64_t m, const tn_poi
     block->rows = rows->points;
     block->a_rows = rows->own;
     block->c_rows = rows->others;
-    block->width = FN(panel_width)(block->rows);
+    block->width = FN(panel_width)(block->rows, x->blocking->a_direct);
     block->a = x->blocking->a_direct ? a + steps->own[0] : NULL;
     if (!block->a) FN(pack_a)(block, x->packed_a, a, steps->own);
     x->a_base = a, x->a_m = m, x->a_k = steps->number;

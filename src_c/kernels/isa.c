@@ -81,6 +81,11 @@
 #define LANES(f, bit) LANES_4(f, bit, 4)
 #define SIGNS SIGNS_4
 #endif
+#if VBYTES == 64
+#define SQUARE_LANES(f, bit) LANES_8(f, bit, 8)
+#else
+#define SQUARE_LANES LANES
+#endif
 #define NAME f32
 #define R float
 #define COMPLEX 0
@@ -88,6 +93,8 @@
 #define FLOATING 1
 #include "dtype.h"
 
+#undef SQUARE_LANES
+#define SQUARE_LANES LANES
 #define NAME c64
 #define R float
 #define COMPLEX 1

@@ -8,30 +8,16 @@
 
 #define E (VL / PARTS) /* elements of one vector */
 
-#if FLOATING
-/* x[i][j] -> x[j][i] for E vectors of E elements: exchanges one bit of i and j after the other. */
-ALWAYS_INLINE void FN(flip)(V *x) {
-#define STAGE(bit)                                                               \
-    if (bit >= PARTS && bit < VL) {                                              \
-        _Pragma("GCC unroll 16") for (int i = 0; i < E; i++) {                   \
-            const int j = (i + bit / PARTS) % E;                                 \
-            if (i & (bit / PARTS)) continue;                                     \
-            const V low = SHUFFLE(x[i], x[j], LANES(EXCHANGE_LOW, bit));         \
-            x[j] = SHUFFLE(x[i], x[j], LANES(EXCHANGE_HIGH, bit));               \
-            x[i] = low;                                                          \
-        }                                                                        \
-    }
-    STAGE(1)
-    STAGE(2)
-    STAGE(4)
-    STAGE(8)
-#undef STAGE
-}
-#endif
-
 ALWAYS_INLINE int FN(neighbours)(const int64_t *offsets, int count) {
     for (int i = 1; i < count; i++)
         if (offsets[i] - offsets[i - 1] != (int64_t)sizeof(T)) return 0;
+    return 1;
+}
+
+/* Whether NR columns are neighbours within every `count` of them. */
+ALWAYS_INLINE int FN(in_runs)(const int64_t *columns, const int count) {
+    for (int j = 0; j < NR; j += count)
+        if (!FN(neighbours)(columns + j, count)) return 0;
     return 1;
 }
 
@@ -55,24 +41,24 @@ static void FN(pack_rows)(R *to, const char *from, const int64_t *row, int rows,
     }
     int64_t p = 0;
 #if FLOATING
-    enum { GROUPS = (MR + E - 1) / E };
-    const char *start[GROUPS * E]; /* rows that do not exist are never stored */
-    for (int r = 0; r < GROUPS * E; r++) start[r] = from + row[r < rows ? r : 0];
-    const int64_t whole = run.across == 1 && E > 1 ? run.along / E * E : 0;
+    enum { GROUPS = (MR + S - 1) / S };
+    const char *start[GROUPS * S]; /* rows that do not exist are never stored */
+    for (int r = 0; r < GROUPS * S; r++) start[r] = from + row[r < rows ? r : 0];
+    const int64_t whole = run.across == 1 && S > 1 ? run.along / S * S : 0;
     for (int64_t first = 0; whole && first < kc; first += run.along) {
-        for (; p < first + whole; p += E) {
-            V x[GROUPS][E];
+        for (; p < first + whole; p += S) {
+            Q x[GROUPS][S];
 #pragma GCC unroll 16
             for (int g = 0; g < GROUPS; g++) {
 #pragma GCC unroll 16
-                for (int i = 0; i < E; i++) x[g][i] = *(const VU *)(start[g * E + i] + down[p]);
-                FN(flip)(x[g]);
+                for (int i = 0; i < S; i++) x[g][i] = *(const QU *)(start[g * S + i] + down[p]);
+                FN(flip_square)(x[g]);
             }
 #pragma GCC unroll 16
-            for (int i = 0; i < E; i++, to += step)
+            for (int i = 0; i < S; i++, to += step)
 #pragma GCC unroll 16
                 for (int g = 0; g < GROUPS; g++)
-                    if (g * E < rows) *(VU *)(to + g * VL) = x[g][i];
+                    if (g * S < rows) *(QU *)(to + g * S * PARTS) = x[g][i];
         }
         for (; p < first + run.along; p++, to += step) FN(gather)(to, from + down[p], row, rows);
     }
@@ -87,64 +73,64 @@ static void FN(pack_columns)(R *to, const char *from, const int64_t *column, int
                              const int64_t *down, int64_t kc, tn_run run) {
     if (columns < NR) memset(to, 0, (size_t)kc * NR * sizeof(T));
     if (columns < NR) {
-        for (int64_t p = 0; p < kc; p++, to += 2 * VL)
+        for (int64_t p = 0; p < kc; p++, to += NR * PARTS)
             FN(gather)(to, from + down[p], column, columns);
         return;
     }
-    if (FN(neighbours)(column, E) && FN(neighbours)(column + E, E)) {
-        const char *left = from + column[0], *right = from + column[E];
-        for (int64_t p = 0; p < kc; p++, to += 2 * VL) {
-            __builtin_prefetch(right + down[p] + VBYTES); /* of the next panel, often */
-            *(V *)to = *(const VU *)(left + down[p]);
-            *(V *)(to + VL) = *(const VU *)(right + down[p]);
+    if (FN(in_runs)(column, E)) {
+        const char *first = from + column[0], *last = from + column[NR - E];
+        for (int64_t p = 0; p < kc; p++, to += NR * PARTS) {
+            __builtin_prefetch(last + down[p] + VBYTES); /* of the next panel, often */
+            *(V *)to = *(const VU *)(first + down[p]);
+            if (NR > E) *(V *)(to + (NR - E) * PARTS) = *(const VU *)(last + down[p]);
         }
         return;
     }
-    const int64_t whole = FLOATING && E > 1 ? run.along / E * E : 0;
+    const int64_t whole = FLOATING && S > 1 ? run.along / S * S : 0;
     for (int64_t first = 0; first < kc; first += run.along * run.across) {
 #if FLOATING
-        for (int64_t y = 0; y < whole; y += E)
+        for (int64_t y = 0; y < whole; y += S)
             for (int64_t x0 = 0; x0 < run.across; x0++) {
                 const int64_t p = first + y * run.across + x0;
-                R *panel = to + p * 2 * VL;
-#pragma GCC unroll 2
-                for (int g = 0; g < 2; g++) {
-                    V x[E];
+                R *panel = to + p * NR * PARTS;
+#pragma GCC unroll 4
+                for (int g = 0; g < NR / S; g++) {
+                    Q x[S];
 #pragma GCC unroll 16
-                    for (int i = 0; i < E; i++)
-                        x[i] = *(const VU *)(from + column[g * E + i] + down[p]);
-                    FN(flip)(x);
+                    for (int i = 0; i < S; i++)
+                        x[i] = *(const QU *)(from + column[g * S + i] + down[p]);
+                    FN(flip_square)(x);
 #pragma GCC unroll 16
-                    for (int i = 0; i < E; i++)
-                        *(V *)(panel + 2 * VL * i * run.across + g * VL) = x[i];
+                    for (int i = 0; i < S; i++)
+                        *(Q *)(panel + NR * PARTS * i * run.across + g * S * PARTS) = x[i];
                 }
             }
 #endif
         for (int64_t p = first + whole * run.across; p < first + run.along * run.across; p++)
-            FN(gather)(to + p * 2 * VL, from + down[p], column, NR);
+            FN(gather)(to + p * NR * PARTS, from + down[p], column, NR);
     }
 }
 
 #if FLOATING
-/* Columns [along][across] from x0 and y0 on: `rows` neighbours across, E along.  They go to the places
+/* Columns [along][across] from x0 and y0 on: `rows` neighbours across, S along.  They go to the places
  * to[i], one for each step along; only whole vectors if `split` is 0, else one element at a time. */
 ALWAYS_INLINE void FN(across_tile)(R *const *to, const char *const *start, int rows, int split,
                                    int64_t panel, const int *room, const int64_t *down,
                                    int64_t kc) {
     for (int64_t p = 0; p < kc; p++) {
-        V x[E];
+        Q x[S];
         const int64_t ahead = down[MIN(p + 8, kc - 1)];
 #pragma GCC unroll 16
-        for (int i = 0; i < E; i++) {
-            x[i] = *(const VU *)(start[i] + down[p]);
+        for (int i = 0; i < S; i++) {
+            x[i] = *(const QU *)(start[i] + down[p]);
             __builtin_prefetch(start[i] + ahead);
         }
-        FN(flip)(x);
+        FN(flip_square)(x);
 #pragma GCC unroll 16
-        for (int i = 0; i < E; i++) {
+        for (int i = 0; i < S; i++) {
             R *at = to[i] + p * NR * PARTS;
             if (!split) {
-                *(V *)at = x[i];
+                *(Q *)at = x[i];
                 continue;
             }
             /* the first room[i] elements end their panel */
@@ -161,22 +147,22 @@ static void FN(pack_across)(R *to, const char *from, const int64_t *column, int6
     const int64_t panel = kc * NR * PARTS, along = run.along, across = run.across;
     if (count % NR) memset(to + count / NR * panel, 0, (size_t)panel * sizeof(R));
     for (int64_t first = 0; first < count; first += along * across)
-        for (int64_t x0 = 0; x0 < across; x0 += E) {
-            const int rows = (int)MIN((int64_t)E, across - x0);
-            for (int64_t y0 = 0; y0 < along; y0 += E) {
-                const int64_t steps = MIN((int64_t)E, along - y0);
-                R *place[E];
-                int room[E];
-                const char *start[E];
-                for (int64_t i = 0; i < E; i++) {
+        for (int64_t x0 = 0; x0 < across; x0 += S) {
+            const int rows = (int)MIN((int64_t)S, across - x0);
+            for (int64_t y0 = 0; y0 < along; y0 += S) {
+                const int64_t steps = MIN((int64_t)S, along - y0);
+                R *place[S];
+                int room[S];
+                const char *start[S];
+                for (int64_t i = 0; i < S; i++) {
                     const int64_t q = first + (y0 + i) * across + x0;
                     place[i] = to + q / NR * panel + q % NR * PARTS;
                     room[i] = (int)(NR - q % NR);
                     start[i] = from + column[first + y0 * across + x0 + (i < rows ? i : 0)];
                 }
-                if (steps == E) {
-                    if (across % E == 0)
-                        FN(across_tile)(place, start, E, 0, panel, room, down, kc);
+                if (steps == S) {
+                    if (across % S == 0)
+                        FN(across_tile)(place, start, S, 0, panel, room, down, kc);
                     else
                         FN(across_tile)(place, start, rows, 1, panel, room, down, kc);
                     continue;

@@ -1,7 +1,7 @@
 /* The microkernel: rows x NR elements of c from kc steps over rows of a and columns of b, which may be
  * packed panels or lie in memory.
  *
- * A row of the tile is two vectors.  Complex elements stay interleaved: one pair of sums takes the
+ * A row of the tile is one vector or two.  Complex elements stay interleaved: one pair of sums takes the
  * real parts of a times b, the other the imaginary parts times b; they meet when the tile is stored. */
 
 /* Byte strides: between rows and between steps of a, between steps of b.  A packed panel of b has
@@ -10,12 +10,12 @@ typedef struct {
     int64_t a_row, a_step, b_step;
 } FN(tile_strides);
 
-/* Where a tile goes: row i at c + rows[i], its two vectors at left and right from there.  While it is
+/* Where a tile goes: row i at c + rows[i], its vectors at columns[] from there.  While it is
  * computed, a line at ahead + lines[p] is fetched in every step. */
 typedef struct {
     char *c;
     const int64_t *rows;
-    int64_t left, right;
+    int64_t columns[TILE_VECTORS];
     int accumulate;
     const char *ahead; /* NULL: nothing to fetch */
     const int64_t *lines;
@@ -39,40 +39,40 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t 
     char *const c = to->c;
     const char *const ahead = to->ahead;
     const int64_t *const lines = to->lines;
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int i = 0; i < rows; i++) { /* c is wanted only at the end, but from far away */
-        __builtin_prefetch(c + to->rows[i] + to->left, 1);
-        __builtin_prefetch(c + to->rows[i] + to->right + VBYTES - 1, 1);
+        __builtin_prefetch(c + to->rows[i] + to->columns[0], 1);
+        __builtin_prefetch(c + to->rows[i] + to->columns[TILE_VECTORS - 1] + VBYTES - 1, 1);
     }
-    V sum[MR][2 * PARTS];
-#pragma GCC unroll 16
+    V sum[MR][PARTS][TILE_VECTORS];
+#pragma GCC unroll 24
     for (int i = 0; i < rows; i++)
-        for (int j = 0; j < 2 * PARTS; j++) sum[i][j] = (V){0};
+        for (int j = 0; j < TILE_VECTORS; j++)
+            for (int part = 0; part < PARTS; part++) sum[i][part][j] = (V){0};
     for (int64_t p = 0; p < kc; p++, a += a_step, b += b_step) {
-        const V left = *(const VU *)b, right = *(const VU *)(b + VBYTES);
-        if (fetch == FETCH_RIGHT) __builtin_prefetch(b + 2 * VBYTES);
+        V row[TILE_VECTORS];
+        for (int j = 0; j < TILE_VECTORS; j++) row[j] = *(const VU *)(b + j * VBYTES);
+        if (fetch == FETCH_RIGHT) __builtin_prefetch(b + TILE_VECTORS * VBYTES);
         if (fetch == FETCH_AHEAD) __builtin_prefetch(ahead + lines[p], 0, 2); /* into L2 */
-#pragma GCC unroll 16
+#pragma GCC unroll 24
         for (int i = 0; i < rows; i++) {
             const R x = FN(real)(a + i * a_row);
-            ACCUMULATE(sum[i][0], MULTIPLY(x, left));
-            ACCUMULATE(sum[i][1], MULTIPLY(x, right));
+            for (int j = 0; j < TILE_VECTORS; j++) ACCUMULATE(sum[i][0][j], MULTIPLY(x, row[j]));
 #if COMPLEX
             const R y = FN(real)(a + i * a_row + (int64_t)sizeof(R));
-            ACCUMULATE(sum[i][2], MULTIPLY(y, left));
-            ACCUMULATE(sum[i][3], MULTIPLY(y, right));
+            for (int j = 0; j < TILE_VECTORS; j++) ACCUMULATE(sum[i][1][j], MULTIPLY(y, row[j]));
 #endif
         }
     }
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int i = 0; i < rows; i++) {
         char *row = c + to->rows[i];
+        for (int j = 0; j < TILE_VECTORS; j++) {
 #if COMPLEX
-        sum[i][0] += NEGATE_REAL * SWAP_PARTS(sum[i][2]);
-        sum[i][1] += NEGATE_REAL * SWAP_PARTS(sum[i][3]);
+            sum[i][0][j] += NEGATE_REAL * SWAP_PARTS(sum[i][1][j]);
 #endif
-        FN(put)(row + to->left, sum[i][0], to->accumulate);
-        FN(put)(row + to->right, sum[i][1], to->accumulate);
+            FN(put)(row + to->columns[j], sum[i][0][j], to->accumulate);
+        }
     }
 }
 
@@ -87,6 +87,8 @@ ALWAYS_INLINE void FN(tile_any)(int rows, const int fetch, const int64_t a_row,
         (MR >= count ? count : 1, fetch, a_row, a_step, b_step, kc, a, b, &rest);    \
         a += count * a_row, rest.rows += count, rows -= count;                       \
     }
+    INSTANCE(24)
+    INSTANCE(16)
     INSTANCE(12)
     INSTANCE(8)
     INSTANCE(6)

@@ -1,5 +1,5 @@
-/* The instruction set as a compile-time choice: vector width, tile rows, and the few operations
- * that vector extensions leave open.  isa.c is compiled once per instruction set with TN_ISA set. */
+/* The instruction set as a compile-time choice: vector width, tile shape, and the few operations that
+ * vector extensions leave open.  isa.c is compiled once per instruction set with TN_ISA set. */
 #ifndef TN_VECTOR_H
 #define TN_VECTOR_H
 
@@ -10,18 +10,22 @@
 
 #if defined(TN_ISA_avx512)
 #define VBYTES 64
-#define REAL_ROWS 12 /* 12 x 2 accumulators of 32 registers */
-#define COMPLEX_ROWS 6 /* 6 x 4 */
+#define TILE_VECTORS 1 /* no wider than the rows of c that tensors have */
+#define REAL_ROWS 24 /* 24 accumulators of 32 registers */
+#define COMPLEX_ROWS 12 /* 12 x 2 */
 #elif defined(TN_ISA_avx2)
 #define VBYTES 32
+#define TILE_VECTORS 2
 #define REAL_ROWS 6 /* 6 x 2 accumulators, 2 of b and 2 of a fill the 16 registers */
 #define COMPLEX_ROWS 3 /* 3 x 4 */
 #elif defined(__aarch64__)
 #define VBYTES 16
+#define TILE_VECTORS 2
 #define REAL_ROWS 8
 #define COMPLEX_ROWS 6
 #else
 #define VBYTES 16
+#define TILE_VECTORS 2
 #define REAL_ROWS 4
 #define COMPLEX_ROWS 2
 #endif
