@@ -112,31 +112,34 @@ static void FN(pack_columns)(R *to, const char *from, const int64_t *column, int
 }
 
 #if FLOATING
-/* Columns [along][across] from x0 and y0 on: `rows` neighbours across, S along.  They go to the places
- * to[i], one for each step along; only whole vectors if `split` is 0, else one element at a time. */
-ALWAYS_INLINE void FN(across_tile)(R *const *to, const char *const *start, int rows, int split,
-                                   int64_t panel, const int *room, const int64_t *down,
-                                   int64_t kc) {
+/* Columns [along][across] from x0 and y0 on: `rows` neighbours across, `squares` times S along.  They go
+ * to the places to[i], one for each step along; only whole vectors if `split` is 0, else one element at
+ * a time. */
+ALWAYS_INLINE void FN(across_tile)(R *const *to, const char *const *start, int rows,
+                                   const int squares, const int split, int64_t panel,
+                                   const int *room, const int64_t *down, int64_t kc) {
     for (int64_t p = 0; p < kc; p++) {
-        Q x[S];
         const int64_t ahead = down[MIN(p + 8, kc - 1)];
 #pragma GCC unroll 16
-        for (int i = 0; i < S; i++) {
-            x[i] = *(const QU *)(start[i] + down[p]);
-            __builtin_prefetch(start[i] + ahead);
-        }
-        FN(flip_square)(x);
+        for (int i = 0; i < S; i++) __builtin_prefetch(start[i] + ahead);
+#pragma GCC unroll 4
+        for (int square = 0; square < squares; square++) {
+            Q x[S];
 #pragma GCC unroll 16
-        for (int i = 0; i < S; i++) {
-            R *at = to[i] + p * NR * PARTS;
-            if (!split) {
-                *(Q *)at = x[i];
-                continue;
+            for (int i = 0; i < S; i++) x[i] = ((const QU *)(start[i] + down[p]))[square];
+            FN(flip_square)(x);
+#pragma GCC unroll 16
+            for (int i = 0; i < S; i++) {
+                R *at = to[square * S + i] + p * NR * PARTS;
+                if (!split) {
+                    *(Q *)at = x[i];
+                    continue;
+                }
+                /* the first room[] elements end their panel */
+                for (int j = 0; j < rows; j++)
+                    memcpy(at + j * PARTS + (j < room[square * S + i] ? 0 : panel - NR * PARTS),
+                           (R *)&x[i] + j * PARTS, sizeof(T));
             }
-            /* the first room[i] elements end their panel */
-            for (int j = 0; j < rows; j++)
-                memcpy(at + j * PARTS + (j < room[i] ? 0 : panel - NR * PARTS),
-                       (R *)&x[i] + j * PARTS, sizeof(T));
         }
     }
 }
@@ -144,35 +147,40 @@ ALWAYS_INLINE void FN(across_tile)(R *const *to, const char *const *start, int r
 /* All panels of columns [outer][along][across] whose middle axis has unit stride in memory. */
 static void FN(pack_across)(R *to, const char *from, const int64_t *column, int64_t count,
                             const int64_t *down, int64_t kc, tn_run run) {
+    enum { SQUARES = 64 / (S * sizeof(T)), LINE = SQUARES * S };
     const int64_t panel = kc * NR * PARTS, along = run.along, across = run.across;
+    const int split = across % S != 0;
     if (count % NR) memset(to + count / NR * panel, 0, (size_t)panel * sizeof(R));
     for (int64_t first = 0; first < count; first += along * across)
         for (int64_t x0 = 0; x0 < across; x0 += S) {
             const int rows = (int)MIN((int64_t)S, across - x0);
-            for (int64_t y0 = 0; y0 < along; y0 += S) {
-                const int64_t steps = MIN((int64_t)S, along - y0);
-                R *place[S];
-                int room[S];
+            int64_t steps;
+            for (int64_t y0 = 0; y0 < along; y0 += steps) {
+                steps = along - y0 >= LINE ? LINE : MIN((int64_t)S, along - y0);
+                R *place[LINE];
+                int room[LINE];
                 const char *start[S];
-                for (int64_t i = 0; i < S; i++) {
+                for (int64_t i = 0; i < steps; i++) {
                     const int64_t q = first + (y0 + i) * across + x0;
                     place[i] = to + q / NR * panel + q % NR * PARTS;
                     room[i] = (int)(NR - q % NR);
+                }
+                for (int64_t i = 0; i < S; i++)
                     start[i] = from + column[first + y0 * across + x0 + (i < rows ? i : 0)];
-                }
-                if (steps == S) {
-                    if (across % S == 0)
-                        FN(across_tile)(place, start, S, 0, panel, room, down, kc);
-                    else
-                        FN(across_tile)(place, start, rows, 1, panel, room, down, kc);
-                    continue;
-                }
-                for (int64_t p = 0; p < kc; p++)
-                    for (int64_t i = 0; i < steps; i++)
-                        for (int j = 0; j < rows; j++)
-                            memcpy(place[i] + (p * NR + j) * PARTS +
-                                       (j < room[i] ? 0 : panel - NR * PARTS),
-                                   start[j] + down[p] + i * (int64_t)sizeof(T), sizeof(T));
+                if (steps == LINE && !split)
+                    FN(across_tile)(place, start, S, SQUARES, 0, panel, room, down, kc);
+                else if (steps == S && !split)
+                    FN(across_tile)(place, start, S, 1, 0, panel, room, down, kc);
+                else if (steps >= S) {
+                    steps = S;
+                    FN(across_tile)(place, start, rows, 1, 1, panel, room, down, kc);
+                } else
+                    for (int64_t p = 0; p < kc; p++)
+                        for (int64_t i = 0; i < steps; i++)
+                            for (int j = 0; j < rows; j++)
+                                memcpy(place[i] + (p * NR + j) * PARTS +
+                                           (j < room[i] ? 0 : panel - NR * PARTS),
+                                       start[j] + down[p] + i * (int64_t)sizeof(T), sizeof(T));
             }
         }
 }
