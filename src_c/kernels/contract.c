@@ -5,7 +5,7 @@
 /* Cache budgets in bytes: a panel of a and one of b share L1; a block of a stays in L2, and so does one
  * of b that meets a single block of a; other blocks of b stay in L3. */
 enum { PANELS = 28 << 10, A_BLOCK = 192 << 10, B_BLOCK = 2 << 20, B_ONCE = 256 << 10 };
-enum { POINTS = 4096, MIN_POINTS = 256, MIN_DEPTH = 192 };
+enum { POINTS = 4096, MIN_POINTS = 256, MIN_DEPTH = 256 };
 /* Panels of the other operand that make packing worth it, if an operand can be read where it lies. */
 enum { A_PANELS = 3, B_PANELS = 4 };
 /* Work below which one thread is faster than two that are awake, and than two that sleep: bytes of
