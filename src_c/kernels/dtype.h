@@ -98,6 +98,7 @@ static const tn_kernels FN(kernels) = {
 #undef MULTIPLY
 #undef NAME
 #undef R
+#undef R_BYTES
 #undef COMPLEX
 #undef BOOLEAN
 #undef FLOATING

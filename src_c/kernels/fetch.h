@@ -50,45 +50,63 @@ static inline const tn_points *move_to(tn_group *x, int64_t number) {
     return box;
 }
 
-/* Lines to fetch: one out of every 64 bytes of the runs that start at base + starts[], at each of the
- * offsets.  A tile takes one line and as many of its offsets as it has steps. */
+/* Lines to fetch: those of the runs that start at base + starts[], at each of the offsets.  A lot is one line at as many of its offsets as a tile has steps; the lots are spread evenly
+ * over the tiles of a block, at most FETCHES in each. */
 typedef struct {
     const char *base;
     const int64_t *starts, *offsets;
-    tn_run run;           /* of the starts */
-    int64_t length;       /* elements of a line */
-    int64_t lines, count; /* count: of the offsets */
-    int64_t line, offset; /* the next one */
+    int64_t count, length, lines;   /* offsets; elements of a line; lines of a run */
+    tn_run run;                     /* of the starts */
+    int64_t outer, line, x, offset; /* the next line: of which run, where in it; the next offset */
+    int64_t left, lots, tiles, due;
 } tn_fetch;
 
-/* What lies at `own` points and these steps of k, whichever of the two has unit stride. */
-static inline tn_fetch plan_fetch(const char *base, const tn_points *own, const int64_t *steps,
-                                  int64_t depth, tn_run step_run, int64_t itemsize) {
-    tn_fetch x = {.base = base, .length = 64 / itemsize};
+/* What lies at `own` points and these steps of k, whichever of the two has unit stride, while `tiles`
+ * tiles of `steps` steps are computed. */
+static inline tn_fetch plan_fetch(const char *base, const tn_points *own, const int64_t *offsets,
+                                  int64_t depth, tn_run step_run, int64_t itemsize, int64_t tiles,
+                                  int64_t steps) {
+    tn_fetch x = {.base = base, .length = 64 / itemsize, .tiles = tiles};
     int64_t starts = own->points;
     if (own->run.along > 1)
-        x.starts = own->own, x.offsets = steps, x.count = depth, x.run = own->run;
+        x.starts = own->own, x.offsets = offsets, x.count = depth, x.run = own->run;
     else if (step_run.along > 1)
-        x.starts = steps, x.offsets = own->own, x.count = starts, x.run = step_run, starts = depth;
+        x.starts = offsets, x.offsets = own->own, x.count = starts, x.run = step_run, starts = depth;
     else
         return x;
-    x.lines = starts / x.run.along * ((x.run.along + x.length - 1) / x.length);
+    if (x.count < steps) return x;
+    const uintptr_t first = (uintptr_t)(base + x.starts[0]);
+    const int aligned = first % 64 == 0 && x.run.along % x.length == 0;
+    x.lines = (x.run.along + x.length - 1) / x.length + !aligned; /* runs end in a line of their own */
+    x.left = x.lots = starts / x.run.along * x.lines * ((x.count + steps - 1) / steps);
     return x;
 }
 
-/* The base and the offsets, at least `steps` of them, of what the next tile fetches; NULL when there is
- * nothing left. */
-static inline const char *next_fetch(tn_fetch *x, int64_t steps, const int64_t **offsets) {
-    if (x->line >= x->lines || x->count < steps) return NULL;
-    const int64_t across = x->run.across;
-    const int64_t group = (x->run.along + x->length - 1) / x->length * across;
-    const int64_t at = x->line % group;
-    const int64_t start = x->line / group * x->run.along * across +
-                          at / across * x->length * across + at % across;
+/* The next lot: its base, and `steps` offsets. */
+static inline const char *next_lot(tn_fetch *x, int64_t steps, const int64_t **offsets) {
+    const int64_t along = MIN(x->line * x->length, x->run.along - 1);
+    const int64_t start = x->outer + along * x->run.across + x->x;
     *offsets = x->offsets + (x->offset < x->count - steps ? x->offset : x->count - steps);
+    x->left--;
     x->offset += steps;
-    if (x->offset >= x->count) x->offset = 0, x->line++;
+    if (x->offset >= x->count) {
+        x->offset = 0;
+        if (++x->x == x->run.across) x->x = 0, x->line++;
+        if (x->line == x->lines) x->line = 0, x->outer += x->run.along * x->run.across;
+    }
     return x->base + x->starts[start];
+}
+
+/* The lots that are due with the next tile, the last of them as often as it takes to make FETCHES; 0 if
+ * there are none. */
+static inline int next_fetch(tn_fetch *x, int64_t steps, const char **ahead,
+                             const int64_t **offsets) {
+    int n = 0;
+    x->due += x->lots;
+    for (; n < FETCHES && x->due >= x->tiles && x->left > 0; n++, x->due -= x->tiles)
+        ahead[n] = next_lot(x, steps, &offsets[n]);
+    for (int i = n; n && i < FETCHES; i++) ahead[i] = ahead[n - 1], offsets[i] = offsets[n - 1];
+    return n;
 }
 
 #endif

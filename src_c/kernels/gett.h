@@ -21,7 +21,7 @@ typedef struct {
 } FN(block);
 
 /* Columns that are not neighbours, and panels at the edge, pass through a contiguous buffer. */
-static void FN(store_edge)(const FN(block) *x, int64_t i, int rows, const int64_t *c_columns,
+static __attribute__((noinline)) void FN(store_edge)(const FN(block) *x, int64_t i, int rows, const int64_t *c_columns,
                            int columns, const R *buffer) {
     for (int r = 0; r < rows; r++) {
         const char *row = (const char *)buffer + r * NR * (int64_t)sizeof(T);
@@ -35,7 +35,7 @@ static void FN(store_edge)(const FN(block) *x, int64_t i, int rows, const int64_
 }
 
 /* Where a vector goes to two places, neighbours are still stored together. */
-static void FN(store_runs)(const FN(block) *x, int64_t i, int rows, const int64_t *c_columns,
+static __attribute__((noinline)) void FN(store_runs)(const FN(block) *x, int64_t i, int rows, const int64_t *c_columns,
                            const R *buffer) {
     for (int r = 0; r < rows; r++, buffer += NR * PARTS) {
         char *to = x->c + x->c_rows[i + r];
@@ -49,7 +49,7 @@ static void FN(store_runs)(const FN(block) *x, int64_t i, int rows, const int64_
 }
 
 ALWAYS_INLINE void FN(one_tile)(const FN(block) *x, int64_t i, int rows, int64_t j, int columns,
-                                const FN(tile_target) *to) {
+                                int fetches, const FN(tile_target) *to) {
     const int b_direct = x->b && columns == NR;
     const char *a = x->a ? x->a + x->a_rows[i] : (const char *)(x->packed_a + i * x->depth * PARTS);
     const char *b = b_direct ? x->b + x->b_columns[j]
@@ -57,7 +57,7 @@ ALWAYS_INLINE void FN(one_tile)(const FN(block) *x, int64_t i, int rows, int64_t
     /* the last panel is narrower */
     const int64_t packed_step = MIN(x->width, x->rows - i / x->width * x->width) * sizeof(T);
     if (!x->a && !b_direct) {
-        if (to->ahead)
+        if (fetches)
             FN(tile_ahead)(rows, packed_step, x->depth, a, b, to);
         else
             FN(tile_packed)(rows, packed_step, x->depth, a, b, to);
@@ -69,11 +69,16 @@ ALWAYS_INLINE void FN(one_tile)(const FN(block) *x, int64_t i, int rows, int64_t
     FN(tile_strided)(rows, s, x->depth, a, b, to);
 }
 
+/* So many tiles ahead c is fetched: time enough for memory to answer. */
+ALWAYS_INLINE int64_t FN(lead)(const FN(block) *x) { return 1 + 512 / (x->depth * x->width); }
+
 /* All tiles of one block: c[rows, columns] += a[rows, depth] b[depth, columns]. */
 static void FN(run_block)(FN(block) *x) {
     _Alignas(64) R buffer[MR * NR * PARTS];
     int64_t buffer_rows[MR];
     for (int i = 0; i < MR; i++) buffer_rows[i] = i * NR * (int64_t)sizeof(T);
+    const int64_t panels = (x->rows + x->width - 1) / x->width, lead = FN(lead)(x);
+    int64_t later_j = lead / panels * NR, later_i = lead % panels * x->width;
     for (int64_t j = 0; j < x->columns; j += NR) {
         const int64_t *c_columns = x->c_columns + j;
         const int columns = (int)MIN((int64_t)NR, x->columns - j);
@@ -82,15 +87,22 @@ static void FN(run_block)(FN(block) *x) {
         for (int64_t i = 0; i < x->rows; i += x->width) {
             const int rows = (int)MIN(x->width, x->rows - i);
             FN(tile_target) to = {.c = x->c, .rows = x->c_rows + i, .accumulate = x->accumulate};
-            to.ahead = next_fetch(&x->ahead, x->depth, &to.lines);
+            const int fetches = next_fetch(&x->ahead, x->depth, to.ahead, to.lines);
+            const int64_t first = MIN(later_j, x->columns - 1);
+            to.later = x->c + x->c_columns[first];
+            to.later_rows = x->c_rows + MIN(later_i, x->rows - rows);
+            to.span = x->c_columns[MIN(first + NR, x->columns) - 1] - x->c_columns[first] +
+                      (int64_t)sizeof(T) - 1;
+            later_i += x->width;
+            if (later_i >= x->rows) later_i = 0, later_j += NR;
             if (whole) {
                 for (int v = 0; v < TILE_VECTORS; v++) to.columns[v] = c_columns[v * E];
-                FN(one_tile)(x, i, rows, j, columns, &to);
+                FN(one_tile)(x, i, rows, j, columns, fetches, &to);
                 continue;
             }
             to.c = (char *)buffer, to.rows = buffer_rows, to.accumulate = 0;
             for (int v = 0; v < TILE_VECTORS; v++) to.columns[v] = v * VBYTES;
-            FN(one_tile)(x, i, rows, j, columns, &to);
+            FN(one_tile)(x, i, rows, j, columns, fetches, &to);
             if (in_runs)
                 FN(store_runs)(x, i, rows, c_columns, buffer);
             else
@@ -191,15 +203,19 @@ static void FN(provide_a)(FN(product) *x, const char *a, int64_t m, const tn_poi
 /* What is packed after block m, n, k of a task: the next block of a, or after the last one of b. */
 static tn_fetch FN(find_ahead)(FN(product) *x, const char *a, const char *b, int64_t m, int64_t n,
                                const tn_points *steps, const tn_box *box) {
+    const FN(block) *block = &x->block;
+    const int64_t tiles = (block->rows + block->width - 1) / block->width *
+                          ((block->columns + NR - 1) / NR);
     const int last_k = steps->number + 1 == x->k.boxes->count;
     if (m + 1 < box->m1) {
         if (x->blocking->a_direct) return (tn_fetch){0};
-        return plan_fetch(a, look_up(&x->m, m + 1), steps->own, steps->points, steps->run, sizeof(T));
+        return plan_fetch(a, look_up(&x->m, m + 1), steps->own, steps->points, steps->run, sizeof(T),
+                          tiles, block->depth);
     }
     if (x->blocking->b_direct || (last_k && n + 1 == box->n1)) return (tn_fetch){0};
     const tn_points *next = look_up(&x->k, last_k ? 0 : steps->number + 1);
     return plan_fetch(b, look_up(&x->n, n + last_k), next->others, next->points, next->other_run,
-                      sizeof(T));
+                      sizeof(T), tiles, block->depth);
 }
 
 static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const char *a,

@@ -16,6 +16,8 @@
 #endif
 #define EXCHANGE_LOW(l, bit, L) (((l) & (bit)) ? (L) + (l) - (bit) : (l))
 #define EXCHANGE_HIGH(l, bit, L) (((l) & (bit)) ? (L) + (l) : (l) + (bit) < (L) ? (l) + (bit) : (l))
+#define INTERLEAVE_LOW(l, bit, L) (((l) & ~3) + ((l) >> 1) % 2 + ((l) & 1) * (L))
+#define INTERLEAVE_HIGH(l, bit, L) (INTERLEAVE_LOW(l, bit, L) + 2)
 #define PARTNER(l, bit, L) ((l) ^ (bit))
 #define WITHOUT(l, bit, L) ((l) & ~(bit))
 #define WITH(l, bit, L) ((l) | (bit))
@@ -88,6 +90,7 @@
 #endif
 #define NAME f32
 #define R float
+#define R_BYTES 4
 #define COMPLEX 0
 #define BOOLEAN 0
 #define FLOATING 1
@@ -97,6 +100,7 @@
 #define SQUARE_LANES LANES
 #define NAME c64
 #define R float
+#define R_BYTES 4
 #define COMPLEX 1
 #define BOOLEAN 0
 #define FLOATING 1
@@ -116,6 +120,7 @@
 #endif
 #define NAME f64
 #define R double
+#define R_BYTES 8
 #define COMPLEX 0
 #define BOOLEAN 0
 #define FLOATING 1
@@ -123,6 +128,7 @@
 
 #define NAME c128
 #define R double
+#define R_BYTES 8
 #define COMPLEX 1
 #define BOOLEAN 0
 #define FLOATING 1

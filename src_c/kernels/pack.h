@@ -7,6 +7,7 @@
  * with a transposition in registers, or along another axis of the columns (pack_across). */
 
 #define E (VL / PARTS) /* elements of one vector */
+#define LINE ((int)(64 / sizeof(T)))
 
 ALWAYS_INLINE int FN(neighbours)(const int64_t *offsets, int count) {
     for (int i = 1; i < count; i++)
@@ -27,7 +28,7 @@ ALWAYS_INLINE void FN(gather)(R *to, const char *from, const int64_t *offsets, i
 
 /* `rows` rows at offsets row[], kc steps at offsets down[], into one panel.  Up to one vector beyond
  * the panel is overwritten. */
-static void FN(pack_rows)(R *to, const char *from, const int64_t *row, int rows,
+static __attribute__((noinline)) void FN(pack_rows)(R *to, const char *from, const int64_t *row, int rows,
                           const int64_t *down, int64_t kc, tn_run run) {
     const int64_t step = rows * PARTS;
     if (FN(neighbours)(row, rows)) {
@@ -69,7 +70,7 @@ static void FN(pack_rows)(R *to, const char *from, const int64_t *row, int rows,
 }
 
 /* Up to NR columns at offsets column[] into one panel. */
-static void FN(pack_columns)(R *to, const char *from, const int64_t *column, int columns,
+static __attribute__((noinline)) void FN(pack_columns)(R *to, const char *from, const int64_t *column, int columns,
                              const int64_t *down, int64_t kc, tn_run run) {
     if (columns < NR) memset(to, 0, (size_t)kc * NR * sizeof(T));
     if (columns < NR) {
@@ -112,78 +113,82 @@ static void FN(pack_columns)(R *to, const char *from, const int64_t *column, int
 }
 
 #if FLOATING
-/* Columns [along][across] from x0 and y0 on: `rows` neighbours across, `squares` times S along.  They go
- * to the places to[i], one for each step along; only whole vectors if `split` is 0, else one element at
- * a time. */
-ALWAYS_INLINE void FN(across_tile)(R *const *to, const char *const *start, int rows,
-                                   const int squares, const int split, int64_t panel,
-                                   const int *room, const int64_t *down, int64_t kc) {
+/* A patch of columns [along][rows].  Its columns stay together in the panels by the grain: row g * grain
+ * of step i along goes to to[g][i]. */
+typedef struct {
+    const char *start[NR]; /* rows that do not exist are read, but not stored */
+    R *to[NR][LINE];
+    int rows, along;
+} FN(patch);
+
+/* Up to S elements, the first of them in row r, as columns of step i. */
+ALWAYS_INLINE void FN(put_across)(const FN(patch) *x, Q values, const int grain, int r, int i,
+                                  int64_t step) {
+    R *const *to = &x->to[r / grain][i];
+    if (grain == S) {
+        *(Q *)(*to + step) = values;
+        return;
+    }
+    const int grains = MIN(S, x->rows - r) / grain;
+    for (int g = 0; g < grains; g++)
+        memcpy(to[g * LINE] + step, (const R *)&values + g * grain * PARTS, grain * sizeof(T));
+}
+
+ALWAYS_INLINE void FN(pack_patch)(const FN(patch) *x, const int grain, const int64_t *down,
+                                  int64_t kc) {
     for (int64_t p = 0; p < kc; p++) {
-        const int64_t ahead = down[MIN(p + 8, kc - 1)];
+        const int64_t step = p * NR * PARTS;
+        for (int r = 0; r < x->rows; r += S) {
+            int y = 0;
+            for (; y + S <= x->along; y += S) {
+                Q square[S];
 #pragma GCC unroll 16
-        for (int i = 0; i < S; i++) __builtin_prefetch(start[i] + ahead);
-#pragma GCC unroll 4
-        for (int square = 0; square < squares; square++) {
-            Q x[S];
+                for (int i = 0; i < S; i++)
+                    square[i] = *(const QU *)(x->start[r + i] + down[p] + y * (int64_t)sizeof(T));
+                FN(flip_square)(square);
 #pragma GCC unroll 16
-            for (int i = 0; i < S; i++) x[i] = ((const QU *)(start[i] + down[p]))[square];
-            FN(flip_square)(x);
-#pragma GCC unroll 16
-            for (int i = 0; i < S; i++) {
-                R *at = to[square * S + i] + p * NR * PARTS;
-                if (!split) {
-                    *(Q *)at = x[i];
-                    continue;
-                }
-                /* the first room[] elements end their panel */
-                for (int j = 0; j < rows; j++)
-                    memcpy(at + j * PARTS + (j < room[square * S + i] ? 0 : panel - NR * PARTS),
-                           (R *)&x[i] + j * PARTS, sizeof(T));
+                for (int i = 0; i < S; i++) FN(put_across)(x, square[i], grain, r, y + i, step);
+            }
+            for (; y < x->along; y++) {
+                Q values;
+                for (int j = 0; j < S; j++)
+                    memcpy((R *)&values + j * PARTS,
+                           x->start[r + j] + down[p] + y * (int64_t)sizeof(T), sizeof(T));
+                FN(put_across)(x, values, grain, r, y, step);
             }
         }
     }
 }
 
-/* All panels of columns [outer][along][across] whose middle axis has unit stride in memory. */
+/* All panels of columns [outer][along][across] whose middle axis has unit stride in memory: in patches
+ * of a line along and a panel's width across, so that lines are read and written whole. */
 static void FN(pack_across)(R *to, const char *from, const int64_t *column, int64_t count,
                             const int64_t *down, int64_t kc, tn_run run) {
-    enum { SQUARES = 64 / (S * sizeof(T)), LINE = SQUARES * S };
-    const int64_t panel = kc * NR * PARTS, along = run.along, across = run.across;
-    const int split = across % S != 0;
+    const int64_t along = run.along, across = run.across, panel = kc * NR * PARTS;
+    const int grain = across % S == 0 ? S : S > 2 && across % (S / 2) == 0 ? S / 2 : 1;
+    FN(patch) x;
     if (count % NR) memset(to + count / NR * panel, 0, (size_t)panel * sizeof(R));
     for (int64_t first = 0; first < count; first += along * across)
-        for (int64_t x0 = 0; x0 < across; x0 += S) {
-            const int rows = (int)MIN((int64_t)S, across - x0);
-            int64_t steps;
-            for (int64_t y0 = 0; y0 < along; y0 += steps) {
-                steps = along - y0 >= LINE ? LINE : MIN((int64_t)S, along - y0);
-                R *place[LINE];
-                int room[LINE];
-                const char *start[S];
-                for (int64_t i = 0; i < steps; i++) {
-                    const int64_t q = first + (y0 + i) * across + x0;
-                    place[i] = to + q / NR * panel + q % NR * PARTS;
-                    room[i] = (int)(NR - q % NR);
-                }
-                for (int64_t i = 0; i < S; i++)
-                    start[i] = from + column[first + y0 * across + x0 + (i < rows ? i : 0)];
-                if (steps == LINE && !split)
-                    FN(across_tile)(place, start, S, SQUARES, 0, panel, room, down, kc);
-                else if (steps == S && !split)
-                    FN(across_tile)(place, start, S, 1, 0, panel, room, down, kc);
-                else if (steps >= S) {
-                    steps = S;
-                    FN(across_tile)(place, start, rows, 1, 1, panel, room, down, kc);
-                } else
-                    for (int64_t p = 0; p < kc; p++)
-                        for (int64_t i = 0; i < steps; i++)
-                            for (int j = 0; j < rows; j++)
-                                memcpy(place[i] + (p * NR + j) * PARTS +
-                                           (j < room[i] ? 0 : panel - NR * PARTS),
-                                       start[j] + down[p] + i * (int64_t)sizeof(T), sizeof(T));
+        for (int64_t y0 = 0; y0 < along; y0 += LINE)
+            for (int64_t x0 = 0; x0 < across; x0 += NR) {
+                x.rows = (int)MIN((int64_t)NR, across - x0);
+                x.along = (int)MIN((int64_t)LINE, along - y0);
+                for (int i = 0; i < NR; i++)
+                    x.start[i] = from + column[first + y0 * across + x0 + (i < x.rows ? i : 0)];
+                for (int r = 0; r < x.rows; r += grain)
+                    for (int i = 0; i < x.along; i++) {
+                        const int64_t q = first + (y0 + i) * across + x0 + r;
+                        x.to[r / grain][i] = to + q / NR * panel + q % NR * PARTS;
+                    }
+                if (grain == S)
+                    FN(pack_patch)(&x, S, down, kc);
+                else if (grain > 1)
+                    FN(pack_patch)(&x, S / 2, down, kc);
+                else
+                    FN(pack_patch)(&x, 1, down, kc);
             }
-        }
 }
 #endif
 
 #undef E
+#undef LINE

@@ -11,14 +11,18 @@ typedef struct {
 } FN(tile_strides);
 
 /* Where a tile goes: row i at c + rows[i], its vectors at columns[] from there.  While it is
- * computed, a line at ahead + lines[p] is fetched in every step. */
+ * computed, what is wanted soon comes nearer: lines at ahead[] + lines[][p] in every step, and bit by
+ * bit the rows of a later tile, which begin at later + later_rows[i] and end `span` bytes on. */
 typedef struct {
     char *c;
     const int64_t *rows;
     int64_t columns[TILE_VECTORS];
     int accumulate;
-    const char *ahead; /* NULL: nothing to fetch */
-    const int64_t *lines;
+    const char *later;
+    const int64_t *later_rows;
+    int64_t span;
+    const char *ahead[FETCHES];
+    const int64_t *lines[FETCHES];
 } FN(tile_target);
 
 ALWAYS_INLINE void FN(put)(char *c, V x, int accumulate) {
@@ -37,31 +41,37 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t 
                                  const int64_t a_step, const int64_t b_step, int64_t kc,
                                  const char *a, const char *b, const FN(tile_target) *to) {
     char *const c = to->c;
-    const char *const ahead = to->ahead;
-    const int64_t *const lines = to->lines;
-#pragma GCC unroll 24
-    for (int i = 0; i < rows; i++) { /* c is wanted only at the end, but from far away */
-        __builtin_prefetch(c + to->rows[i] + to->columns[0], 1);
-        __builtin_prefetch(c + to->rows[i] + to->columns[TILE_VECTORS - 1] + VBYTES - 1, 1);
-    }
     V sum[MR][PARTS][TILE_VECTORS];
 #pragma GCC unroll 24
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < TILE_VECTORS; j++)
             for (int part = 0; part < PARTS; part++) sum[i][part][j] = (V){0};
-    for (int64_t p = 0; p < kc; p++, a += a_step, b += b_step) {
-        V row[TILE_VECTORS];
-        for (int j = 0; j < TILE_VECTORS; j++) row[j] = *(const VU *)(b + j * VBYTES);
-        if (fetch == FETCH_RIGHT) __builtin_prefetch(b + TILE_VECTORS * VBYTES);
-        if (fetch == FETCH_AHEAD) __builtin_prefetch(ahead + lines[p], 0, 2); /* into L2 */
+    const int stretch = 192 / rows; /* steps between fetches of rows, about as many cycles apart */
+    int64_t p = 0, later = 0;
+    while (p < kc) {
+        const int64_t end = MIN(p + stretch, kc);
+        for (; later < rows && later * kc < rows * end; later++) {
+            const char *row = to->later + to->later_rows[later];
+            __builtin_prefetch(row, 0, 2);
+            __builtin_prefetch(row + to->span, 0, 2);
+        }
+        for (; p < end; p++, a += a_step, b += b_step) {
+            V row[TILE_VECTORS];
+            for (int j = 0; j < TILE_VECTORS; j++) row[j] = *(const VU *)(b + j * VBYTES);
+            if (fetch == FETCH_RIGHT) __builtin_prefetch(b + TILE_VECTORS * VBYTES);
+            for (int f = 0; fetch == FETCH_AHEAD && f < FETCHES; f++) /* into L2 */
+                __builtin_prefetch(to->ahead[f] + to->lines[f][p], 0, 2);
 #pragma GCC unroll 24
-        for (int i = 0; i < rows; i++) {
-            const R x = FN(real)(a + i * a_row);
-            for (int j = 0; j < TILE_VECTORS; j++) ACCUMULATE(sum[i][0][j], MULTIPLY(x, row[j]));
+            for (int i = 0; i < rows; i++) {
+                const R x = FN(real)(a + i * a_row);
+                for (int j = 0; j < TILE_VECTORS; j++)
+                    ACCUMULATE(sum[i][0][j], MULTIPLY(x, row[j]));
 #if COMPLEX
-            const R y = FN(real)(a + i * a_row + (int64_t)sizeof(R));
-            for (int j = 0; j < TILE_VECTORS; j++) ACCUMULATE(sum[i][1][j], MULTIPLY(y, row[j]));
+                const R y = FN(real)(a + i * a_row + (int64_t)sizeof(R));
+                for (int j = 0; j < TILE_VECTORS; j++)
+                    ACCUMULATE(sum[i][1][j], MULTIPLY(y, row[j]));
 #endif
+            }
         }
     }
 #pragma GCC unroll 24
@@ -85,7 +95,7 @@ ALWAYS_INLINE void FN(tile_any)(int rows, const int fetch, const int64_t a_row,
     while (MR >= count && rows >= count) {                                           \
         FN(tile_rows)                                                                \
         (MR >= count ? count : 1, fetch, a_row, a_step, b_step, kc, a, b, &rest);    \
-        a += count * a_row, rest.rows += count, rows -= count;                       \
+        a += count * a_row, rest.rows += count, rest.later_rows += count, rows -= count; \
     }
     INSTANCE(24)
     INSTANCE(16)

@@ -50,6 +50,7 @@
 
 /* What a tile fetches on its way: operands of later blocks, or the columns to its right. */
 enum { FETCH_NOTHING, FETCH_AHEAD, FETCH_RIGHT };
+enum { FETCHES = 2 }; /* lines a step */
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
