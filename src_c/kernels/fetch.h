@@ -17,17 +17,17 @@ typedef struct {
 typedef struct {
     const tn_boxes *boxes;
     tn_operand operand, other;
-    int64_t itemsize;
+    int64_t itemsize, room;
     int now; /* the slot in use */
     tn_points slots[2];
 } tn_group;
 
-/* The tables take 4 * most words of *space. */
+/* The tables take 4 * room words of *space. */
 static inline tn_group make_group(const tn_boxes *boxes, tn_operand operand, tn_operand other,
-                                  int64_t itemsize, int64_t most, int64_t **space) {
-    tn_group x = {.boxes = boxes, .operand = operand, .other = other, .itemsize = itemsize};
-    for (int i = 0; i < 2; i++, *space += 2 * most)
-        x.slots[i] = (tn_points){.number = -1, .own = *space, .others = *space + most};
+                                  int64_t itemsize, int64_t room, int64_t **space) {
+    tn_group x = {boxes, operand, other, itemsize, room, 0, {{0}}};
+    for (int i = 0; i < 2; i++, *space += 2 * room)
+        x.slots[i] = (tn_points){.number = -1, .own = *space, .others = *space + room};
     return x;
 }
 
@@ -41,6 +41,9 @@ static inline tn_points *look_up(tn_group *x, int64_t number) {
     box->points = fill_box(x->boxes, number, x->operand, x->other, box->own, box->others, extents);
     box->run = unit_run(x->boxes, extents, x->operand, x->itemsize);
     if (x->other == ON_B) box->other_run = unit_run(x->boxes, extents, ON_B, x->itemsize);
+    /* who fetches takes as many offsets as there are steps */
+    for (int64_t i = box->points; i < x->room; i++)
+        box->own[i] = box->own[i - box->points], box->others[i] = box->others[i - box->points];
     return box;
 }
 
@@ -74,7 +77,7 @@ static inline tn_fetch plan_fetch(const char *base, const tn_points *own, const 
         x.starts = offsets, x.offsets = own->own, x.count = starts, x.run = step_run, starts = depth;
     else
         return x;
-    if (x.count < steps) return x;
+    if (x.count < steps) x.count = steps; /* the first ones again */
     const uintptr_t first = (uintptr_t)(base + x.starts[0]);
     const int aligned = first % 64 == 0 && x.run.along % x.length == 0;
     x.lines = (x.run.along + x.length - 1) / x.length + !aligned; /* runs end in a line of their own */
@@ -99,12 +102,14 @@ static inline const char *next_lot(tn_fetch *x, int64_t steps, const int64_t **o
 
 /* The lots that are due with the next tile, the last of them as often as it takes to make FETCHES; 0 if
  * there are none. */
-static inline int next_fetch(tn_fetch *x, int64_t steps, const char **ahead,
+static inline int next_fetch(tn_fetch x[2], int64_t steps, const char **ahead,
                              const int64_t **offsets) {
     int n = 0;
-    x->due += x->lots;
-    for (; n < FETCHES && x->due >= x->tiles && x->left > 0; n++, x->due -= x->tiles)
-        ahead[n] = next_lot(x, steps, &offsets[n]);
+    for (int i = 0; i < 2; i++) {
+        x[i].due += x[i].lots;
+        for (; n < FETCHES && x[i].due >= x[i].tiles && x[i].left > 0; x[i].due -= x[i].tiles, n++)
+            ahead[n] = next_lot(&x[i], steps, &offsets[n]);
+    }
     for (int i = n; n && i < FETCHES; i++) ahead[i] = ahead[n - 1], offsets[i] = offsets[n - 1];
     return n;
 }

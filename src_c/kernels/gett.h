@@ -17,7 +17,7 @@ typedef struct {
     tn_run a_run, b_run;      /* how the steps of k lie on the operands */
     char *c;
     int accumulate;
-    tn_fetch ahead;
+    tn_fetch ahead[2]; /* of a and of b */
 } FN(block);
 
 /* Columns that are not neighbours, and panels at the edge, pass through a contiguous buffer. */
@@ -87,7 +87,7 @@ static void FN(run_block)(FN(block) *x) {
         for (int64_t i = 0; i < x->rows; i += x->width) {
             const int rows = (int)MIN(x->width, x->rows - i);
             FN(tile_target) to = {.c = x->c, .rows = x->c_rows + i, .accumulate = x->accumulate};
-            const int fetches = next_fetch(&x->ahead, x->depth, to.ahead, to.lines);
+            const int fetches = next_fetch(x->ahead, x->depth, to.ahead, to.lines);
             const int64_t first = MIN(later_j, x->columns - 1);
             to.later = x->c + x->c_columns[first];
             to.later_rows = x->c_rows + MIN(later_i, x->rows - rows);
@@ -160,8 +160,8 @@ static void FN(begin)(FN(product) *x, const tn_blocking *blocking, char *workspa
     x->packed_b = (R *)workspace;
     workspace += TN_ALIGNED(nc * kc * size);
     int64_t *space = (int64_t *)workspace;
-    x->m = make_group(m, ON_A, ON_C, size, mc, &space);
-    x->n = make_group(&blocking->n, ON_B, ON_C, size, nc, &space);
+    x->m = make_group(m, ON_A, ON_C, size, MAX(mc, kc), &space);
+    x->n = make_group(&blocking->n, ON_B, ON_C, size, MAX(nc, kc), &space);
     x->k = make_group(k, ON_A, ON_B, size, kc, &space);
     x->block = (FN(block)){.packed_a = x->packed_a, .packed_b = x->packed_b};
     if (m->n_dims == 1) x->block.strides.a_row = m->dims[0].sa;
@@ -200,22 +200,24 @@ static void FN(provide_a)(FN(product) *x, const char *a, int64_t m, const tn_poi
     x->a_base = a, x->a_m = m, x->a_k = steps->number;
 }
 
-/* What is packed after block m, n, k of a task: the next block of a, or after the last one of b. */
-static tn_fetch FN(find_ahead)(FN(product) *x, const char *a, const char *b, int64_t m, int64_t n,
-                               const tn_points *steps, const tn_box *box) {
-    const FN(block) *block = &x->block;
+/* What is packed after block m, n, k of a task: the next block of a, and after the last one also of b. */
+static void FN(look_ahead)(FN(product) *x, const char *a, const char *b, int64_t m, int64_t n,
+                           const tn_points *steps, const tn_box *box) {
+    FN(block) *block = &x->block;
     const int64_t tiles = (block->rows + block->width - 1) / block->width *
                           ((block->columns + NR - 1) / NR);
-    const int last_k = steps->number + 1 == x->k.boxes->count;
-    if (m + 1 < box->m1) {
-        if (x->blocking->a_direct) return (tn_fetch){0};
-        return plan_fetch(a, look_up(&x->m, m + 1), steps->own, steps->points, steps->run, sizeof(T),
-                          tiles, block->depth);
-    }
-    if (x->blocking->b_direct || (last_k && n + 1 == box->n1)) return (tn_fetch){0};
-    const tn_points *next = look_up(&x->k, last_k ? 0 : steps->number + 1);
-    return plan_fetch(b, look_up(&x->n, n + last_k), next->others, next->points, next->other_run,
-                      sizeof(T), tiles, block->depth);
+    const int last_m = m + 1 == box->m1, last_k = steps->number + 1 == x->k.boxes->count;
+    const int64_t next_m = last_m ? box->m0 : m + 1;
+    block->ahead[0] = block->ahead[1] = (tn_fetch){0};
+    if (last_m && last_k && n + 1 == box->n1) return;
+    const tn_points *next =
+        last_m ? look_up(&x->k, last_k ? 0 : steps->number + 1) : steps;
+    if (!x->blocking->a_direct && (next_m != m || next != steps))
+        block->ahead[0] = plan_fetch(a, look_up(&x->m, next_m), next->own, next->points, next->run,
+                                     sizeof(T), tiles, block->depth);
+    if (!x->blocking->b_direct && last_m)
+        block->ahead[1] = plan_fetch(b, look_up(&x->n, n + last_k), next->others, next->points,
+                                     next->other_run, sizeof(T), tiles, block->depth);
 }
 
 static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const char *a,
@@ -236,7 +238,7 @@ static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const
                 for (int64_t m = box->m0; m < box->m1; m++) {
                     FN(provide_a)(&product, at, m, steps);
                     block->accumulate = x->accumulate || k > 0;
-                    block->ahead = FN(find_ahead)(&product, at, bt, m, n, steps, box);
+                    FN(look_ahead)(&product, at, bt, m, n, steps, box);
                     FN(run_block)(block);
                 }
             }

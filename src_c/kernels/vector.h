@@ -54,5 +54,6 @@ enum { FETCHES = 2 }; /* lines a step */
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
+#define MAX(x, y) ((x) > (y) ? (x) : (y))
 
 #endif
