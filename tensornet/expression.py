@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import chain
 from math import inf, prod
-from numbers import Real
 from operator import index as as_int
 from typing import Any, NamedTuple
 
@@ -105,7 +104,7 @@ def _limits(memory_limit: Any, shapes: Sequence[Sequence[int]]) -> dict[str, Any
         return {"max_entries": max(1, *[prod(shape) for shape in shapes])}
     if isinstance(memory_limit, str):
         return {"memory_limit": config.parse_bytes(memory_limit)}
-    if not isinstance(memory_limit, Real):
+    if not isinstance(memory_limit, (int, float, np.integer, np.floating)):
         raise TypeError(f"memory_limit is a number of entries or text, not {memory_limit!r}")
     if not 1 <= memory_limit < inf:
         raise ValueError(f"memory_limit must be at least 1 entry, not {memory_limit!r}")

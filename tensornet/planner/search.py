@@ -38,8 +38,8 @@ def search(
         expr: the network; any number of tensors, hyperedges included.
         optimize: "auto" (exact for small networks, else a portfolio that searches as long as the
             contraction is worth it), "greedy", "random-greedy"; any other name that opt_einsum
-            knows; True, False or None (all "auto"); a linear path; an opt_einsum or cotengra optimizer;
-            a finished cotengra tree; a `Tree`, or an object with one as its ``tree``.
+            knows; True, False or None (all "auto"); a linear path; an opt_einsum or cotengra
+            optimizer; a finished cotengra tree; a `Tree`, or an object with one as its ``tree``.
         seed: names the tree that our searches find, the same for any number of threads.
         max_time: seconds to search. Such a search may find another tree on another run.
         max_steps: greedy samples to draw (and proportional annealing for "auto").
