@@ -335,7 +335,8 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
     while not fits(halvings) and halvings < last:
         too_big, halvings, stride = halvings, min(last, halvings + stride), 2 * stride
     if not fits(halvings):
-        halvings = too_big = next(filter(fits, range(max(1, guess - 2), last)), -1)
+        first = max(1, min(guess - 2, last // 2))  # the most slices are more than can be counted
+        halvings = too_big = next(filter(fits, range(first, last)), -1)
     if halvings < 0:
         smallest = min([_required(each) for each in (plan, *tried.values())])
         raise MemoryLimitError(

@@ -411,6 +411,18 @@ def test_plan_takes_only_whole_numbers_for_whole_numbers() -> None:
     assert tn.plan(*chain, seed=np.int64(-1)).macs == 16
 
 
+def test_an_impossible_limit_names_one_that_slicing_can_keep() -> None:
+    sites = [(x, y) for x in range(10) for y in range(10)]
+    bonds = [((x, y), z) for x, y in sites for z in ((x + 1, y), (x, y + 1)) if z in sites]
+    inputs = [[bond for bond in bonds if site in bond] for site in sites]
+    network = inputs, [], dict.fromkeys(bonds, 2), "greedy"
+    whole = tn.plan(*network).peak_memory
+    message = complaint(tn.plan, *network, memory_limit=1)
+    smallest = int(message.partition("would do is ")[2].split()[0].replace(",", ""))
+    assert smallest < whole
+    assert tn.plan(*network, memory_limit=smallest).peak_memory <= smallest
+
+
 def test_an_impossible_number_of_threads_is_refused() -> None:
     sizes = {"a": 2, "b": 2}
     assert "from 1 to 1024, not 0" in complaint(tn.plan, ["ab"], "a", sizes, threads=0)
