@@ -114,10 +114,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("interrupted", 130)
     except MemoryError as error:
         return _complain(f"error: {str(error) or 'out of memory'}", 1)
-    except BrokenPipeError:
-        # The reader has gone; keep Python from flushing into the closed pipe at exit.
+    except OSError as error:
+        # Nothing more can be written; keep Python from flushing into the closed pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        if isinstance(error, BrokenPipeError):  # the reader has gone
+            return 1
+        return _complain(f"error: {error.strerror}", 1)
     return 0
 
 

@@ -70,7 +70,7 @@ def einsum(
     out: Array | None = None,
     optimize: Any = "auto",
     dtype: DTypeLike | None = None,
-    order: str = "K",
+    order: str | None = "K",
     casting: Any = "safe",
     memory_limit: int | str | None = None,
     strip_exponent: bool = False,
@@ -85,7 +85,8 @@ def einsum(
         optimize: a search ("auto", "greedy", any opt_einsum name), a path, an opt_einsum or
             cotengra optimizer, or a Plan.
         dtype: of the computation; by default NumPy's result type of operands and `out`.
-        order: layout of a new result: "C", "F", "A" (F if all operands are), "K" (any).
+        order: layout of a new result: "C", "F", "A" (F if all operands are), "K" or None
+            (any).
         casting: which casts of the operands to `dtype`, and of the result to `out`, are allowed.
         memory_limit: bytes that the contraction may allocate, or text such as "512MB"; it is
             sliced until it fits.
@@ -126,7 +127,7 @@ def einsum(
                 result = latest[0](*arrays, progress=progress)
             if result is not None:
                 return result if result.ndim else result[()]
-    options = (optimize, dtype, order, casting, memory_limit, strip_exponent)
+    options = (optimize, dtype, order or "K", casting, memory_limit, strip_exponent)
     return _einsum(operands, out, progress, usual, *options)
 
 

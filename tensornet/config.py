@@ -14,6 +14,7 @@ from pathlib import Path
 
 __all__ = [
     "available_memory",
+    "check_threads",
     "cpu_count",
     "format_bytes",
     "get_num_threads",
@@ -50,11 +51,26 @@ def set_num_threads(n: int | None) -> None:
     >>> set_num_threads(None)
     """
     global _threads
-    if n is not None and (isinstance(n, bool) or not hasattr(n, "__index__")):
-        raise TypeError(f"the number of threads must be a whole number or None, not {n!r}")
-    chosen = None if n is None else _checked_threads(n.__index__(), "the number of threads", n)
+    chosen = check_threads(n)
     with _lock:
         _threads = chosen
+
+
+def check_threads(n: int | None) -> int | None:
+    """The number of threads that a caller asks for; None stays None.
+
+    Raises:
+        TypeError: `n` is not a whole number.
+        ValueError: `n` is not from 1 to 1024.
+
+    >>> check_threads(2)
+    2
+    """
+    if n is None:
+        return None
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"the number of threads must be a whole number or None, not {n!r}")
+    return _checked_threads(n.__index__(), "the number of threads", n)
 
 
 def get_num_threads() -> int:

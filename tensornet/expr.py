@@ -324,7 +324,7 @@ def parse_ncon(
     terms = [_ncon_term(i, term, check_network) for i, term in enumerate(network_structure)]
     if not terms:
         raise ShapeError("ncon needs at least one tensor")
-    _check_count(terms, shapes)
+    _check_count(terms, shapes, "network_structure names")
     labels = dict.fromkeys(chain.from_iterable(terms))
     opened = _ncon_sorted([x for x in labels if _is_open(x)])
     closed = _ncon_sorted([x for x in labels if not _is_open(x)])
@@ -424,17 +424,17 @@ def _ncon_path(terms: Sequence[Term], con_order: Sequence[Label]) -> list[tuple[
     return path
 
 
-def _check_count(terms: Sequence[Term], operands: Sequence[Any]) -> None:
+def _check_count(
+    terms: Sequence[Term], operands: Sequence[Any], who: str = "the subscripts name"
+) -> None:
     if len(terms) != len(operands):
-        raise ShapeError(
-            f"the subscripts name {_count(len(terms), 'operand', 'operands')} "
-            f"but {len(operands)} were given"
-        )
+        named, given = _count(len(terms), "operand", "operands"), len(operands)
+        raise ShapeError(f"{who} {named} but {_count(given, 'was', 'were')} given")
 
 
 def _extent(label: Label, extent: int) -> int:
-    if not 0 <= extent < 2**63:
-        raise ShapeError(f"index {label!r} has extent {extent}, which no axis can have")
+    if not (isinstance(extent, Real) and 0 <= extent < 2**63 and extent == int(extent)):
+        raise ShapeError(f"index {label!r} has extent {extent!r}, which no axis can have")
     return int(extent)
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import chain
-from math import prod
+from math import inf, prod
 from operator import index as as_int
 from typing import Any, NamedTuple
 
@@ -43,7 +43,7 @@ def contract_expression(
     memory_limit: int | str | None = None,
     use_blas: bool | None = None,
     dtype: DTypeLike | None = None,
-    order: str = "K",
+    order: str | None = "K",
     casting: Any = "safe",
     strip_exponent: bool = False,
     seed: int = 0,
@@ -78,6 +78,7 @@ def contract_expression(
             raise ShapeError(f"constants names operand {k}, but there are {len(given)} operands")
     arrays = {k: np.array(given[k]) for k in sorted(positions)}
     sizes = [arrays[k].shape if k in arrays else _shape(k, x) for k, x in enumerate(given)]
+    order = order or "K"
     is_fortran(order, ())  # complains of an unknown order
     limits = _limits(memory_limit, sizes)
     return ContractExpression(
@@ -103,7 +104,9 @@ def _limits(memory_limit: Any, shapes: Sequence[Sequence[int]]) -> dict[str, Any
         return {"max_entries": max(1, *[prod(shape) for shape in shapes])}
     if isinstance(memory_limit, str):
         return {"memory_limit": config.parse_bytes(memory_limit)}
-    if memory_limit < 1:
+    if not isinstance(memory_limit, (int, float, np.integer, np.floating)):
+        raise TypeError(f"memory_limit is a number of entries or text, not {memory_limit!r}")
+    if not 1 <= memory_limit < inf:
         raise ValueError(f"memory_limit must be at least 1 entry, not {memory_limit!r}")
     return {"max_entries": int(memory_limit)}
 

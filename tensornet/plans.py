@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .config import format_bytes, get_num_threads, parse_bytes
+from .config import check_threads, format_bytes, get_num_threads, parse_bytes
 from .errors import FormatError, MemoryLimitError, PlanError
 from .expr import Expr
 from .planner import Tree, search, slice_tree
@@ -195,18 +195,19 @@ class Plan:
         try:
             tree = Tree.from_dict(fields["tree"])
             dtype = check_dtype(fields["dtype"])
-            threads, strip, saved = fields["threads"], fields["strip_exponent"], fields["labels"]
+            threads = check_threads(fields["threads"])
+            strip, saved = fields["strip_exponent"], fields["labels"]
         except PlanError:
             raise
         except KeyError as error:
             raise FormatError(f"the plan lacks the field {error}") from None
         except (TypeError, ValueError) as error:
             raise FormatError(f"a field of the plan is malformed: {error}") from None
+        if not isinstance(strip, bool) or not (saved is None or isinstance(saved, list)):
+            raise FormatError('"strip_exponent" must be true or false, "labels" a list or null')
         labels = None if saved is None else tuple([_label_from_json(x) for x in saved])
         if labels is not None and len(labels) != len(tree.expr.sizes):
             raise FormatError(f"the plan has {len(labels)} labels, {len(tree.expr.sizes)} indices")
-        if (threads is not None and type(threads) is not int) or not isinstance(strip, bool):
-            raise FormatError('"threads" must be a number or null, "strip_exponent" true or false')
         return cls(tree, dtype, threads, strip, labels)
 
     @classmethod
@@ -249,9 +250,10 @@ def plan_expr(
     Raises:
         PlanError: `optimize` names no search, or its path does not contract this network.
         MemoryLimitError: no slicing is enough; the message says the smallest limit that would do.
-        TypeError: no kernels for this dtype.
+        TypeError, ValueError: no kernels for this dtype, an impossible number of threads.
     """
     limit = parse_bytes(memory_limit)
+    threads = check_threads(threads)
     tree = find_tree(
         expr,
         optimize,
@@ -333,7 +335,8 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
     while not fits(halvings) and halvings < last:
         too_big, halvings, stride = halvings, min(last, halvings + stride), 2 * stride
     if not fits(halvings):
-        halvings = too_big = next(filter(fits, range(max(1, guess - 2), last)), -1)
+        first = max(1, min(guess - 2, last // 2))  # the most slices are more than can be counted
+        halvings = too_big = next(filter(fits, range(first, last)), -1)
     if halvings < 0:
         smallest = min([_required(each) for each in (plan, *tried.values())])
         raise MemoryLimitError(

@@ -11,7 +11,13 @@ import numpy as np
 
 from ._kernels import keep_at_most, trim
 from ._program import DTYPE_CODES, Executor
-from .config import available_memory, format_bytes, get_num_threads, total_memory
+from .config import (
+    available_memory,
+    check_threads,
+    format_bytes,
+    get_num_threads,
+    total_memory,
+)
 from .errors import MemoryLimitError, ShapeError
 from .progress import progress_bar
 
@@ -246,12 +252,12 @@ def lower(
         strip_exponent: take a power of two out of every intermediate.
 
     Raises:
-        TypeError: an unsupported dtype.
+        TypeError, ValueError: an unsupported dtype, an impossible number of threads.
         MemoryLimitError: an intermediate that no machine could hold.
 
     Takes about a microsecond per step.
     """
     checked = check_dtype(dtype)
-    count = get_num_threads() if threads is None else threads
+    count = check_threads(threads) or get_num_threads()
     key = tree.expr, tree.steps, tree.sliced, checked.num, count, strip_exponent
     return recall(key, lambda: Program(tree, checked, count, strip_exponent))

@@ -191,6 +191,8 @@ def is_fortran(order: str, arrays: Sequence[Array]) -> bool:
 
 def hashable_optimize(optimize: Any) -> Any:
     """`optimize` in the form that caches know it by: a path as a tuple, a Plan as its Tree."""
+    if optimize is None:
+        return False
     if isinstance(optimize, list):
         steps = optimize[1:] if optimize[:1] == ["einsum_path"] else optimize
         return tuple([tuple(step) for step in steps])

@@ -154,6 +154,7 @@ def test_wrong_moves_end_in_one_line() -> None:
     assert "name 3 operands but 2" in complaint(tn.einsum, "ij,jk,kl", A, B)
     assert "operand 1 has 2 axes" in complaint(tn.einsum, "ij,j", A, B)
     assert "order must be one of" in complaint(tn.einsum, "ij,jk", A, B, order="Z")
+    assert "2 operands but 1 was given" in complaint(tn.einsum, "ij,jk", A)
     assert "casting" in complaint(tn.einsum, "ij,jk", A, B, casting="blah")
     assert "blah" in complaint(tn.einsum, "ij,jk", A, B, optimize="blah")
     assert "unexpected keyword" in complaint(tn.einsum, "ij,jk", A, B, optimise="auto")
@@ -371,7 +372,10 @@ def test_a_damaged_plan_is_refused(tmp_path: Path) -> None:
     assert "version 99" in changed(version=99)
     assert "3 labels, 4 indices" in changed(labels=["a", "b", "c"])
     assert "label" in changed(labels=["a", "b", "c", {}])
+    assert "label" in changed(labels=3)
     assert "threads" in changed(threads="two")
+    assert "threads" in changed(threads=-5)
+    assert "strip_exponent" in changed(strip_exponent=1)
     assert "malformed" in changed(dtype="float65")
     assert changed(tree=None)
     assert changed(tree={**good["tree"], "steps": [[0, 1], [0, 1]]})
@@ -387,6 +391,44 @@ def test_a_damaged_plan_is_refused(tmp_path: Path) -> None:
     path.write_text("nothing")
     with pytest.raises(tn.FormatError, match=r"bad\.json"):
         tn.Plan.load(path)
+
+
+def test_none_stands_for_the_default_of_order_and_optimize() -> None:
+    want = A @ B
+    np.testing.assert_array_equal(tn.einsum("ij,jk", A, B, order=None, optimize=None), want)
+    expression = tn.contract_expression("ij,jk", A.shape, B.shape, order=None, optimize=None)
+    np.testing.assert_array_equal(expression(A, B), want)
+    assert np.shares_memory(tn.einsum("ij->ji", A, order=None), A)
+
+
+def test_plan_takes_only_whole_numbers_for_whole_numbers() -> None:
+    chain = ["ab", "bc", "cd"], "ad", dict.fromkeys("abcd", 2)
+    assert "extent 2.5" in complaint(tn.plan, ["ab"], "a", {"a": 2, "b": 2.5})
+    assert "extent '2'" in complaint(tn.plan, ["ab"], "a", {"a": 2, "b": "2"})
+    assert "max_steps is 2.5" in complaint(tn.plan, *chain, max_steps=2.5)
+    assert "max_time is '1'" in complaint(tn.plan, *chain, max_time="1")
+    assert "seed is 1.5" in complaint(tn.plan, *chain, seed=1.5)
+    assert tn.plan(*chain, seed=np.int64(-1)).macs == 16
+
+
+def test_an_impossible_limit_names_one_that_slicing_can_keep() -> None:
+    sites = [(x, y) for x in range(10) for y in range(10)]
+    bonds = [((x, y), z) for x, y in sites for z in ((x + 1, y), (x, y + 1)) if z in sites]
+    inputs = [[bond for bond in bonds if site in bond] for site in sites]
+    network = inputs, [], dict.fromkeys(bonds, 2), "greedy"
+    whole = tn.plan(*network).peak_memory
+    message = complaint(tn.plan, *network, memory_limit=1)
+    smallest = int(message.partition("would do is ")[2].split()[0].replace(",", ""))
+    assert smallest < whole
+    assert tn.plan(*network, memory_limit=smallest).peak_memory <= smallest
+
+
+def test_an_impossible_number_of_threads_is_refused() -> None:
+    sizes = {"a": 2, "b": 2}
+    assert "from 1 to 1024, not 0" in complaint(tn.plan, ["ab"], "a", sizes, threads=0)
+    assert "from 1 to 1024, not 5000" in complaint(tn.plan, ["ab"], "a", sizes, threads=5000)
+    assert "whole number" in complaint(tn.plan, ["ab"], "a", sizes, threads="2")
+    assert "not -1" in complaint(tn.plan(["ab"], "a", sizes).compile, threads=-1)
 
 
 def test_plan_says_what_is_wrong_with_its_labels() -> None:

@@ -37,6 +37,8 @@ def test_from_labels_names_what_is_wrong() -> None:
         from_labels(["ab"], "a", {"a": 2})
     with pytest.raises(ShapeError, match="index 'a' has extent -2, which no axis can have"):
         from_labels(["a"], "a", {"a": -2})
+    with pytest.raises(ShapeError, match=r"index 'a' has extent 2\.5, which no axis can have"):
+        from_labels(["a"], "a", {"a": 2.5})
     with pytest.raises(ShapeError, match="which no axis can have"):
         from_shapes(["a"], "a", [(2**63,)])
     with pytest.raises(ShapeError, match="output index 'z' is on no operand"):
@@ -206,7 +208,7 @@ def test_ncon_defers_a_shared_label_and_joins_the_rest_by_outer_products() -> No
 @pytest.mark.parametrize(
     ("structure", "options", "message"),
     [
-        ([[-1, 1]], {}, "name 1 operand but 2 were given"),
+        ([[-1, 1]], {}, "network_structure names 1 operand but 2 were given"),
         ([[-1, 1, 2], [1, -2]], {}, "operand 0 has 2 axes .* names 3 indices"),
         ([[-1, 1], [-2, 1]], {}, "index 1 has extent 3 on operand 0 .* but 4 on operand 1"),
         ([[-1, 0], [0, -2]], {}, "label 0 of tensor 0 must be a string or a number other than 0"),

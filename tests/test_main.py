@@ -339,3 +339,12 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         err = process.stderr.read()
         process.wait(timeout=60)
     assert err == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_an_output_that_takes_no_more_ends_in_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "tensornet", "info"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "tensornet: error: No space left on device\n"

@@ -193,7 +193,19 @@ def test_an_ssa_path_that_does_not_fit_is_refused_in_one_line(path, message):
 
 @pytest.mark.parametrize(
     "change",
-    [{"steps": [[0, 1]]}, {"steps": 3}, {"inputs": [[0, 9]]}, {"sliced": [-1]}, {"sizes": None}],
+    [
+        {"steps": [[0, 1]]},
+        {"steps": 3},
+        {"inputs": [[0, 9]]},
+        {"inputs": [[0, 1], [1, 2.5], [2, 3]]},
+        {"sliced": [-1]},
+        {"sliced": [1, 1]},
+        {"output": [0, 0]},
+        {"output": [0, 4], "sizes": [2, 2, 2, 2, 2]},
+        {"sizes": None},
+        {"sizes": [2, 2, 2, -2]},
+        {"sizes": [2, 2, 2, 2**63]},
+    ],
 )
 def test_data_that_is_no_tree_is_refused(change):
     data = {**search(chain(3)).to_dict(), **change}

@@ -18,7 +18,7 @@
 #define TILE_VECTORS 2
 #define REAL_ROWS 6 /* 6 x 2 accumulators, 2 of b and 2 of a fill the 16 registers */
 #define COMPLEX_ROWS 3 /* 3 x 4 */
-#elif defined(__aarch64__)
+#elif defined(TN_ISA_neon) || defined(__aarch64__)
 #define VBYTES 16
 #define TILE_VECTORS 2
 #define REAL_ROWS 8
@@ -31,7 +31,11 @@
 #endif
 
 /* Stores that pass by the caches, for results too large to stay there. */
-#if defined(__x86_64__)
+#if defined(TN_LOWERED) /* tests on a CPU without these vectors: the same road, plain stores */
+#define STREAMS 1
+#define STREAM_END() ((void)0)
+#define STREAM(to, x) (*(__typeof__(x) *)(to) = (x))
+#elif defined(__x86_64__)
 #include <immintrin.h>
 #define STREAMS 1
 #define STREAM_END() _mm_sfence()

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from math import inf
+from numbers import Integral, Real
 from typing import Any
 
 from ..config import get_num_threads
@@ -37,8 +38,8 @@ def search(
         expr: the network; any number of tensors, hyperedges included.
         optimize: "auto" (exact for small networks, else a portfolio that searches as long as the
             contraction is worth it), "greedy", "random-greedy"; any other name that opt_einsum
-            knows; True or False (both "auto"); a linear path; an opt_einsum or cotengra optimizer;
-            a finished cotengra tree; a `Tree`, or an object with one as its ``tree``.
+            knows; True, False or None (all "auto"); a linear path; an opt_einsum or cotengra
+            optimizer; a finished cotengra tree; a `Tree`, or an object with one as its ``tree``.
         seed: names the tree that our searches find, the same for any number of threads.
         max_time: seconds to search. Such a search may find another tree on another run.
         max_steps: greedy samples to draw (and proportional annealing for "auto").
@@ -52,7 +53,7 @@ def search(
     >>> search(expr).steps
     ((1, 2), (0, 3))
     """
-    if isinstance(optimize, bool):
+    if optimize is None or isinstance(optimize, bool):
         optimize = "auto"
     if not isinstance(optimize, str):
         return _search_with(expr, optimize, memory_limit)
@@ -78,9 +79,11 @@ def _run(
     max_steps: int | None,
     progress: bool,
 ) -> tuple[tuple[int, int], ...]:
-    if max_time is not None and not max_time >= 0:
+    if max_time is not None and not (isinstance(max_time, Real) and max_time >= 0):
         raise PlanError(f"max_time is {max_time!r}: give a number of seconds")
-    if max_steps is not None and not 1 <= max_steps < 1 << 40:
+    if not isinstance(seed, Integral):
+        raise PlanError(f"seed is {seed!r}: give a whole number")
+    if max_steps is not None and not (isinstance(max_steps, Integral) and 0 < max_steps < 1 << 40):
         raise PlanError(f"max_steps is {max_steps!r}: give a whole number of samples, at least 1")
     report = _Reporter() if progress else None
     try:
@@ -89,7 +92,7 @@ def _run(
             expr.output,
             expr.sizes,
             mode,
-            seed & 0xFFFFFFFFFFFFFFFF,
+            int(seed) & 0xFFFFFFFFFFFFFFFF,
             max_steps or 0,
             inf if max_time is None else float(max_time),
             get_num_threads(),

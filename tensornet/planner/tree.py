@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from math import log2, prod
+from operator import index as as_int
 from typing import Any
 
 from ..errors import PlanError
@@ -208,22 +210,14 @@ class Tree:
             PlanError: something is missing or does not describe a tree.
         """
         try:
-            inputs = tuple([tuple([int(i) for i in term]) for term in data["inputs"]])
-            output = tuple([int(i) for i in data["output"]])
-            sizes = tuple([int(s) for s in data["sizes"]])
-            sliced = tuple([int(i) for i in data["sliced"]])
+            inputs = tuple([tuple([as_int(i) for i in term]) for term in data["inputs"]])
+            output = tuple([as_int(i) for i in data["output"]])
+            sizes = tuple([as_int(s) for s in data["sizes"]])
+            sliced = tuple([as_int(i) for i in data["sliced"]])
             groups = read_groups(data["steps"])
         except (KeyError, TypeError, ValueError) as error:
             raise PlanError(f"the data does not describe a tree: {error!r}") from None
-        known = range(len(sizes))
-        for what, ids in (
-            ("inputs", [i for t in inputs for i in t]),
-            ("output", output),
-            ("sliced", sliced),
-        ):
-            for i in ids:
-                if i not in known:
-                    raise PlanError(f"index {i} of {what} has no extent: {len(sizes)} are given")
+        _check_indices(inputs, output, sizes, sliced)
         if any(len(group) != 2 for group in groups) or len(groups) != max(len(inputs) - 1, 0):
             raise PlanError(
                 f"{len(groups)} steps for {len(inputs)} operands: a tree has pairwise steps, one "
@@ -231,3 +225,18 @@ class Tree:
             )
         expr = Expr(inputs, output, sizes)
         return cls(expr, pairs_from_groups(expr, groups), sliced)
+
+
+def _check_indices(inputs: Sequence[Term], output: Term, sizes: Term, sliced: Term) -> None:
+    """Raise PlanError unless these index ids and extents are a network and its slices."""
+    held = set(chain.from_iterable(inputs))
+    for i in held.difference(range(len(sizes))):
+        raise PlanError(f"index {i} of inputs has no extent: {len(sizes)} are given")
+    for i, extent in enumerate(sizes):
+        if not 0 <= extent < 2**63:
+            raise PlanError(f"index {i} has extent {extent}, which no axis can have")
+    for what, ids in (("output", output), ("sliced", sliced)):
+        for i in set(ids) - held:
+            raise PlanError(f"index {i} of {what} is on no operand")
+        if len(set(ids)) != len(ids):
+            raise PlanError(f"{what} names an index twice: {list(ids)}")

@@ -113,6 +113,18 @@ value value_dot(int dtype, const char *a, const char *b, const tn_dim *points, i
     return sum;
 }
 
+precise precise_dot(int dtype, const char *a, const char *b, const tn_dim *points, int64_t n) {
+    precise sum = {0};
+    for (int64_t i = 0; i < n; i++) {
+        const value x = value_get(dtype, a + points[i].sa);
+        const value y = b ? value_get(dtype, b + points[i].sb) : (value){.re = 1};
+        sum.re += (long double)x.re * y.re - (long double)x.im * y.im;
+        sum.im += (long double)x.re * y.im + (long double)x.im * y.re;
+        sum.size += hypot(x.re, x.im) * hypot(y.re, y.im);
+    }
+    return sum;
+}
+
 value value_one(int dtype) { return is_floating(dtype) ? (value){.re = 1} : (value){.bits = 1}; }
 
 value value_random(int dtype, rng *r) {

@@ -23,6 +23,11 @@ value value_rough(int dtype, rng *r);
 value value_one(int dtype);
 /* Sum over the n points at (sa, sb) of a times b, or of a alone if b is absent. */
 value value_dot(int dtype, const char *a, const char *b, const tn_dim *points, int64_t n);
+/* The same in more digits, and what rounding errors are measured by: the sum of |a| |b|. */
+typedef struct {
+    long double re, im, size;
+} precise;
+precise precise_dot(int dtype, const char *a, const char *b, const tn_dim *points, int64_t n);
 int is_floating(int dtype);
 const char *dtype_name(int dtype);
 

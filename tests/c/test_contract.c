@@ -1,6 +1,7 @@
 /* Contractions of every shape, layout and element type against the definition. */
 #include "support.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +121,34 @@ static char *reference(const problem *p) {
     }
     free(summed);
     return result;
+}
+
+/* Every element of c is within c * (k + 2) * eps * |a| |b| of its definition: the bound of any order
+ * of summation. */
+static void check_bound(const problem *p, const char *got, int number) {
+    const int dtype = p->dtype, n_c = p->count[BATCH] + p->count[M] + p->count[N];
+    const int is_complex = dtype == TN_C64 || dtype == TN_C128;
+    const double eps = dtype == TN_F32 || dtype == TN_C64 ? FLT_EPSILON : DBL_EPSILON;
+    const tn_dim *dims_k = p->given + n_c;
+    const int64_t points = p->x.batch * p->x.m * p->x.n, ks = p->x.k;
+    tn_dim *summed = allocate(ks * (int64_t)sizeof *summed);
+    for (int64_t k = 0; k < ks; k++) summed[k] = offsets(dims_k, p->count[K], k);
+    for (int64_t i = 0; i < points; i++) {
+        const tn_dim at = offsets(p->given, n_c, i);
+        const char *b = p->x.unary ? NULL : p->b_block + p->b.base + at.sb;
+        precise sum = precise_dot(dtype, p->a_block + p->a.base + at.sa, b, summed, ks);
+        if (p->x.accumulate) {
+            const value before = value_get(dtype, p->c_block + p->c.base + at.sc);
+            sum.re += before.re, sum.im += before.im, sum.size += hypot(before.re, before.im);
+        }
+        const value x = value_get(dtype, got + p->c.base + at.sc);
+        const double error = hypot((double)(x.re - sum.re), (double)(x.im - sum.im));
+        const double bound = (is_complex ? 4 : 2) * (double)(ks + 2) * eps * (double)sum.size;
+        CHECK(error <= bound, "%s case %d: error %g above %g; road %d m %lld n %lld k %lld",
+              dtype_name(dtype), number, error, bound, p->x.road, (long long)p->x.m,
+              (long long)p->x.n, (long long)ks);
+    }
+    free(summed);
 }
 
 /* Runs the road into a fresh block; the workspace has the promised bytes and no number in it. */
@@ -299,6 +328,24 @@ static void every_road_was_taken_for_every_type(void) {
         }
 }
 
+static void rough_numbers_keep_to_the_error_bound_on_any_number_of_threads(void) {
+    for (int dtype = TN_F32; dtype <= TN_C128; dtype++)
+        for (int number = 0; number < CASES; number++) {
+            rng r = {(uint64_t)(700000 + 1000 * dtype + number)};
+            int64_t size[GROUPS];
+            problem p = {.x.accumulate = (uint8_t)rng_below(&r, 2)};
+            random_sizes(&r, dtype, size);
+            for (int g = 0; g < GROUPS; g++) add_group(&p, &r, g, size[g]);
+            finish(&p, &r, dtype, value_rough, 0);
+            char *one = run(&p, 1, 0), *more = run(&p, 2 + number % 4, 0);
+            check_bound(&p, one, number);
+            compare(&p, more, one, "threads", number);
+            free(one);
+            free(more);
+            discard(&p);
+        }
+}
+
 static void the_number_of_threads_changes_no_bit(void) {
     static const int64_t sizes[][GROUPS] = {
         {1, 200, 37, 20}, {1, 37, 300, 14},  {1, 700, 2, 200}, {40, 20, 18, 11}, {1, 370, 370, 1},
@@ -311,6 +358,7 @@ static void the_number_of_threads_changes_no_bit(void) {
                 for (int g = 0; g < GROUPS; g++) add_group(&p, &r, g, sizes[i][g]);
                 finish(&p, &r, dtype, value_rough, plain);
                 char *one = run(&p, 1, 0);
+                check_bound(&p, one, (int)i);
                 for (int threads = 2; threads <= 5; threads += 3) {
                     char *more = run(&p, threads, 0);
                     compare(&p, more, one, "threads", (int)i);
@@ -394,6 +442,7 @@ const test contract_tests[] = {
     TEST(copies_transposes_sums_and_traces_equal_their_definition),
     TEST(contractions_larger_than_every_block_equal_their_definition),
     TEST(every_road_was_taken_for_every_type),
+    TEST(rough_numbers_keep_to_the_error_bound_on_any_number_of_threads),
     TEST(the_number_of_threads_changes_no_bit),
     TEST(what_is_not_finite_stays_in_its_row),
     TEST(a_cancelled_contraction_leaves_its_result_alone),
