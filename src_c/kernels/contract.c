@@ -142,19 +142,26 @@ static void run_nest(const contract_job *base, int threads) {
     const int outputs = x->n_batch + x->n_m + x->n_n;
     nest_job job = {.base = *base, .points = x->batch * x->m * x->n, .inner = 1};
     int64_t per_point = x->k;
-    if (x->road == TN_ROAD_TRANSPOSE)
-        job.inner = x->n, job.points = x->batch, per_point = x->m * x->k;
-    else if (x->road != TN_ROAD_K) {
+    if (x->road == TN_ROAD_TRANSPOSE) {
+        const int n_dims = outputs + x->n_k;
+        job.points = per_point = 1; /* tiles, and the elements of one */
+        for (int d = 0; d < n_dims; d++) {
+            job.points *= parts_of(x->dims[d].n, x->dims[d].sb);
+            per_point *= x->dims[d].sb;
+        }
+    } else if (x->road != TN_ROAD_K) {
         job.inner = x->dims[outputs - 1].n;
         job.points /= job.inner;
     }
-    job.chunk = smaller(job.inner, x->road == TN_ROAD_TRANSPOSE ? TN_TRANSPOSE_CHUNK : NEST_CHUNK);
-    job.stream = x->batch * x->m * x->n * tn_itemsize(x->dtype) >= STREAMED;
+    const double macs = (double)job.points * (double)job.inner * (double)per_point;
+    job.chunk = smaller(job.inner, NEST_CHUNK);
+    job.stream = (double)x->batch * (double)x->m * (double)x->n *
+                     (double)(x->road == TN_ROAD_TRANSPOSE ? x->k * tn_itemsize(x->dtype)
+                                                           : tn_itemsize(x->dtype)) >= STREAMED;
     const int64_t work = job.chunk * per_point;
     job.piece = work >= NEST_TASK ? 1 : smaller(job.points, (NEST_TASK + work - 1) / work);
     job.pieces = (job.points + job.piece - 1) / job.piece;
     const int64_t chunks = (job.inner + job.chunk - 1) / job.chunk;
-    const double macs = (double)job.points * (double)job.inner * (double)per_point;
     if (macs < PARALLEL_NEST[tn_pool_awake(threads)]) threads = 1;
     tn_parallel_for(threads, chunks * job.pieces, nest_task, &job);
 }
