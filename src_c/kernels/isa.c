@@ -88,6 +88,7 @@
 #define SQUARE_LANES LANES
 #endif
 #define NAME f32
+#define ASSEMBLED (VBYTES >= 32)
 #define R float
 #define COMPLEX 0
 #define BOOLEAN 0

@@ -150,17 +150,26 @@ static int64_t widen_elements(tn_contraction *x, int64_t run) {
     return tn_itemsize(x->dtype);
 }
 
+/* Bytes of a segment of c in one tile: whole axes if they make a segment of middling length. */
+static int64_t segment_bytes(const tn_dim *dims, int n_dims, int64_t size) {
+    enum { SHORT = 512, LONG = 1024 };
+    int64_t bytes = size;
+    for (int d = n_dims - 1; d >= 0 && bytes < SHORT; d--)
+        if (dims[d].sc == bytes) bytes *= dims[d].n;
+    return bytes < SHORT || bytes > LONG ? SHORT : bytes;
+}
+
 /* The part of each axis that one tile of a copy holds: whole cache lines of both operands, more of
  * them on c. */
 static void cut_tiles(tn_boxes *tile, tn_dim *dims, int n_dims, int64_t size) {
-    enum { LINE = 64, ON_C_FIRST = 512, ON_A_THEN = 256, POINTS = 4096 };
+    enum { LINE = 64, ROW_OF_A = 256, POINTS = 4096 };
     const int64_t limit = TN_COPY_TILE / size < POINTS ? TN_COPY_TILE / size : POINTS;
     *tile = (tn_boxes){.dims = dims, .n_dims = n_dims};
     for (int d = 0; d < n_dims; d++) tile->tile[d] = 1;
     int64_t points = grow_box(tile, ON_C, size, LINE / size, limit, 1);
-    points = grow_box(tile, ON_A, size, 2 * LINE / size, limit, points);
-    points = grow_box(tile, ON_C, size, ON_C_FIRST / size, limit, points);
-    points = grow_box(tile, ON_A, size, ON_A_THEN / size, limit, points);
+    points = grow_box(tile, ON_A, size, LINE / size, limit, points);
+    points = grow_box(tile, ON_C, size, segment_bytes(dims, n_dims, size) / size, limit, points);
+    points = grow_box(tile, ON_A, size, ROW_OF_A / size, limit, points);
     grow_box(tile, ON_C, size, limit, limit, points);
     for (int d = 0; d < n_dims; d++) {
         const int64_t parts = (dims[d].n + tile->tile[d] - 1) / tile->tile[d];

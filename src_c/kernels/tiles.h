@@ -9,12 +9,13 @@
 
 #include "../tn.h"
 
-enum { TILE_BYTES = 2 * TN_COPY_TILE, TILE_OFFSETS = 2 * TN_COPY_TILE / 4 };
+enum { TILE_LINE = 64, SHORT_ROW = 32, LONG_ROW = 256, TILE_BUFFER = 2 * TN_COPY_TILE, TILE_OFFSETS = 1024 + 2 * TN_COPY_TILE / 4 };
 
-/* A walk over all tiles: where one starts, and how far it extends. */
+/* A walk over all tiles, along c first: where one starts, and how far it extends. */
 typedef struct {
     const tn_dim *dims;
     int n_dims;
+    uint8_t order[TN_MAX_DIMS]; /* of the axes, the fastest first */
     int64_t start[TN_MAX_DIMS], extent[TN_MAX_DIMS];
     int64_t a, c;
 } tile_walk;
@@ -25,8 +26,9 @@ typedef struct {
 typedef struct {
     int64_t between, along, across, run, unit;
     int64_t segments, bytes, pitch;
+    int64_t fetched, rows_a, bytes_a, *row_a; /* what a tile reads: rows_a rows of bytes_a */
     int64_t *between_a, *between_to, *along_a, *across_to, *segment_c;
-    int64_t extent[TN_MAX_DIMS];
+    int64_t extent[TN_MAX_DIMS], apart[TN_MAX_DIMS];
     int64_t offsets[TILE_OFFSETS];
 } copy_tile;
 
@@ -41,7 +43,14 @@ static inline void tiles_from(tile_walk *w, const tn_dim *dims, int n_dims, int6
     w->dims = dims;
     w->n_dims = n_dims;
     w->a = w->c = 0;
-    for (int d = n_dims - 1; d >= 0; d--) {
+    for (int i = 0; i < n_dims; i++) { /* insertion sort */
+        int j = i;
+        for (; j > 0 && stride_on(&dims[w->order[j - 1]], ON_C) > stride_on(&dims[i], ON_C); j--)
+            w->order[j] = w->order[j - 1];
+        w->order[j] = (uint8_t)i;
+    }
+    for (int i = 0; i < n_dims; i++) {
+        const int d = w->order[i];
         const int64_t parts = (dims[d].n + dims[d].sb - 1) / dims[d].sb;
         w->start[d] = tile % parts * dims[d].sb;
         tile /= parts;
@@ -52,7 +61,8 @@ static inline void tiles_from(tile_walk *w, const tn_dim *dims, int n_dims, int6
 }
 
 static inline void next_tile(tile_walk *w) {
-    for (int d = w->n_dims - 1; d >= 0; d--) {
+    for (int i = 0; i < w->n_dims; i++) {
+        const int d = w->order[i];
         const tn_dim *x = &w->dims[d];
         w->start[d] += x->sb;
         w->a += x->sb * x->sa;
@@ -78,13 +88,27 @@ static inline int64_t offsets_of(int64_t *to, const int64_t *extent, const int64
     return points;
 }
 
-/* Finds the segments of c: how long they are, and to `apart` the extents of the axes that tell them
- * apart. */
+/* Finds the segments of c: returns how many bytes long they are, and writes to `apart` the extents of
+ * the axes that tell them apart. */
 static inline int64_t find_segments(const tile_walk *w, int64_t size, int64_t *apart) {
     int64_t bytes = size;
     for (int d = 0; d < w->n_dims; d++) apart[d] = w->extent[d];
+    for (int i = 0; i < w->n_dims; i++) {
+        const int d = w->order[i];
+        if (apart[d] == 1) continue;
+        if (w->dims[d].sc != bytes) break;
+        bytes *= apart[d];
+        apart[d] = 1;
+    }
+    return bytes;
+}
+
+/* The same on a. */
+static inline int64_t find_rows(const tile_walk *w, int64_t size, int64_t *apart) {
+    int64_t bytes = size;
+    for (int d = 0; d < w->n_dims; d++) apart[d] = w->extent[d];
     for (int d = w->n_dims - 1; d >= 0;) {
-        if (apart[d] > 1 && w->dims[d].sc == bytes) {
+        if (apart[d] > 1 && w->dims[d].sa == bytes) {
             bytes *= apart[d];
             apart[d] = 1;
             d = w->n_dims;
@@ -94,24 +118,38 @@ static inline int64_t find_segments(const tile_walk *w, int64_t size, int64_t *a
     return bytes;
 }
 
-/* Lays out the tile that w is at, with the target in a buffer or in c itself. */
+/* Bytes from one segment to the next in a buffer, the same for all tiles. */
+static inline int64_t buffer_pitch(const tile_walk *w, int64_t size) {
+    tile_walk whole = *w;
+    int64_t apart[TN_MAX_DIMS];
+    for (int d = 0; d < w->n_dims; d++) whole.extent[d] = w->dims[d].sb;
+    const int64_t bytes = find_segments(&whole, size, apart);
+    if (bytes < 2 * TILE_LINE) return bytes;
+    /* an odd number of lines: segments of a power of two would meet in few sets of the cache */
+    return ((bytes + TILE_LINE - 1) / TILE_LINE * TILE_LINE + TILE_LINE) | TILE_LINE;
+}
+
+static inline int have_same_extents(const int64_t *x, const int64_t *y, int n_dims) {
+    for (int d = 0; d < n_dims; d++)
+        if (x[d] != y[d]) return 0;
+    return 1;
+}
+
+/* Lays out the tile that w is at, with the target in a buffer of this pitch or, without, in c. */
 static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contraction *x,
-                                int64_t size, int buffered) {
-    enum { LINE = 64, LONG = 256 };
-    int64_t apart[TN_MAX_DIMS], on_a[TN_MAX_DIMS], on_c[TN_MAX_DIMS], on_to[TN_MAX_DIMS];
+                                int64_t size, int64_t pitch) {
+    int64_t on_a[TN_MAX_DIMS], on_c[TN_MAX_DIMS], on_to[TN_MAX_DIMS];
+    int64_t apart_a[TN_MAX_DIMS];
     const int along = x->n_batch, across = along + x->n_m, run = across + x->n_n;
-    t->bytes = find_segments(w, size, apart);
-    /* segments of a power of two would meet in few sets of the cache */
-    t->pitch = (t->bytes + LINE - 1) / LINE * LINE;
-    if (t->pitch >= LONG) t->pitch |= LINE;
-    int64_t pitch = t->pitch;
+    t->bytes = find_segments(w, size, t->apart);
+    t->pitch = pitch;
     for (int d = w->n_dims - 1; d >= 0; d--) {
         t->extent[d] = w->extent[d];
         on_a[d] = w->dims[d].sa;
         on_c[d] = on_to[d] = w->dims[d].sc;
-        if (buffered && apart[d] > 1) {
+        if (pitch && t->apart[d] > 1) {
             on_to[d] = pitch;
-            pitch *= apart[d];
+            pitch *= t->apart[d];
         }
     }
     t->run = x->n_k ? w->extent[run] : 1;
@@ -125,13 +163,39 @@ static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contr
     t->across_to = t->along_a + t->along;
     t->across = offsets_of(t->across_to, w->extent, on_to, across, run);
     t->segment_c = t->across_to + t->across;
-    t->segments = offsets_of(t->segment_c, apart, on_c, 0, w->n_dims);
+    t->segments = offsets_of(t->segment_c, t->apart, on_c, 0, w->n_dims);
+    t->row_a = t->segment_c + t->segments;
+    t->bytes_a = find_rows(w, size, apart_a);
+    t->rows_a = t->bytes_a < SHORT_ROW ? 0 : offsets_of(t->row_a, apart_a, on_a, 0, w->n_dims);
+    if (t->bytes_a > LONG_ROW) { /* in equal parts, which may overlap */
+        const int64_t parts = (t->bytes_a + LONG_ROW - 1) / LONG_ROW, last = t->bytes_a - LONG_ROW;
+        for (int64_t i = t->rows_a * parts - 1; i >= 0; i--) {
+            const int64_t at = i % parts * LONG_ROW;
+            t->row_a[i] = t->row_a[i / parts] + (at < last ? at : last);
+        }
+        t->rows_a *= parts;
+        t->bytes_a = LONG_ROW;
+    }
+    t->fetched = (t->rows_a + t->along - 1) / t->along;
 }
 
-static inline int tile_has_extents(const copy_tile *t, const tile_walk *w) {
-    for (int d = 0; d < w->n_dims; d++)
-        if (t->extent[d] != w->extent[d]) return 0;
-    return 1;
+/* Whether the segments of the tile that w is at begin where those of the tile before, at c, end. */
+static inline int continues(const copy_tile *before, int64_t c, const tile_walk *w, int64_t size) {
+    int64_t apart[TN_MAX_DIMS];
+    if (w->c != c + before->bytes || before->bytes < TILE_LINE) return 0;
+    find_segments(w, size, apart);
+    return have_same_extents(apart, before->apart, w->n_dims);
+}
+
+/* Fetches rows of the next tile, as many as a step along c takes from this one; from `row` on. */
+ALWAYS_INLINE int64_t fetch_rows(const copy_tile *t, const char *ahead, int64_t row, int64_t steps) {
+    const int64_t end = row + steps * t->fetched < t->rows_a ? row + steps * t->fetched : t->rows_a;
+    for (; row < end; row++) {
+        const char *line = ahead + t->row_a[row], *last = line + t->bytes_a - 1;
+        for (; line < last; line += TILE_LINE) __builtin_prefetch(line, 0, 2); /* into L2 */
+        if ((uintptr_t)(last + 1) % TILE_LINE) __builtin_prefetch(last, 0, 2);
+    }
+    return row;
 }
 
 #endif
