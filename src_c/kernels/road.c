@@ -166,9 +166,9 @@ static void cut_tiles(tn_boxes *tile, tn_dim *dims, int n_dims, int64_t size) {
     const int64_t limit = TN_COPY_TILE / size < POINTS ? TN_COPY_TILE / size : POINTS;
     *tile = (tn_boxes){.dims = dims, .n_dims = n_dims};
     for (int d = 0; d < n_dims; d++) tile->tile[d] = 1;
-    int64_t points = grow_box(tile, ON_C, size, LINE / size, limit, 1);
-    points = grow_box(tile, ON_A, size, LINE / size, limit, points);
-    points = grow_box(tile, ON_C, size, segment_bytes(dims, n_dims, size) / size, limit, points);
+    int64_t points = grow_box(tile, ON_C, size, 4 * LINE / size, limit, 1);
+    points = grow_box(tile, ON_A, size, 2 * LINE / size, limit, points);
+    points = grow_box(tile, ON_C, size, segment_bytes(dims, n_dims, size) / size, limit + limit / 2, points);
     points = grow_box(tile, ON_A, size, ROW_OF_A / size, limit, points);
     grow_box(tile, ON_C, size, limit, limit, points);
     for (int d = 0; d < n_dims; d++) {
