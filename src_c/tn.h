@@ -130,7 +130,7 @@ typedef struct {
 /* One task of a contraction: ranges of batch points and of boxes (packed) or points of m and n. */
 typedef struct {
     int64_t batch0, batch1, m0, m1, n0, n1;
-    int stream; /* the result is too large for the caches */
+    int far; /* 1: the result is too large for the second cache, 2: for all caches */
 } tn_box;
 
 typedef struct {

@@ -168,7 +168,8 @@ static void cut_tiles(tn_boxes *tile, tn_dim *dims, int n_dims, int64_t size) {
     for (int d = 0; d < n_dims; d++) tile->tile[d] = 1;
     int64_t points = grow_box(tile, ON_C, size, 4 * LINE / size, limit, 1);
     points = grow_box(tile, ON_A, size, 2 * LINE / size, limit, points);
-    points = grow_box(tile, ON_C, size, segment_bytes(dims, n_dims, size) / size, limit + limit / 2, points);
+    points = grow_box(tile, ON_C, size, segment_bytes(dims, n_dims, size) / size,
+                      limit + limit / 2, points); /* whole axes are worth it */
     points = grow_box(tile, ON_A, size, ROW_OF_A / size, limit, points);
     grow_box(tile, ON_C, size, limit, limit, points);
     for (int d = 0; d < n_dims; d++) {
@@ -197,7 +198,7 @@ static int find_chain(const tn_boxes *tile, tn_operand operand, int64_t bytes, u
 /* A copy of elements, or of runs of them (k) that stay together: its axes in the groups between,
  * along c, across and run, each with the extent of a tile in its sb (tiles.h). */
 static int choose_transpose(tn_contraction *x, tn_dim *dims, const tn_dim *group, int count) {
-    enum { BETWEEN, ALONG, ACROSS, RUN };
+    enum { BETWEEN, ALONG, ACROSS, RUN, MOST_BETWEEN = 2048 };
     const int dtype = x->dtype;
     tn_dim axes[TN_MAX_DIMS], parts[4][TN_MAX_DIMS];
     tn_boxes tile;
@@ -233,7 +234,12 @@ static int choose_transpose(tn_contraction *x, tn_dim *dims, const tn_dim *group
         x->dtype = (uint8_t)dtype;
         return 0;
     }
-    for (int d = 0; d < n; d++) axes[d].sb = tile.tile[d];
+    int64_t between = 1; /* bounded, as the tables of a tile are */
+    for (int d = 0; d < n; d++) {
+        if (role[d] == BETWEEN && between * tile.tile[d] > MOST_BETWEEN) tile.tile[d] = 1;
+        if (role[d] == BETWEEN) between *= tile.tile[d];
+        axes[d].sb = tile.tile[d];
+    }
     for (int d = 0; d < n; d++)
         if (role[d] == BETWEEN || role[d] == RUN) parts[role[d]][counts[role[d]]++] = axes[d];
     for (int side = 0; side < 2; side++)

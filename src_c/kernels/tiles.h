@@ -118,15 +118,18 @@ static inline int64_t find_rows(const tile_walk *w, int64_t size, int64_t *apart
     return bytes;
 }
 
-/* Bytes from one segment to the next in a buffer, the same for all tiles. */
-static inline int64_t buffer_pitch(const tile_walk *w, int64_t size) {
+/* Bytes from one segment to the next in a buffer, the same for all tiles; *roomy tells whether there is
+ * a line in front of each, which streaming needs. */
+static inline int64_t buffer_pitch(const tile_walk *w, int64_t size, int *roomy) {
     tile_walk whole = *w;
-    int64_t apart[TN_MAX_DIMS];
+    int64_t apart[TN_MAX_DIMS], segments = 1;
     for (int d = 0; d < w->n_dims; d++) whole.extent[d] = w->dims[d].sb;
     const int64_t bytes = find_segments(&whole, size, apart);
-    if (bytes < 2 * TILE_LINE) return bytes;
+    for (int d = 0; d < w->n_dims; d++) segments *= apart[d];
     /* an odd number of lines: segments of a power of two would meet in few sets of the cache */
-    return ((bytes + TILE_LINE - 1) / TILE_LINE * TILE_LINE + TILE_LINE) | TILE_LINE;
+    const int64_t pitch = ((bytes + TILE_LINE - 1) / TILE_LINE * TILE_LINE + TILE_LINE) | TILE_LINE;
+    *roomy = bytes >= 2 * TILE_LINE && segments * pitch <= TILE_BUFFER;
+    return *roomy ? pitch : bytes;
 }
 
 static inline int have_same_extents(const int64_t *x, const int64_t *y, int n_dims) {
@@ -135,19 +138,37 @@ static inline int have_same_extents(const int64_t *x, const int64_t *y, int n_di
     return 1;
 }
 
-/* Lays out the tile that w is at, with the target in a buffer of this pitch or, without, in c. */
+/* Where the tile lies on a, in rows as long as they are contiguous; long ones in equal parts, which may
+ * overlap, and none where they are so short that the hardware does as well. */
+static inline void lay_out_rows(copy_tile *t, const tile_walk *w, int64_t size,
+                                const int64_t *on_a) {
+    int64_t apart[TN_MAX_DIMS];
+    t->bytes_a = find_rows(w, size, apart);
+    if (t->bytes_a < SHORT_ROW) return;
+    t->rows_a = offsets_of(t->row_a, apart, on_a, 0, w->n_dims);
+    if (t->bytes_a <= LONG_ROW) return;
+    const int64_t parts = (t->bytes_a + LONG_ROW - 1) / LONG_ROW, last = t->bytes_a - LONG_ROW;
+    for (int64_t i = t->rows_a * parts - 1; i >= 0; i--) {
+        const int64_t at = i % parts * LONG_ROW;
+        t->row_a[i] = t->row_a[i / parts] + (at < last ? at : last);
+    }
+    t->rows_a *= parts;
+    t->bytes_a = LONG_ROW;
+}
+
+/* Lays out the tile that w is at, with the target in a buffer of this pitch or, without, in c; also what
+ * to fetch of the next tile, if anything. */
 static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contraction *x,
-                                int64_t size, int64_t pitch) {
+                                int64_t size, int64_t pitch, int fetch) {
     int64_t on_a[TN_MAX_DIMS], on_c[TN_MAX_DIMS], on_to[TN_MAX_DIMS];
-    int64_t apart_a[TN_MAX_DIMS];
     const int along = x->n_batch, across = along + x->n_m, run = across + x->n_n;
-    t->bytes = find_segments(w, size, t->apart);
+    t->bytes = pitch ? find_segments(w, size, t->apart) : 0;
     t->pitch = pitch;
     for (int d = w->n_dims - 1; d >= 0; d--) {
         t->extent[d] = w->extent[d];
         on_a[d] = w->dims[d].sa;
         on_c[d] = on_to[d] = w->dims[d].sc;
-        if (pitch && t->apart[d] > 1) {
+        if (t->pitch && t->apart[d] > 1) {
             on_to[d] = pitch;
             pitch *= t->apart[d];
         }
@@ -163,19 +184,10 @@ static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contr
     t->across_to = t->along_a + t->along;
     t->across = offsets_of(t->across_to, w->extent, on_to, across, run);
     t->segment_c = t->across_to + t->across;
-    t->segments = offsets_of(t->segment_c, t->apart, on_c, 0, w->n_dims);
+    t->segments = t->pitch ? offsets_of(t->segment_c, t->apart, on_c, 0, w->n_dims) : 0;
     t->row_a = t->segment_c + t->segments;
-    t->bytes_a = find_rows(w, size, apart_a);
-    t->rows_a = t->bytes_a < SHORT_ROW ? 0 : offsets_of(t->row_a, apart_a, on_a, 0, w->n_dims);
-    if (t->bytes_a > LONG_ROW) { /* in equal parts, which may overlap */
-        const int64_t parts = (t->bytes_a + LONG_ROW - 1) / LONG_ROW, last = t->bytes_a - LONG_ROW;
-        for (int64_t i = t->rows_a * parts - 1; i >= 0; i--) {
-            const int64_t at = i % parts * LONG_ROW;
-            t->row_a[i] = t->row_a[i / parts] + (at < last ? at : last);
-        }
-        t->rows_a *= parts;
-        t->bytes_a = LONG_ROW;
-    }
+    t->rows_a = 0;
+    if (fetch) lay_out_rows(t, w, size, on_a);
     t->fetched = (t->rows_a + t->along - 1) / t->along;
 }
 

@@ -148,16 +148,17 @@ static void FN(transpose)(const tn_contraction *x, const char *a, char *c, const
     tile_walk w;
     copy_tile tile;
     tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n + x->n_k, box->batch0);
-    int64_t pitch = buffer_pitch(&w, sizeof(T));
+    int roomy;
+    int64_t pitch = buffer_pitch(&w, sizeof(T), &roomy);
     /* the ends of streamed lines are whole elements only if c is aligned to them */
-    const int stream = STREAMS && box->stream && !x->accumulate && pitch > 2 * TILE_LINE &&
+    const int stream = STREAMS && box->far > 1 && !x->accumulate && roomy &&
                        (uintptr_t)c % sizeof(T) == 0;
     if (!stream && !x->accumulate) pitch = 0;
-    lay_out_tile(&tile, &w, x, sizeof(T), pitch);
+    lay_out_tile(&tile, &w, x, sizeof(T), pitch, box->far > 0);
     int continued = 0;
     for (int64_t t = box->batch0; t < box->batch1; t++) {
         if (!have_same_extents(tile.extent, w.extent, w.n_dims))
-            lay_out_tile(&tile, &w, x, sizeof(T), pitch);
+            lay_out_tile(&tile, &w, x, sizeof(T), pitch, box->far > 0);
         const char *from = a + w.a;
         const int64_t at = w.c;
         char *target = pitch ? buffer + TILE_LINE : c + at;

@@ -23,14 +23,14 @@ static int random_extents(rng *r, int64_t *extent) {
 }
 
 /* Runs all tiles in ranges of random length, the last ones first. */
-static void run_tiles(const tn_contraction *x, rng *r, const char *a, char *c, int stream) {
+static void run_tiles(const tn_contraction *x, rng *r, const char *a, char *c, int far) {
     int64_t tiles = 1;
     for (int d = 0; d < x->n_batch + x->n_m + x->n_n + x->n_k; d++)
         tiles *= parts_of(x->dims[d].n, x->dims[d].sb);
     while (tiles > 0) {
         const int64_t length = 1 + rng_below(r, rng_below(r, 2) ? 3 : (int)tiles);
         const int64_t first = length < tiles ? tiles - length : 0;
-        const tn_box box = {.batch0 = first, .batch1 = tiles, .stream = stream};
+        const tn_box box = {.batch0 = first, .batch1 = tiles, .far = far};
         tn_get_kernels(x->dtype)->unary(x, a, c, &box);
         tiles = first;
     }
@@ -55,7 +55,7 @@ static void one_copy(int dtype, int number) {
         layout_random(&from, &r, size, 1), layout_random(&to, &r, size, 0);
     for (int d = 0; d < to.n; d++)
         given[d] = (tn_dim){to.extent[d], from.stride[order[d]], 0, to.stride[d]};
-    const int stream = rng_below(&r, 2), accumulate = rng_below(&r, 4) == 0;
+    const int far = rng_below(&r, 3), accumulate = rng_below(&r, 4) == 0;
     tn_contraction x = {.dims = given, .n_m = (uint8_t)to.n, .dtype = (uint8_t)dtype,
                         .accumulate = (uint8_t)accumulate, .unary = 1};
     tn_choose_road(&x, chosen);
@@ -75,9 +75,9 @@ static void one_copy(int dtype, int number) {
             i -= given[d].n * given[d].sc, j -= given[d].n * given[d].sa, at[d] = 0;
         }
     }
-    run_tiles(&x, &r, a + from.base, c + to.base, stream);
+    run_tiles(&x, &r, a + from.base, c + to.base, far);
     CHECK(!memcmp(c, expected, (size_t)to.bytes), "%s case %d%s%s", dtype_name(dtype), number,
-          stream ? " streamed" : "", accumulate ? " accumulating" : "");
+          far > 1 ? " streamed" : "", accumulate ? " accumulating" : "");
     free(a);
     free(c);
     free(expected);
