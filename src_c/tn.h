@@ -104,7 +104,7 @@ enum {
     TN_ROAD_N,        /* loop nest, innermost over the last n axis:     c[j] += a * b[j] */
     TN_ROAD_BATCH,    /* loop nest, innermost over the last batch axis: c[j] += a[j] * b[j] */
     TN_ROAD_K,        /* loop nest, innermost over the last k axis:     c += a[j] * b[j] */
-    TN_ROAD_TRANSPOSE, /* unary copy of runs (k): a is contiguous along m, c along n */
+    TN_ROAD_TRANSPOSE, /* unary copy in tiles (tiles.h): c is contiguous along m, a along n, both along k */
     TN_ROAD_TABLE      /* tiny: every offset is looked up */
 };
 
@@ -117,7 +117,7 @@ typedef struct {
     int64_t tile[TN_MAX_DIMS], count;
 } tn_boxes;
 
-enum { TN_TRANSPOSE_CHUNK = 1024 }; /* n points of one task on TN_ROAD_TRANSPOSE */
+enum { TN_COPY_TILE = 16 << 10 }; /* bytes of a tile on TN_ROAD_TRANSPOSE, 4096 elements at most */
 
 /* How a packed product is blocked: at most so many rows, columns and steps in a block, the boxes
  * that these are, and whether an operand is read where it lies. */
@@ -130,7 +130,7 @@ typedef struct {
 /* One task of a contraction: ranges of batch points and of boxes (packed) or points of m and n. */
 typedef struct {
     int64_t batch0, batch1, m0, m1, n0, n1;
-    int stream; /* the result is too large for the caches */
+    int far; /* 1: the result is too large for the second cache, 2: for all caches */
 } tn_box;
 
 typedef struct {

@@ -11,7 +11,7 @@ enum { A_PANELS = 3, B_PANELS = 4 };
 /* Work below which one thread is faster than two that are awake, and than two that sleep: bytes of
  * multiplied reals in packed products, and macs of nests, which wait for memory. */
 static const double PARALLEL_GETT[2] = {1 << 25, 1 << 21}, PARALLEL_NEST[2] = {1 << 19, 1 << 17};
-enum { STREAMED = 16 << 20 }; /* bytes of a result that pass by the caches */
+enum { FETCHED = 2 << 20, STREAMED = 16 << 20 }; /* bytes of a result for box.far 1 and 2 */
 static const int64_t NEST_TASK = 1 << 18, NEST_CHUNK = 4096;
 
 static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
@@ -118,7 +118,7 @@ typedef struct {
     contract_job base;
     int64_t points, piece, pieces; /* outer points, points per task, tasks per chunk */
     int64_t inner, chunk;          /* inner axis, its part in one task */
-    int stream;
+    int far;
 } nest_job;
 
 static void nest_task(void *argument, int64_t task, int worker) {
@@ -131,7 +131,7 @@ static void nest_task(void *argument, int64_t task, int worker) {
                   .batch1 = smaller((piece + 1) * job->piece, job->points),
                   .n0 = chunk * job->chunk,
                   .n1 = smaller((chunk + 1) * job->chunk, job->inner),
-                  .stream = job->stream};
+                  .far = job->far};
     if (base->x->unary)
         base->kernels->unary(base->x, base->a, base->c, &box);
     else
@@ -143,19 +143,26 @@ static void run_nest(const contract_job *base, int threads) {
     const int outputs = x->n_batch + x->n_m + x->n_n;
     nest_job job = {.base = *base, .points = x->batch * x->m * x->n, .inner = 1};
     int64_t per_point = x->k;
-    if (x->road == TN_ROAD_TRANSPOSE)
-        job.inner = x->n, job.points = x->batch, per_point = x->m * x->k;
-    else if (x->road != TN_ROAD_K) {
+    if (x->road == TN_ROAD_TRANSPOSE) {
+        const int n_dims = outputs + x->n_k;
+        job.points = per_point = 1; /* tiles, and the elements of one */
+        for (int d = 0; d < n_dims; d++) {
+            job.points *= parts_of(x->dims[d].n, x->dims[d].sb);
+            per_point *= x->dims[d].sb;
+        }
+    } else if (x->road != TN_ROAD_K) {
         job.inner = x->dims[outputs - 1].n;
         job.points /= job.inner;
     }
-    job.chunk = smaller(job.inner, x->road == TN_ROAD_TRANSPOSE ? TN_TRANSPOSE_CHUNK : NEST_CHUNK);
-    job.stream = x->batch * x->m * x->n * tn_itemsize(x->dtype) >= STREAMED;
+    const double macs = (double)job.points * (double)job.inner * (double)per_point;
+    job.chunk = smaller(job.inner, NEST_CHUNK);
+    const double bytes = (double)x->batch * (double)x->m * (double)x->n * tn_itemsize(x->dtype) *
+                         (double)(x->road == TN_ROAD_TRANSPOSE ? x->k : 1);
+    job.far = (bytes >= FETCHED) + (bytes >= STREAMED);
     const int64_t work = job.chunk * per_point;
     job.piece = work >= NEST_TASK ? 1 : smaller(job.points, (NEST_TASK + work - 1) / work);
     job.pieces = (job.points + job.piece - 1) / job.piece;
     const int64_t chunks = (job.inner + job.chunk - 1) / job.chunk;
-    const double macs = (double)job.points * (double)job.inner * (double)per_point;
     if (macs < PARALLEL_NEST[tn_pool_awake(threads)]) threads = 1;
     tn_parallel_for(threads, chunks * job.pieces, nest_task, &job);
 }

@@ -97,6 +97,7 @@ static const tn_kernels FN(kernels) = {
 #undef ACCUMULATE
 #undef MULTIPLY
 #undef NAME
+#undef ASSEMBLED
 #undef R
 #undef R_BYTES
 #undef COMPLEX

@@ -4,6 +4,7 @@
 #include "walk.h"
 #include "boxes.h"
 #include "fetch.h"
+#include "tiles.h"
 
 #include <math.h>
 
@@ -89,6 +90,7 @@
 #define SQUARE_LANES LANES
 #endif
 #define NAME f32
+#define ASSEMBLED (VBYTES >= 32)
 #define R float
 #define R_BYTES 4
 #define COMPLEX 0

@@ -139,24 +139,6 @@ static int choose_nest(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_D
     return swapped;
 }
 
-/* Takes out of group the axes along which runs of `bytes` are contiguous on the operand, innermost
- * first, until a long run is covered; puts them into run, outermost first.  Returns how many. */
-static int take_run(tn_dim *group, int *count, tn_operand operand, int64_t bytes, tn_dim *run) {
-    enum { LONG_RUN = 256 };
-    tn_dim found[TN_MAX_DIMS];
-    int n = 0;
-    while (bytes < LONG_RUN) {
-        int d = 0;
-        while (d < *count && (operand == ON_A ? group[d].sa : group[d].sc) != bytes) d++;
-        if (d == *count) break;
-        bytes *= group[d].n;
-        found[n++] = group[d];
-        memmove(&group[d], &group[d + 1], (size_t)(--*count - d) * sizeof *group);
-    }
-    for (int i = 0; i < n; i++) run[i] = found[n - 1 - i];
-    return n;
-}
-
 /* A copy moves bytes: elements that stay together move as one wider element, whatever their type. */
 static int64_t widen_elements(tn_contraction *x, int64_t run) {
     static const int wider[] = {TN_C128, TN_F64, TN_F32};
@@ -168,25 +150,103 @@ static int64_t widen_elements(tn_contraction *x, int64_t run) {
     return tn_itemsize(x->dtype);
 }
 
-/* A pure permutation: elements, or runs of them (k) that stay together, whose neighbours on the
- * operand (m) are others than those on the result (n). */
+/* Bytes of a segment of c in one tile: whole axes if they make a segment of middling length. */
+static int64_t segment_bytes(const tn_dim *dims, int n_dims, int64_t size) {
+    enum { SHORT = 512, LONG = 1024 };
+    int64_t bytes = size;
+    for (int d = n_dims - 1; d >= 0 && bytes < SHORT; d--)
+        if (dims[d].sc == bytes) bytes *= dims[d].n;
+    return bytes < SHORT || bytes > LONG ? SHORT : bytes;
+}
+
+/* The part of each axis that one tile of a copy holds: whole cache lines of both operands, more of
+ * them on c. */
+static void cut_tiles(tn_boxes *tile, tn_dim *dims, int n_dims, int64_t size) {
+    enum { LINE = 64, ROW_OF_A = 256, POINTS = 4096 };
+    const int64_t limit = TN_COPY_TILE / size < POINTS ? TN_COPY_TILE / size : POINTS;
+    *tile = (tn_boxes){.dims = dims, .n_dims = n_dims};
+    for (int d = 0; d < n_dims; d++) tile->tile[d] = 1;
+    int64_t points = grow_box(tile, ON_C, size, 4 * LINE / size, limit, 1);
+    points = grow_box(tile, ON_A, size, 2 * LINE / size, limit, points);
+    points = grow_box(tile, ON_C, size, segment_bytes(dims, n_dims, size) / size,
+                      limit + limit / 2, points); /* whole axes are worth it */
+    points = grow_box(tile, ON_A, size, ROW_OF_A / size, limit, points);
+    grow_box(tile, ON_C, size, limit, limit, points);
+    for (int d = 0; d < n_dims; d++) {
+        const int64_t parts = (dims[d].n + tile->tile[d] - 1) / tile->tile[d];
+        const int64_t even = (dims[d].n + parts - 1) / parts, line = LINE / size;
+        const int64_t whole = (even + line - 1) / line * line;
+        tile->tile[d] = parts > 1 && whole <= tile->tile[d] ? whole : even;
+    }
+}
+
+/* The axes along which tiles are contiguous on the operand, innermost first, and beyond runs of
+ * `bytes`; returns how many. */
+static int find_chain(const tn_boxes *tile, tn_operand operand, int64_t bytes, uint8_t *chain) {
+    int n = 0;
+    for (int d = 0; d < tile->n_dims; d++) {
+        const tn_dim *x = &tile->dims[d];
+        if (tile->tile[d] < 2 || (operand == ON_A ? x->sa : x->sc) != bytes) continue;
+        chain[n++] = (uint8_t)d;
+        if (tile->tile[d] < x->n) break;
+        bytes *= x->n;
+        d = -1;
+    }
+    return n;
+}
+
+/* A copy of elements, or of runs of them (k) that stay together: its axes in the groups between,
+ * along c, across and run, each with the extent of a tile in its sb (tiles.h). */
 static int choose_transpose(tn_contraction *x, tn_dim *dims, const tn_dim *group, int count) {
+    enum { BETWEEN, ALONG, ACROSS, RUN, MOST_BETWEEN = 2048 };
     const int dtype = x->dtype;
+    tn_dim axes[TN_MAX_DIMS], parts[4][TN_MAX_DIMS];
+    tn_boxes tile;
+    uint8_t chain[2][TN_MAX_DIMS], role[TN_MAX_DIMS] = {0};
+    int n = 0, counts[4] = {0};
+    for (int d = 0; d < count; d++)
+        if (group[d].n > 1) axes[n++] = group[d];
     int64_t run = tn_itemsize(dtype);
-    tn_dim parts[4][TN_MAX_DIMS];
-    memcpy(parts[0], group, (size_t)count * sizeof *group);
-    if (count && group[count - 1].sa == run && group[count - 1].sc == run)
-        run *= group[--count].n;
-    const int64_t itemsize = widen_elements(x, run);
-    parts[3][0] = (tn_dim){run / itemsize, itemsize, 0, itemsize};
-    const int n = take_run(parts[0], &count, ON_C, run, parts[2]);
-    const int m = take_run(parts[0], &count, ON_A, run, parts[1]);
-    const int together = run > itemsize;
-    if (group_size(parts[2], n) < (together ? 2 : 4)) {
+    const int together = n && axes[n - 1].sa == run && axes[n - 1].sc == run;
+    if (together) run *= axes[n - 1].n;
+    const int64_t size = widen_elements(x, run);
+    if (together) axes[n - 1] = (tn_dim){run / size, size, 0, size};
+    if (together && run == size) n--;
+    cut_tiles(&tile, axes, n, size);
+    int ends[2] = {0, 0};
+    if (together && run > size) role[n - 1] = RUN;
+    if (!n || !role[n - 1] || tile.tile[n - 1] == axes[n - 1].n) { /* nothing continues half a run */
+        ends[0] = find_chain(&tile, ON_C, run, chain[0]);
+        ends[1] = find_chain(&tile, ON_A, run, chain[1]);
+    }
+    /* axes that both would have go to the group that has fewer points so far */
+    int64_t points[2] = {1, 1};
+    int at[2] = {0, 0};
+    for (;;) {
+        int side = points[0] <= points[1] ? 0 : 1;
+        if (at[side] == ends[side] || role[chain[side][at[side]]]) side = !side;
+        if (at[side] == ends[side] || role[chain[side][at[side]]]) break;
+        const int d = chain[side][at[side]++];
+        role[d] = side ? ACROSS : ALONG;
+        points[side] *= tile.tile[d];
+    }
+    if (!together && points[0] < 4) {
         x->dtype = (uint8_t)dtype;
         return 0;
     }
-    const int counts[4] = {count, m, n, together};
+    int64_t between = 1; /* bounded, as the tables of a tile are */
+    for (int d = 0; d < n; d++) {
+        if (role[d] == BETWEEN && between * tile.tile[d] > MOST_BETWEEN) tile.tile[d] = 1;
+        if (role[d] == BETWEEN) between *= tile.tile[d];
+        axes[d].sb = tile.tile[d];
+    }
+    for (int d = 0; d < n; d++)
+        if (role[d] == BETWEEN || role[d] == RUN) parts[role[d]][counts[role[d]]++] = axes[d];
+    for (int side = 0; side < 2; side++)
+        for (int i = at[side] - 1; i >= 0; i--) {
+            const int g = side ? ACROSS : ALONG;
+            parts[g][counts[g]++] = axes[chain[side][i]];
+        }
     x->road = TN_ROAD_TRANSPOSE;
     pack_groups(x, dims, parts, counts);
     return 1;

@@ -24,13 +24,6 @@ typedef R QU __attribute__((vector_size(S * sizeof(T)), aligned(1), may_alias));
         }                                                                              \
     }
 
-ALWAYS_INLINE void FN(flip)(V *x) {
-    STAGE(E, LANES, 1)
-    STAGE(E, LANES, 2)
-    STAGE(E, LANES, 4)
-    STAGE(E, LANES, 8)
-}
-
 ALWAYS_INLINE void FN(flip_square)(Q *x) {
 #if PARTS == 1 && R_BYTES == 4
     /* vectors interleave the numbers of two others faster than they exchange every second one; what

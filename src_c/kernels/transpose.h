@@ -1,113 +1,180 @@
-/* Copies between orders of axes: a is contiguous along the m axes and c along the n axes.  Squares are
- * transposed in registers, and lines of both are read and written whole. */
+/* Copies between orders of axes, tile by tile: lines of both operands are read and written whole. */
 
 #define E (VL / PARTS)
 
-/* Where the points of a group lie on the operand on which they are not contiguous. */
-static void FN(fill_offsets)(const tn_dim *dims, int n_dims, tn_operand operand, int64_t start,
-                             int64_t count, int64_t *offsets) {
-    tn_walk w;
-    walk_to(&w, dims, n_dims, start);
-    for (int64_t i = 0; i < count; i++, walk_next(&w)) offsets[i] = operand == ON_A ? w.a : w.c;
-}
-
-ALWAYS_INLINE void FN(copy_one)(const char *a, char *c, int accumulate) {
-    const T value = FN(load)(a);
-    FN(store)(c, accumulate ? FN(plus)(FN(load)(c), value) : value);
-}
-
-/* c[rows[i] + j] = a[columns[j] + i] for m rows and n columns. */
-ALWAYS_INLINE void FN(transpose_block)(const char *a, char *c, const int64_t *rows, int64_t m,
-                                       const int64_t *columns, int64_t n, const int accumulate,
-                                       const int stream) {
-    const int64_t size = sizeof(T);
-    int64_t j = 0;
-    (void)stream;
-#if FLOATING
-    enum { LINES = 2 * VBYTES <= 64 ? 2 : 1, STEP = LINES * E };
-    for (; E > 1 && j + STEP <= n; j += STEP) {
-        int64_t i = 0;
-        for (; i + E <= m; i += E) {
-            V x[LINES][E];
-#pragma GCC unroll 4
-            for (int l = 0; l < LINES; l++) {
-#pragma GCC unroll 16
-                for (int t = 0; t < E; t++)
-                    x[l][t] = *(const VU *)(a + columns[j + l * E + t] + i * size);
-                FN(flip)(x[l]);
-            }
-#pragma GCC unroll 16
-            for (int t = 0; t < E; t++) {
-                char *to = c + rows[i + t] + j * size;
-#pragma GCC unroll 4
-                for (int l = 0; l < LINES; l++) {
-                    if (stream)
-                        STREAM(to + l * VBYTES, x[l][t]);
-                    else
-                        FN(put)(to + l * VBYTES, x[l][t], accumulate);
-                }
-            }
-        }
-        for (; i < m; i++)
-            for (int64_t t = j; t < j + STEP; t++)
-                FN(copy_one)(a + columns[t] + i * size, c + rows[i] + t * size, accumulate);
-    }
+/* Rows of squares: SIDE elements of PARTS lanes. */
+#if COMPLEX
+#define LANES_OF_2(f, bit) LANES_4(f, bit, 4)
+#define LANES_OF_4(f, bit) LANES_8(f, bit, 8)
+#define LANES_OF_8(f, bit) LANES_16(f, bit, 16)
+#else
+#define LANES_OF_2(f, bit) LANES_2(f, bit, 2)
+#define LANES_OF_4(f, bit) LANES_4(f, bit, 4)
+#define LANES_OF_8(f, bit) LANES_8(f, bit, 8)
 #endif
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t t = j; t < n; t++)
-            FN(copy_one)(a + columns[t] + i * size, c + rows[i] + t * size, accumulate);
+
+#if FLOATING
+#define SIDE 2
+#define WIDE 1
+#define LANES_OF LANES_OF_2
+#include "fill.h"
+#define SIDE 4
+#define WIDE 1
+#define LANES_OF LANES_OF_4
+#include "fill.h"
+#if !COMPLEX
+#define SIDE 8
+#define WIDE 1
+#define LANES_OF LANES_OF_8
+#include "fill.h"
+#endif
+#endif
+
+#if ASSEMBLED /* four bytes are so few that vectors are put together from several small squares */
+typedef double FN(doubles) __attribute__((vector_size(32)));
+typedef double FN(two_doubles) __attribute__((vector_size(16), aligned(1), may_alias));
+
+ALWAYS_INLINE double FN(eight_bytes)(const char *a) {
+    double x;
+    memcpy(&x, a, sizeof x);
+    return x;
 }
 
-ALWAYS_INLINE void FN(copy_run)(const char *a, char *c, int64_t k, int accumulate) {
-    int64_t p = 0;
-    if (!accumulate && k >= E) {
-        for (; p + E <= k; p += E) *(VU *)(c + p * sizeof(T)) = *(const VU *)(a + p * sizeof(T));
-        if (p == k) return;
-        p = k - E; /* the last vector overlaps the one before */
-        *(VU *)(c + p * sizeof(T)) = *(const VU *)(a + p * sizeof(T));
+#define SIDE 2
+#define WIDE 4
+#define LANES_OF LANES_OF_8
+#include "fill.h"
+#define SIDE 4
+#define WIDE 2
+#define LANES_OF LANES_OF_8
+#include "fill.h"
+#endif
+
+static void FN(fill_elements)(const copy_tile *t, const char *a, char *to) {
+    const int64_t size = sizeof(T);
+    for (int64_t o = 0; o < t->between; o++)
+        for (int64_t i = 0; i < t->across; i++) {
+            const char *from = a + t->between_a[o] + i * size;
+            char *target = to + t->between_to[o] + t->across_to[i];
+            for (int64_t j = 0; j < t->along; j++)
+                FN(store)(target + j * size, FN(load)(from + t->along_a[j]));
+        }
+}
+
+ALWAYS_INLINE void FN(copy_run)(const char *a, char *c, int64_t bytes) {
+    if (bytes < VBYTES) {
+        for (int64_t p = 0; p < bytes; p += sizeof(T)) FN(store)(c + p, FN(load)(a + p));
         return;
     }
-    for (; p < k; p++) FN(copy_one)(a + p * sizeof(T), c + p * sizeof(T), accumulate);
+    const int64_t last = bytes - VBYTES; /* the last vector overlaps the one before */
+    for (int64_t p = 0; p < last; p += VBYTES) *(VU *)(c + p) = *(const VU *)(a + p);
+    *(VU *)(c + last) = *(const VU *)(a + last);
 }
 
-/* c[rows[i] + j run] = a[columns[j] + i run] for runs of k elements. */
-ALWAYS_INLINE void FN(copy_runs)(const char *a, char *c, const int64_t *rows, int64_t m,
-                                 const int64_t *columns, int64_t n, int64_t k, int accumulate) {
-    enum { SQUARE = 8 };
-    const int64_t run = k * (int64_t)sizeof(T);
-    for (int64_t j0 = 0; j0 < n; j0 += SQUARE)
-        for (int64_t i = 0; i < m; i++)
-            for (int64_t j = j0; j < MIN(j0 + SQUARE, n); j++)
-                FN(copy_run)(a + columns[j] + i * run, c + rows[i] + j * run, k, accumulate);
+static void FN(fill_runs)(const copy_tile *t, const char *a, char *to, const char *ahead) {
+    int64_t fetched = 0;
+    for (int64_t j = 0; j < t->along; j++) {
+        fetched = fetch_rows(t, ahead, fetched, 1);
+        for (int64_t o = 0; o < t->between; o++) {
+            const char *from = a + t->between_a[o] + t->along_a[j];
+            char *target = to + t->between_to[o] + j * t->unit;
+            for (int64_t i = 0; i < t->across; i++)
+                FN(copy_run)(from + i * t->unit, target + t->across_to[i], t->unit);
+        }
+    }
+}
+
+/* Brings a tile of a to its target, and lines of the next one, at `ahead`, nearer. */
+static void FN(fill)(const copy_tile *t, const char *a, char *to, const char *ahead) {
+    const int64_t side = MIN(MIN(t->along, t->across), (int64_t)E);
+    (void)side;
+    if (t->run > 1)
+        FN(fill_runs)(t, a, to, ahead);
+#if FLOATING
+#if !COMPLEX
+    else if (E >= 8 && side >= 8)
+        FN(fill_1_8)(t, a, to, ahead);
+#endif
+#if ASSEMBLED
+    else if (side >= 4 && t->along >= 8)
+        FN(fill_2_4)(t, a, to, ahead);
+    else if (side >= 2 && t->along >= 8)
+        FN(fill_4_2)(t, a, to, ahead);
+#endif
+    else if (E >= 4 && side >= 4)
+        FN(fill_1_4)(t, a, to, ahead);
+    else if (E >= 2 && side >= 2)
+        FN(fill_1_2)(t, a, to, ahead);
+#endif
+    else
+        FN(fill_elements)(t, a, to);
+}
+
+/* Moves segments to c past the caches, in whole lines but for their ends.  The line that a segment
+ * leaves half full waits in front of its place in the buffer, if the next tile continues it. */
+static void FN(stream_segments)(const copy_tile *t, char *from, char *c, int continued,
+                                int continues) {
+    for (int64_t s = 0; s < t->segments; s++, from += t->pitch) {
+        char *to = c + t->segment_c[s];
+        int64_t p = 0;
+        if (continued)
+            p = -(int64_t)((uintptr_t)to % TILE_LINE);
+        else
+            for (; p < t->bytes && (uintptr_t)(to + p) % TILE_LINE; p += sizeof(T))
+                FN(store)(to + p, FN(load)(from + p));
+        for (; p + TILE_LINE <= t->bytes; p += TILE_LINE)
+#pragma GCC unroll 4
+            for (int v = 0; v < TILE_LINE; v += VBYTES)
+                STREAM(to + p + v, *(const VU *)(from + p + v));
+        if (continues)
+            memcpy(from - TILE_LINE, from + t->bytes - TILE_LINE, TILE_LINE);
+        else
+            for (; p < t->bytes; p += sizeof(T)) FN(store)(to + p, FN(load)(from + p));
+    }
+}
+
+static void FN(add_segments)(const copy_tile *t, const char *from, char *c) {
+    for (int64_t s = 0; s < t->segments; s++, from += t->pitch) {
+        char *to = c + t->segment_c[s];
+        int64_t p = 0;
+        for (; p + VBYTES <= t->bytes; p += VBYTES) FN(put)(to + p, *(const VU *)(from + p), 1);
+        for (; p < t->bytes; p += sizeof(T))
+            FN(store)(to + p, FN(plus)(FN(load)(to + p), FN(load)(from + p)));
+    }
 }
 
 static void FN(transpose)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
-    enum { ROWS = 128 };
-    const tn_dim *dims_m = x->dims + x->n_batch, *dims_n = dims_m + x->n_m;
-    const int64_t run = x->k * (int64_t)sizeof(T), n = box->n1 - box->n0;
-    int64_t columns[TN_TRANSPOSE_CHUNK], rows[ROWS];
-    FN(fill_offsets)(dims_n, x->n_n, ON_A, box->n0, n, columns);
-    char *to = c + box->n0 * run;
-    int stream = STREAMS && !x->accumulate && box->stream && (uintptr_t)to % VBYTES == 0;
-    for (int d = 0; d < x->n_batch + x->n_m; d++) stream &= x->dims[d].sc % VBYTES == 0;
-    for (int64_t i = 0; i < x->m; i += ROWS) {
-        const int64_t m = MIN((int64_t)ROWS, x->m - i);
-        FN(fill_offsets)(dims_m, x->n_m, ON_C, i, m, rows);
-        tn_walk outer;
-        walk_to(&outer, x->dims, x->n_batch, box->batch0);
-        for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&outer)) {
-            const char *at = a + i * run + outer.a;
-            if (x->k > 1)
-                FN(copy_runs)(at, to + outer.c, rows, m, columns, n, x->k, x->accumulate);
-            else if (x->accumulate)
-                FN(transpose_block)(at, to + outer.c, rows, m, columns, n, 1, 0);
-            else if (stream)
-                FN(transpose_block)(at, to + outer.c, rows, m, columns, n, 0, 1);
-            else
-                FN(transpose_block)(at, to + outer.c, rows, m, columns, n, 0, 0);
-        }
+    char buffer[TILE_LINE + TILE_BUFFER] __attribute__((aligned(TILE_LINE)));
+    tile_walk w;
+    copy_tile tile;
+    tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n + x->n_k, box->batch0);
+    int roomy;
+    int64_t pitch = buffer_pitch(&w, sizeof(T), &roomy);
+    /* the ends of streamed lines are whole elements only if c is aligned to them */
+    const int stream = STREAMS && box->far > 1 && !x->accumulate && roomy &&
+                       (uintptr_t)c % sizeof(T) == 0;
+    if (!stream && !x->accumulate) pitch = 0;
+    lay_out_tile(&tile, &w, x, sizeof(T), pitch, box->far > 0);
+    int continued = 0;
+    for (int64_t t = box->batch0; t < box->batch1; t++) {
+        if (!have_same_extents(tile.extent, w.extent, w.n_dims))
+            lay_out_tile(&tile, &w, x, sizeof(T), pitch, box->far > 0);
+        const char *from = a + w.a;
+        const int64_t at = w.c;
+        char *target = pitch ? buffer + TILE_LINE : c + at;
+        next_tile(&w);
+        FN(fill)(&tile, from, target, a + w.a);
+        if (x->accumulate) FN(add_segments)(&tile, target, c + at);
+        if (!stream) continue;
+        const int more = t + 1 < box->batch1 && continues(&tile, at, &w, sizeof(T));
+        FN(stream_segments)(&tile, target, c + at, continued, more);
+        continued = more;
     }
     if (stream) STREAM_END();
 }
 
+#undef LANES_OF_2
+#undef LANES_OF_4
+#undef LANES_OF_8
+#undef LANES_OF_16
 #undef E

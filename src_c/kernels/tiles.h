@@ -1,0 +1,213 @@
+/* Copies between orders of axes are cut into tiles that hold whole cache lines of both operands.
+ *
+ * The axes are [outer and between ..., along ..., across ..., run]: c is contiguous along the second
+ * group (m), a across it (n), both within a run (k).  In their sb, which a copy has no other use
+ * for, stands how far a tile extends along each axis.  A tile lies on its target, which is c itself
+ * or a buffer, in segments as long as they are contiguous on c. */
+#ifndef TN_TILES_H
+#define TN_TILES_H
+
+#include "../tn.h"
+
+enum { TILE_LINE = 64, SHORT_ROW = 32, LONG_ROW = 256, TILE_BUFFER = 2 * TN_COPY_TILE, TILE_OFFSETS = 1024 + 2 * TN_COPY_TILE / 4 };
+
+/* A walk over all tiles, along c first: where one starts, and how far it extends. */
+typedef struct {
+    const tn_dim *dims;
+    int n_dims;
+    uint8_t order[TN_MAX_DIMS]; /* of the axes, the fastest first */
+    int64_t start[TN_MAX_DIMS], extent[TN_MAX_DIMS];
+    int64_t a, c;
+} tile_walk;
+
+/* The points of one tile.  Element (i, j, l) is read at between_a[i] + along_a[j] + l unit and goes
+ * to between_to[i] + j unit + across_to[l]; segment s of the target is bytes long and belongs at
+ * segment_c[s] of the result. */
+typedef struct {
+    int64_t between, along, across, run, unit;
+    int64_t segments, bytes, pitch;
+    int64_t fetched, rows_a, bytes_a, *row_a; /* what a tile reads: rows_a rows of bytes_a */
+    int64_t *between_a, *between_to, *along_a, *across_to, *segment_c;
+    int64_t extent[TN_MAX_DIMS], apart[TN_MAX_DIMS];
+    int64_t offsets[TILE_OFFSETS];
+} copy_tile;
+
+static inline void tile_measure(tile_walk *w) {
+    for (int d = 0; d < w->n_dims; d++) {
+        const int64_t left = w->dims[d].n - w->start[d];
+        w->extent[d] = left < w->dims[d].sb ? left : w->dims[d].sb;
+    }
+}
+
+static inline void tiles_from(tile_walk *w, const tn_dim *dims, int n_dims, int64_t tile) {
+    w->dims = dims;
+    w->n_dims = n_dims;
+    w->a = w->c = 0;
+    for (int i = 0; i < n_dims; i++) { /* insertion sort */
+        int j = i;
+        for (; j > 0 && stride_on(&dims[w->order[j - 1]], ON_C) > stride_on(&dims[i], ON_C); j--)
+            w->order[j] = w->order[j - 1];
+        w->order[j] = (uint8_t)i;
+    }
+    for (int i = 0; i < n_dims; i++) {
+        const int d = w->order[i];
+        const int64_t parts = (dims[d].n + dims[d].sb - 1) / dims[d].sb;
+        w->start[d] = tile % parts * dims[d].sb;
+        tile /= parts;
+        w->a += w->start[d] * dims[d].sa;
+        w->c += w->start[d] * dims[d].sc;
+    }
+    tile_measure(w);
+}
+
+static inline void next_tile(tile_walk *w) {
+    for (int i = 0; i < w->n_dims; i++) {
+        const int d = w->order[i];
+        const tn_dim *x = &w->dims[d];
+        w->start[d] += x->sb;
+        w->a += x->sb * x->sa;
+        w->c += x->sb * x->sc;
+        if (w->start[d] < x->n) break;
+        w->a -= w->start[d] * x->sa;
+        w->c -= w->start[d] * x->sc;
+        w->start[d] = 0;
+    }
+    tile_measure(w);
+}
+
+/* Writes the offsets of the points of axes first <= d < end, the last one fastest; returns how many. */
+static inline int64_t offsets_of(int64_t *to, const int64_t *extent, const int64_t *stride,
+                                 int first, int end) {
+    int64_t points = 1;
+    to[0] = 0;
+    for (int d = end - 1; d >= first; d--) {
+        for (int64_t i = 1; i < extent[d]; i++)
+            for (int64_t p = 0; p < points; p++) to[i * points + p] = to[p] + i * stride[d];
+        points *= extent[d];
+    }
+    return points;
+}
+
+/* Finds the segments of c: returns how many bytes long they are, and writes to `apart` the extents of
+ * the axes that tell them apart. */
+static inline int64_t find_segments(const tile_walk *w, int64_t size, int64_t *apart) {
+    int64_t bytes = size;
+    for (int d = 0; d < w->n_dims; d++) apart[d] = w->extent[d];
+    for (int i = 0; i < w->n_dims; i++) {
+        const int d = w->order[i];
+        if (apart[d] == 1) continue;
+        if (w->dims[d].sc != bytes) break;
+        bytes *= apart[d];
+        apart[d] = 1;
+    }
+    return bytes;
+}
+
+/* The same on a. */
+static inline int64_t find_rows(const tile_walk *w, int64_t size, int64_t *apart) {
+    int64_t bytes = size;
+    for (int d = 0; d < w->n_dims; d++) apart[d] = w->extent[d];
+    for (int d = w->n_dims - 1; d >= 0;) {
+        if (apart[d] > 1 && w->dims[d].sa == bytes) {
+            bytes *= apart[d];
+            apart[d] = 1;
+            d = w->n_dims;
+        }
+        d--;
+    }
+    return bytes;
+}
+
+/* Bytes from one segment to the next in a buffer, the same for all tiles; *roomy tells whether there is
+ * a line in front of each, which streaming needs. */
+static inline int64_t buffer_pitch(const tile_walk *w, int64_t size, int *roomy) {
+    tile_walk whole = *w;
+    int64_t apart[TN_MAX_DIMS], segments = 1;
+    for (int d = 0; d < w->n_dims; d++) whole.extent[d] = w->dims[d].sb;
+    const int64_t bytes = find_segments(&whole, size, apart);
+    for (int d = 0; d < w->n_dims; d++) segments *= apart[d];
+    /* an odd number of lines: segments of a power of two would meet in few sets of the cache */
+    const int64_t pitch = ((bytes + TILE_LINE - 1) / TILE_LINE * TILE_LINE + TILE_LINE) | TILE_LINE;
+    *roomy = bytes >= 2 * TILE_LINE && segments * pitch <= TILE_BUFFER;
+    return *roomy ? pitch : bytes;
+}
+
+static inline int have_same_extents(const int64_t *x, const int64_t *y, int n_dims) {
+    for (int d = 0; d < n_dims; d++)
+        if (x[d] != y[d]) return 0;
+    return 1;
+}
+
+/* Where the tile lies on a, in rows as long as they are contiguous; long ones in equal parts, which may
+ * overlap, and none where they are so short that the hardware does as well. */
+static inline void lay_out_rows(copy_tile *t, const tile_walk *w, int64_t size,
+                                const int64_t *on_a) {
+    int64_t apart[TN_MAX_DIMS];
+    t->bytes_a = find_rows(w, size, apart);
+    if (t->bytes_a < SHORT_ROW) return;
+    t->rows_a = offsets_of(t->row_a, apart, on_a, 0, w->n_dims);
+    if (t->bytes_a <= LONG_ROW) return;
+    const int64_t parts = (t->bytes_a + LONG_ROW - 1) / LONG_ROW, last = t->bytes_a - LONG_ROW;
+    for (int64_t i = t->rows_a * parts - 1; i >= 0; i--) {
+        const int64_t at = i % parts * LONG_ROW;
+        t->row_a[i] = t->row_a[i / parts] + (at < last ? at : last);
+    }
+    t->rows_a *= parts;
+    t->bytes_a = LONG_ROW;
+}
+
+/* Lays out the tile that w is at, with the target in a buffer of this pitch or, without, in c; also what
+ * to fetch of the next tile, if anything. */
+static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contraction *x,
+                                int64_t size, int64_t pitch, int fetch) {
+    int64_t on_a[TN_MAX_DIMS], on_c[TN_MAX_DIMS], on_to[TN_MAX_DIMS];
+    const int along = x->n_batch, across = along + x->n_m, run = across + x->n_n;
+    t->bytes = pitch ? find_segments(w, size, t->apart) : 0;
+    t->pitch = pitch;
+    for (int d = w->n_dims - 1; d >= 0; d--) {
+        t->extent[d] = w->extent[d];
+        on_a[d] = w->dims[d].sa;
+        on_c[d] = on_to[d] = w->dims[d].sc;
+        if (t->pitch && t->apart[d] > 1) {
+            on_to[d] = pitch;
+            pitch *= t->apart[d];
+        }
+    }
+    t->run = x->n_k ? w->extent[run] : 1;
+    t->unit = t->run * size;
+    t->between_a = t->offsets;
+    t->between = offsets_of(t->between_a, w->extent, on_a, 0, along);
+    t->between_to = t->between_a + t->between;
+    offsets_of(t->between_to, w->extent, on_to, 0, along);
+    t->along_a = t->between_to + t->between;
+    t->along = offsets_of(t->along_a, w->extent, on_a, along, across);
+    t->across_to = t->along_a + t->along;
+    t->across = offsets_of(t->across_to, w->extent, on_to, across, run);
+    t->segment_c = t->across_to + t->across;
+    t->segments = t->pitch ? offsets_of(t->segment_c, t->apart, on_c, 0, w->n_dims) : 0;
+    t->row_a = t->segment_c + t->segments;
+    t->rows_a = 0;
+    if (fetch) lay_out_rows(t, w, size, on_a);
+    t->fetched = (t->rows_a + t->along - 1) / t->along;
+}
+
+/* Whether the segments of the tile that w is at begin where those of the tile before, at c, end. */
+static inline int continues(const copy_tile *before, int64_t c, const tile_walk *w, int64_t size) {
+    int64_t apart[TN_MAX_DIMS];
+    if (w->c != c + before->bytes || before->bytes < TILE_LINE) return 0;
+    find_segments(w, size, apart);
+    return have_same_extents(apart, before->apart, w->n_dims);
+}
+
+/* Fetches rows of the next tile, as many as a step along c takes from this one; from `row` on. */
+ALWAYS_INLINE int64_t fetch_rows(const copy_tile *t, const char *ahead, int64_t row, int64_t steps) {
+    const int64_t end = row + steps * t->fetched < t->rows_a ? row + steps * t->fetched : t->rows_a;
+    for (; row < end; row++) {
+        const char *line = ahead + t->row_a[row], *last = line + t->bytes_a - 1;
+        for (; line < last; line += TILE_LINE) __builtin_prefetch(line, 0, 2); /* into L2 */
+        if ((uintptr_t)(last + 1) % TILE_LINE) __builtin_prefetch(last, 0, 2);
+    }
+    return row;
+}
+
+#endif
