@@ -101,6 +101,7 @@ typedef struct {
 /* Roads of a contraction, chosen once by tn_choose_road. */
 enum {
     TN_ROAD_GETT,     /* packed panels and register tiles */
+    TN_ROAD_DIRECT,   /* register tiles over operands where they lie: one axis each of m, n, k */
     TN_ROAD_N,        /* loop nest, innermost over the last n axis:     c[j] += a * b[j] */
     TN_ROAD_BATCH,    /* loop nest, innermost over the last batch axis: c[j] += a[j] * b[j] */
     TN_ROAD_K,        /* loop nest, innermost over the last k axis:     c += a[j] * b[j] */
@@ -117,6 +118,7 @@ typedef struct {
     int64_t tile[TN_MAX_DIMS], count;
 } tn_boxes;
 
+enum { TN_DIRECT_DEPTH = 256 }; /* summed points for which TN_ROAD_DIRECT can gather columns of b */
 enum { TN_TRANSPOSE_CHUNK = 1024 }; /* n points of one task on TN_ROAD_TRANSPOSE */
 
 /* How a packed product is blocked: at most so many rows, columns and steps in a block, the boxes
@@ -137,6 +139,7 @@ typedef struct {
     int mr, nr;
     void (*gett)(const tn_contraction *, const tn_blocking *, const char *a, const char *b,
                  char *c, const tn_box *, const tn_worker *);
+    void (*direct)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     void (*nest)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     void (*unary)(const tn_contraction *, const char *a, char *c, const tn_box *);
     void (*table)(const tn_contraction *, const char *a, const char *b, char *c);

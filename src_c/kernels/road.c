@@ -205,12 +205,27 @@ static int prefers_exchange(tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], con
 /* Few summed points and long rows: a product bound by writing the result, which packing would slow. */
 static int streams(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4],
                    int64_t k) {
-    enum { FEW = 4, LONG_ROW = 64 };
+    enum { FEW = 4, LONG_ROW = 64, LARGE = 1 << 20 };
     const int64_t itemsize = tn_itemsize(x->dtype);
     const tn_dim *m = last(group[1], count[1]), *n = last(group[2], count[2]);
-    return k <= FEW &&
+    return k <= FEW && group_size(group[1], count[1]) * group_size(group[2], count[2]) * itemsize > LARGE &&
            ((n && n->n >= LONG_ROW && n->sb == itemsize && n->sc == itemsize) ||
             (m && m->n >= LONG_ROW && m->sa == itemsize && m->sc == itemsize));
+}
+
+/* Whether tiles over a and b where they lie are the way: one axis in each group, n contiguous on c, and
+ * a product too small or too narrow for packing to pay. */
+static int is_direct(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
+    enum { NEAR = 256 << 10 };
+    const tn_kernels *kernels = tn_get_kernels(x->dtype);
+    const int64_t itemsize = tn_itemsize(x->dtype);
+    if (count[1] != 1 || count[2] != 1 || count[3] > 1) return 0;
+    const tn_dim *m = group[1], *n = group[2];
+    const int64_t k = group_size(group[3], count[3]);
+    if (m->n < 2 || n->n < 2 || n->sc != itemsize) return 0;
+    if (n->sb != itemsize && k > TN_DIRECT_DEPTH) return 0;
+    return (m->n + n->n) * k * itemsize <= NEAR || n->n <= 3 * kernels->nr ||
+           (m->n <= 4 * kernels->mr && n->sb == itemsize);
 }
 
 int tn_choose_road(tn_contraction *x, tn_dim *dims) {
@@ -232,8 +247,17 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
                   k = group_size(group[3], count[3]);
     const double macs = (double)m * (double)n * (double)k;
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
-    if (macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2 || streams(x, group, count, k))
-        return choose_nest(x, dims, group, count);
+    if (narrow < 2 || streams(x, group, count, k)) return choose_nest(x, dims, group, count);
+    const int c_along_m = last(group[1], count[1])->sc == tn_itemsize(x->dtype);
+    if (c_along_m) exchange(group, count);
+    if (is_direct(x, group, count)) {
+        if (!count[3]) group[3][count[3]++] = (tn_dim){1, 0, 0, 0};
+        x->road = TN_ROAD_DIRECT;
+        pack_groups(x, dims, group, count);
+        return c_along_m;
+    }
+    if (c_along_m) exchange(group, count);
+    if (macs < PACKING_PAYS || wide < 4 || k < 2) return choose_nest(x, dims, group, count);
     int swapped = prefers_exchange(x, group, count);
     if (swapped) exchange(group, count);
     order_group(group[1], count[1], ON_A); /* rows of c may come in the order of a */

@@ -52,6 +52,8 @@
 enum { FETCH_NOTHING, FETCH_AHEAD, FETCH_RIGHT };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+/* Hides how x was computed, so that it gets a register of its own. */
+#define OPAQUE(x) __asm__("" : "+r"(x))
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 
 #endif

@@ -1,0 +1,22 @@
+/* How direct products are cut into tiles, for all types of elements. */
+#ifndef TN_HEIGHTS_H
+#define TN_HEIGHTS_H
+
+#include <stdint.h>
+
+/* The rows of the next tile: what is left after it is none or enough to keep the multipliers busy. */
+static inline int direct_height(int64_t left, int tallest) {
+    static const uint8_t heights[] = {24, 16, 12, 8, 7, 6, 5, 4, 3, 2, 1};
+    const int enough = tallest < 8 ? tallest / 2 : 4;
+    int i = 0;
+    while (heights[i] > tallest || (left != heights[i] && left < heights[i] + enough)) i++;
+    return heights[i];
+}
+
+/* Rows that meet a strip of b before the next strip: few where all of b stays near. */
+static inline int64_t direct_block(int64_t rows, int tallest, int64_t b_bytes) {
+    enum { NEAR = 16 << 10 };
+    return b_bytes <= NEAR && rows > tallest ? tallest : rows;
+}
+
+#endif
