@@ -102,6 +102,7 @@ typedef struct {
 enum {
     TN_ROAD_GETT,     /* packed panels and register tiles */
     TN_ROAD_DIRECT,   /* register tiles over operands where they lie: one axis each of m, n, k */
+    TN_ROAD_DOTS,     /* few columns: vectors along k; one axis each of m, n, k; no integers */
     TN_ROAD_N,        /* loop nest, innermost over the last n axis:     c[j] += a * b[j] */
     TN_ROAD_BATCH,    /* loop nest, innermost over the last batch axis: c[j] += a[j] * b[j] */
     TN_ROAD_K,        /* loop nest, innermost over the last k axis:     c += a[j] * b[j] */
@@ -140,6 +141,7 @@ typedef struct {
     void (*gett)(const tn_contraction *, const tn_blocking *, const char *a, const char *b,
                  char *c, const tn_box *, const tn_worker *);
     void (*direct)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
+    void (*dots)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     void (*nest)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     void (*unary)(const tn_contraction *, const char *a, char *c, const tn_box *);
     void (*table)(const tn_contraction *, const char *a, const char *b, char *c);

@@ -129,7 +129,8 @@ static void direct_task(void *argument, int64_t task, int worker) {
     const int64_t n = rest % job->n_pieces * job->n, batch = rest / job->n_pieces * job->batch;
     const tn_box box = {batch, smaller(batch + job->batch, x->batch), m, smaller(m + job->m, x->m),
                         n,     smaller(n + job->n, x->n),             0};
-    base->kernels->direct(x, base->a, base->b, base->c, &box);
+    (x->road == TN_ROAD_DIRECT ? base->kernels->direct : base->kernels->dots)(
+        x, base->a, base->b, base->c, &box);
 }
 
 /* Cuts the batch, and if need be the longer of m and n, into tasks. */
@@ -213,7 +214,7 @@ void tn_contract(const tn_contraction *x, const char *a, const char *b, char *c,
                         .control = control};
     if (x->road == TN_ROAD_GETT)
         run_gett(&job, threads);
-    else if (x->road == TN_ROAD_DIRECT)
+    else if (x->road == TN_ROAD_DIRECT || x->road == TN_ROAD_DOTS)
         run_direct(&job, threads);
     else
         run_nest(&job, threads);

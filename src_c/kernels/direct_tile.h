@@ -12,7 +12,8 @@ typedef R WU __attribute__((vector_size(W_BYTES), aligned(1), may_alias));
 
 ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_product) *x, const char *a,
                                    const char *b, char *c) {
-    const int64_t row = x->a_row, a_step = x->a_step, b_step = x->b_step;
+    const int64_t row = x->a_row, a_step = x->a_step, b_step = x->b_step, c_row = x->c_row;
+    const int accumulate = x->accumulate;
     int64_t row3 = 3 * row;
     OPAQUE(row3); /* an address is then base + 0, 1, 2 or 3 rows: no register for each row */
     const char *four[(TALLEST + 3) / 4];
@@ -40,14 +41,14 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_product) *x, 
         }
     }
 #pragma GCC unroll 24
-    for (int i = 0; i < rows; i++, c += x->c_row)
+    for (int i = 0; i < rows; i++, c += c_row)
         for (int j = 0; j < VECTORS; j++) {
 #if COMPLEX
             const W turned = SHUFFLE(sum[i][1][j], sum[i][1][j], LANES_OF(W_REALS, PARTNER, 1));
             sum[i][0][j] += (W){LANES_OF(W_REALS, ALTERNATE, 1)} * turned;
 #endif
             WU *to = (WU *)(c + j * W_BYTES);
-            if (x->accumulate) ACCUMULATE(sum[i][0][j], *to);
+            if (accumulate) ACCUMULATE(sum[i][0][j], *to);
             *to = sum[i][0][j];
         }
 }

@@ -228,6 +228,25 @@ static int is_direct(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], cons
            (m->n <= 4 * kernels->mr && n->sb == itemsize);
 }
 
+/* Whether vectors should run along k: many rows of a and few columns of b, one axis each. */
+static int is_dots(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
+    enum { FEW = 4 };
+    const tn_kernels *kernels = tn_get_kernels(x->dtype);
+    const int64_t itemsize = tn_itemsize(x->dtype);
+    if (!kernels->dots || count[1] != 1 || count[2] > 1 || count[3] != 1) return 0;
+    const int64_t columns = count[2] ? group[2]->n : 1;
+    return group[3]->sa == itemsize && group[1]->n > 1 && columns <= FEW &&
+           group[3]->n >= 64 / itemsize && columns * itemsize <= 32;
+}
+
+static int choose_dots(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
+                       int count[4]) {
+    if (!count[2]) group[2][count[2]++] = (tn_dim){1, 0, 0, 0};
+    x->road = TN_ROAD_DOTS;
+    pack_groups(x, dims, group, count);
+    return 1;
+}
+
 int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     tn_dim group[4][TN_MAX_DIMS];
     int count[4] = {x->n_batch, x->n_m, x->n_n, x->n_k};
@@ -247,6 +266,13 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
                   k = group_size(group[3], count[3]);
     const double macs = (double)m * (double)n * (double)k;
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
+    if (is_dots(x, group, count)) {
+        choose_dots(x, dims, group, count);
+        return 0;
+    }
+    exchange(group, count);
+    if (is_dots(x, group, count)) return choose_dots(x, dims, group, count);
+    exchange(group, count);
     if (narrow < 2 || streams(x, group, count, k)) return choose_nest(x, dims, group, count);
     const int c_along_m = last(group[1], count[1])->sc == tn_itemsize(x->dtype);
     if (c_along_m) exchange(group, count);
