@@ -1,14 +1,20 @@
 /* The tiles of direct.h for one width: direct.h includes this file with
  *   WN(x)    suffix of the functions
  *   W_BYTES  bytes of a vector
+ *   W_SCALAR 1 if that is one element
  *   W_REALS  how many real numbers these are, as a literal, if elements are complex
  *   VECTORS  vectors in a row of a tile
  *   TALLEST  rows of the largest tile */
 
 #define W WN(vector)
 #define WU WN(unaligned_vector)
+#if W_SCALAR && !COMPLEX /* compilers keep vectors of one number in memory */
+typedef R W;
+typedef R WU __attribute__((aligned(1), may_alias));
+#else
 typedef R W __attribute__((vector_size(W_BYTES)));
 typedef R WU __attribute__((vector_size(W_BYTES), aligned(1), may_alias));
+#endif
 
 ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_product) *x, const char *a,
                                    const char *b, char *c) {
@@ -53,28 +59,31 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_product) *x, 
         }
 }
 
-/* A strip of columns: tiles one below the other. */
-static void WN(direct_strip)(const FN(direct_product) *x, const char *a, const char *b, char *c,
-                             int64_t left) {
+/* Strips of columns side by side, and the tiles of each, one below the other. */
+static void WN(direct_strips)(const FN(direct_product) *x, const char *a, const char *b, char *c,
+                              int64_t left, int64_t strips) {
     while (left > 0) {
         const int rows = direct_height(left, TALLEST);
         switch (rows) {
-#define TILE(count)                                                                       \
-    case count:                                                                           \
-        if (count <= TALLEST) WN(direct_tile)(count <= TALLEST ? count : 1, x, a, b, c);  \
+#define TILES(count)                                                                          \
+    case count:                                                                               \
+        if (count > TALLEST) break;                                                           \
+        for (int64_t i = 0; i < strips; i++)                                                  \
+            WN(direct_tile)(count <= TALLEST ? count : 1, x, a, b + i * (VECTORS * W_BYTES),  \
+                            c + i * (VECTORS * W_BYTES));                                     \
         break;
-            TILE(24)
-            TILE(16)
-            TILE(12)
-            TILE(8)
-            TILE(7)
-            TILE(6)
-            TILE(5)
-            TILE(4)
-            TILE(3)
-            TILE(2)
-            TILE(1)
-#undef TILE
+            TILES(24)
+            TILES(16)
+            TILES(12)
+            TILES(8)
+            TILES(7)
+            TILES(6)
+            TILES(5)
+            TILES(4)
+            TILES(3)
+            TILES(2)
+            TILES(1)
+#undef TILES
         }
         a += rows * x->a_row;
         c += rows * x->c_row;
@@ -86,6 +95,7 @@ static void WN(direct_strip)(const FN(direct_product) *x, const char *a, const c
 #undef WU
 #undef WN
 #undef W_BYTES
+#undef W_SCALAR
 #undef W_REALS
 #undef VECTORS
 #undef TALLEST

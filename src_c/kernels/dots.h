@@ -1,6 +1,5 @@
-/* Products of many rows with few columns, both with unit stride along k: matrix times vector, and
- * batches of small ones.  Vectors run along k; the lanes of all sums of a tile are added at the end,
- * in a fixed order.
+/* Products of many rows with few columns, unit stride along k: matrix times vector, and batches.
+ * Vectors run along k; the lanes of all sums of a tile are added at the end, in a fixed order.
  *
  * The axes are [batch ..., m, n, k].  Columns of b without unit stride are copied first. */
 
@@ -21,12 +20,12 @@ typedef struct {
 /* One vector along k of each row times one of each column; lanes that mask leaves out count as zero. */
 ALWAYS_INLINE void FN(dot_step)(const int rows, const int columns, const int masked,
                                 const INTEGERS mask, const char *const *four, int64_t row,
-                                int64_t row3, const char *b, int64_t b_column,
+                                int64_t row3, const char *b, const int64_t *b_columns,
                                 V (*sum)[PARTS]) {
     V right[4][PARTS];
 #pragma GCC unroll 4
     for (int j = 0; j < columns; j++) {
-        right[j][0] = *(const VU *)(b + j * b_column);
+        right[j][0] = *(const VU *)(b + b_columns[j]);
         if (masked) right[j][0] = (V)((INTEGERS)right[j][0] & mask);
 #if COMPLEX
         right[j][1] = SWAP_PARTS(right[j][0]);
@@ -38,7 +37,8 @@ ALWAYS_INLINE void FN(dot_step)(const int rows, const int columns, const int mas
         if (masked) left = (V)((INTEGERS)left & mask);
 #pragma GCC unroll 4
         for (int j = 0; j < columns; j++)
-            for (int part = 0; part < PARTS; part++) sum[i * columns + j][part] += left * right[j][part];
+            for (int part = 0; part < PARTS; part++)
+                sum[i * columns + j][part] += left * right[j][part];
     }
 }
 
@@ -61,7 +61,7 @@ ALWAYS_INLINE void FN(add_lanes)(int count, V (*sum)[PARTS], V *x) {
             x[i] = SHUFFLE(x[2 * i], x[2 * i + 1], LANES(EXCHANGE_LOW, bit)) +         \
                    SHUFFLE(x[2 * i], x[2 * i + 1], LANES(EXCHANGE_HIGH, bit));         \
     } else if (bit >= PARTS && bit < VL)                                               \
-        x[0] += SHUFFLE(x[0], x[0], LANES(PARTNER, bit));
+        x[0] += SHUFFLE(x[0], x[0], LANES(OTHER_HALF, bit));
     JOIN(1)
     JOIN(2)
     JOIN(4)
@@ -69,9 +69,12 @@ ALWAYS_INLINE void FN(add_lanes)(int count, V (*sum)[PARTS], V *x) {
 #undef JOIN
 }
 
-ALWAYS_INLINE void FN(dot_tile)(const int rows, const int columns, const FN(dot_product) *x,
+/* The last of four columns may be one that is computed but not wanted. */
+ALWAYS_INLINE void FN(dot_tile)(const int rows, const int columns, int wanted,
+                                const FN(dot_product) *x,
                                 const char *a, const char *b, char *c) {
-    const int64_t row = x->a_row, b_column = x->b_column, c_row = x->c_row, c_column = x->c_column;
+    const int64_t b_columns[4] = {0, x->b_column, 2 * x->b_column, (wanted - 1) * x->b_column};
+    const int64_t row = x->a_row, c_row = x->c_row, c_column = x->c_column;
     const int accumulate = x->accumulate;
     int64_t row3 = 3 * row;
     OPAQUE(row3);
@@ -83,12 +86,12 @@ ALWAYS_INLINE void FN(dot_tile)(const int rows, const int columns, const FN(dot_
     const INTEGERS none = {0};
     int64_t p = 0;
     for (; p + E <= x->depth; p += E, b += VBYTES, four[0] += VBYTES, four[1] += VBYTES)
-        FN(dot_step)(rows, columns, 0, none, four, row, row3, b, b_column, sum);
+        FN(dot_step)(rows, columns, 0, none, four, row, row3, b, b_columns, sum);
     if (p < x->depth) { /* the last vector again, without the lanes that are counted already */
         const int64_t back = p + E - x->depth, bytes = back * (int64_t)sizeof(T);
         const INTEGERS mask = (INTEGERS)((V){LANES(LANE, 1)} >= (V){0} + (R)(back * PARTS));
         four[0] -= bytes, four[1] -= bytes;
-        FN(dot_step)(rows, columns, 1, mask, four, row, row3, b - bytes, b_column, sum);
+        FN(dot_step)(rows, columns, 1, mask, four, row, row3, b - bytes, b_columns, sum);
     }
     V all[FN(SUMS)];
     FN(add_lanes)(rows * columns, sum, all);
@@ -98,6 +101,7 @@ ALWAYS_INLINE void FN(dot_tile)(const int rows, const int columns, const FN(dot_
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows * columns; i++) {
+        if (i % columns >= wanted) continue;
         char *to = c + i / columns * c_row + i % columns * c_column;
         const T value = FN(load)((const char *)all + (size_t)i * sizeof(T));
         FN(store)(to, accumulate ? FN(plus)(FN(load)(to), value) : value);
@@ -105,11 +109,11 @@ ALWAYS_INLINE void FN(dot_tile)(const int rows, const int columns, const FN(dot_
 }
 
 /* All rows with so many columns. */
-ALWAYS_INLINE void FN(dot_rows)(const int columns, const FN(dot_product) *x, int64_t left,
-                                const char *a, const char *b, char *c) {
+ALWAYS_INLINE void FN(dot_rows)(const int columns, int wanted, const FN(dot_product) *x,
+                                int64_t left, const char *a, const char *b, char *c) {
 #define ROWS(count)                                                                     \
     for (; count * columns <= FN(SUMS) && left >= count; left -= count) {               \
-        FN(dot_tile)(count * columns <= FN(SUMS) ? count : 1, columns, x, a, b, c);     \
+        FN(dot_tile)(count * columns <= FN(SUMS) ? count : 1, columns, wanted, x, a, b, c); \
         a += count * x->a_row, c += count * x->c_row;                                   \
     }
     ROWS(8)
@@ -121,13 +125,10 @@ ALWAYS_INLINE void FN(dot_rows)(const int columns, const FN(dot_product) *x, int
 
 static void FN(dot_strips)(const FN(dot_product) *x, int64_t rows, int64_t columns, const char *a,
                            const char *b, char *c) {
-    for (; columns >= 4; columns -= 4, b += 4 * x->b_column, c += 4 * x->c_column)
-        FN(dot_rows)(4, x, rows, a, b, c);
-    if (columns >= 2) {
-        FN(dot_rows)(2, x, rows, a, b, c);
-        b += 2 * x->b_column, c += 2 * x->c_column;
-    }
-    if (columns % 2) FN(dot_rows)(1, x, rows, a, b, c);
+    for (; columns > 2; columns -= 4, b += 4 * x->b_column, c += 4 * x->c_column)
+        FN(dot_rows)(4, (int)MIN(columns, (int64_t)4), x, rows, a, b, c);
+    if (columns == 2) FN(dot_rows)(2, 2, x, rows, a, b, c);
+    if (columns == 1) FN(dot_rows)(1, 1, x, rows, a, b, c);
 }
 
 /* Where columns are copied, k is cut into pieces of which all columns fit. */

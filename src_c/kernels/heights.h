@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+enum { DIRECT_NEAR = 16 << 10 }; /* bytes of b that stay in L1 besides the rest */
+
 /* The rows of the next tile: what is left after it is none or enough to keep the multipliers busy. */
 static inline int direct_height(int64_t left, int tallest) {
     static const uint8_t heights[] = {24, 16, 12, 8, 7, 6, 5, 4, 3, 2, 1};
@@ -11,12 +13,6 @@ static inline int direct_height(int64_t left, int tallest) {
     int i = 0;
     while (heights[i] > tallest || (left != heights[i] && left < heights[i] + enough)) i++;
     return heights[i];
-}
-
-/* Rows that meet a strip of b before the next strip: few where all of b stays near. */
-static inline int64_t direct_block(int64_t rows, int tallest, int64_t b_bytes) {
-    enum { NEAR = 16 << 10 };
-    return b_bytes <= NEAR && rows > tallest ? tallest : rows;
 }
 
 #endif

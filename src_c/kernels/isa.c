@@ -35,6 +35,7 @@
 /* As many lanes as a macro says. */
 #define LANES_OF(count, f, bit) LANES_OF_(count, f, bit)
 #define LANES_OF_(count, f, bit) LANES_##count(f, bit, count)
+#define OTHER_HALF(l, bit, L) (((l) ^ (bit)) % (L)) /* valid also where there is no such bit */
 #define LANE(l, bit, L) (l)
 #define ALTERNATE(l, bit, L) (((l) & (bit)) ? 1 : -1)
 

@@ -30,6 +30,14 @@
 #define COMPLEX_ROWS 2
 #endif
 
+/* The tile for fewer rows than hide the latency of an addition. */
+#define WIDE_VECTORS 4
+#if defined(TN_ISA_avx512) || defined(__aarch64__)
+#define WIDE_ROWS 4
+#else
+#define WIDE_ROWS 2
+#endif
+
 /* Stores that pass by the caches, for results too large to stay there. */
 #if defined(__x86_64__)
 #include <immintrin.h>
