@@ -163,6 +163,7 @@ const char *tn_isa_name(void);
 /* Names that this build and this CPU have, best first; returns how many. */
 int tn_isa_names(const char **names, int capacity);
 
+enum { TN_ADDED_DIMS = 3 }; /* axes of extent 1 for which dims needs room beyond those given */
 /* Orders and fuses the axes, sets the group sizes and chooses the road.  x comes with its dims,
  * counts, dtype and flags set.  Returns 1 if it exchanged the roles of a and b. */
 int tn_choose_road(tn_contraction *x, tn_dim *dims);
