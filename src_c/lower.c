@@ -157,7 +157,7 @@ static tn_status add_step(lowering *l, tn_step step, const tn_dim *dims) {
     tn_program *p = l->p;
     tn_contraction *x = &step.x;
     int n = x->n_batch + x->n_m + x->n_n + x->n_k;
-    if (!grow((void **)&p->dims, &l->dims_capacity, l->dims_count + n + 1, sizeof *p->dims))
+    if (!grow((void **)&p->dims, &l->dims_capacity, l->dims_count + n + TN_ADDED_DIMS, sizeof *p->dims))
         return TN_NO_MEMORY;
     x->dims = dims;
     x->dtype = (uint8_t)p->dtype;

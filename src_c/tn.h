@@ -101,6 +101,8 @@ typedef struct {
 /* Roads of a contraction, chosen once by tn_choose_road. */
 enum {
     TN_ROAD_GETT,     /* packed panels and register tiles */
+    TN_ROAD_DIRECT,   /* register tiles over operands where they lie: one axis each of m, n, k */
+    TN_ROAD_DOTS,     /* few columns: vectors along k; one axis each of m, n, k; no integers */
     TN_ROAD_N,        /* loop nest, innermost over the last n axis:     c[j] += a * b[j] */
     TN_ROAD_BATCH,    /* loop nest, innermost over the last batch axis: c[j] += a[j] * b[j] */
     TN_ROAD_K,        /* loop nest, innermost over the last k axis:     c += a[j] * b[j] */
@@ -118,6 +120,7 @@ typedef struct {
 } tn_boxes;
 
 enum { TN_COPY_TILE = 16 << 10 }; /* bytes of a tile on TN_ROAD_TRANSPOSE, 4096 elements at most */
+enum { TN_DIRECT_DEPTH = 256 }; /* summed points for which TN_ROAD_DIRECT can gather columns of b */
 
 /* How a packed product is blocked: at most so many rows, columns and steps in a block, the boxes
  * that these are, and whether an operand is read where it lies. */
@@ -137,6 +140,8 @@ typedef struct {
     int mr, nr;
     void (*gett)(const tn_contraction *, const tn_blocking *, const char *a, const char *b,
                  char *c, const tn_box *, const tn_worker *);
+    void (*direct)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
+    void (*dots)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     void (*nest)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     void (*unary)(const tn_contraction *, const char *a, char *c, const tn_box *);
     void (*table)(const tn_contraction *, const char *a, const char *b, char *c);
@@ -158,6 +163,7 @@ const char *tn_isa_name(void);
 /* Names that this build and this CPU have, best first; returns how many. */
 int tn_isa_names(const char **names, int capacity);
 
+enum { TN_ADDED_DIMS = 3 }; /* axes of extent 1 for which dims needs room beyond those given */
 /* Orders and fuses the axes, sets the group sizes and chooses the road.  x comes with its dims,
  * counts, dtype and flags set.  Returns 1 if it exchanged the roles of a and b. */
 int tn_choose_road(tn_contraction *x, tn_dim *dims);

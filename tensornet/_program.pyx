@@ -91,8 +91,9 @@ DTYPE_CODES = {
 # Arenas up to this size stay with their program between runs; src_c/memory.c keeps larger ones.
 cdef int64_t KEPT_ARENA = 64 << 10
 cdef int VARIANTS = 4
-# Programs up to this size run without releasing the GIL or being watched.
-cdef double QUICK_MACS = 1 << 15
+# Programs up to these sizes run without being watched, and without releasing the GIL.
+cdef double QUICK_MACS = 1 << 22, HELD_MACS = 1 << 18
+cdef int64_t QUICK_BYTES = 4 << 20
 
 
 cdef int64_t *_flat(values, int64_t count) except NULL:
@@ -325,12 +326,16 @@ cdef class Executor:
         cdef _Lowered program = self.contiguous
         if program is None or self.network.strip or program.info.macs > QUICK_MACS:
             return None
-        if program.info.arena_bytes + program.info.output_bytes > OWN_MEMORY:
+        if program.info.arena_bytes + program.info.output_bytes > QUICK_BYTES:
             return None
         if not self.accepts(arrays):
             return None
-        cdef cnp.ndarray out = cnp.PyArray_EMPTY(
-            <int> self.network.n_output, self.output_extents, self.number, 0)
+        cdef cnp.ndarray out
+        if program.info.output_bytes < OWN_MEMORY:
+            out = cnp.PyArray_EMPTY(
+                <int> self.network.n_output, self.output_extents, self.number, 0)
+        else:
+            out = self.empty()
         self._run(arrays, out, None)
         return out
 
@@ -365,7 +370,9 @@ cdef class Executor:
         for i in range(len(arrays)):
             inputs[i] = <const char *> cnp.PyArray_DATA(<cnp.ndarray> arrays[i])
         to = <char *> cnp.PyArray_DATA(out)
-        if watch is None:  # too short to be worth a release of the GIL
+        # held: too short to be worth a release of the GIL
+        if (watch is None and variant.info.macs <= HELD_MACS
+                and bytes_needed + variant.info.output_bytes <= OWN_MEMORY):
             status = program_run(variant.program, inputs, to, <char *> arena, &control, &exponent)
         else:
             with nogil:

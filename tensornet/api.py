@@ -122,7 +122,7 @@ def einsum(
         latest = _latest.get(operands[0])
         if latest is not None and latest[1] == config.get_num_threads():
             arrays = operands[1:]
-            result = latest[0].quick(arrays)
+            result = latest[0].quick(arrays) if progress is None else None
             if result is None and latest[0].accepts(arrays):
                 result = latest[0](*arrays, progress=progress)
             if result is not None:

@@ -11,6 +11,7 @@ enum { A_PANELS = 3, B_PANELS = 4 };
 /* Work below which one thread is faster than two that are awake, and than two that sleep: bytes of
  * multiplied reals in packed products, and macs of nests, which wait for memory. */
 static const double PARALLEL_GETT[2] = {1 << 25, 1 << 21}, PARALLEL_NEST[2] = {1 << 19, 1 << 17};
+static const double DIRECT_TASK = 1 << 20; /* macs */
 enum { FETCHED = 2 << 20, STREAMED = 16 << 20 }; /* bytes of a result for box.far 1 and 2 */
 static const int64_t NEST_TASK = 1 << 18, NEST_CHUNK = 4096;
 
@@ -116,6 +117,47 @@ static void run_gett(contract_job *job, int threads) {
 
 typedef struct {
     contract_job base;
+    int64_t batch, m, n;                /* points of a task */
+    int64_t batches, m_pieces, n_pieces; /* tasks */
+} direct_job;
+
+static void direct_task(void *argument, int64_t task, int worker) {
+    const direct_job *job = argument;
+    const contract_job *base = &job->base;
+    const tn_contraction *x = base->x;
+    if (tn_stopped(base->control, worker + base->worker)) return;
+    const int64_t m = task % job->m_pieces * job->m, rest = task / job->m_pieces;
+    const int64_t n = rest % job->n_pieces * job->n, batch = rest / job->n_pieces * job->batch;
+    const tn_box box = {batch, smaller(batch + job->batch, x->batch), m, smaller(m + job->m, x->m),
+                        n,     smaller(n + job->n, x->n),             0};
+    (x->road == TN_ROAD_DIRECT ? base->kernels->direct : base->kernels->dots)(
+        x, base->a, base->b, base->c, &box);
+}
+
+/* Cuts the batch, and if need be the longer of m and n, into tasks. */
+static void run_direct(const contract_job *base, int threads) {
+    const tn_contraction *x = base->x;
+    const double macs = (double)x->batch * (double)x->m * (double)x->n * (double)x->k;
+    const double work = macs * tn_real_count(x->dtype) * (double)tn_itemsize(x->dtype);
+    direct_job job = {*base, x->batch, x->m, x->n, 1, 1, 1};
+    if (macs > DIRECT_TASK) {
+        if (work < PARALLEL_GETT[tn_pool_awake(threads)]) threads = 1;
+        const int64_t tasks = (int64_t)(macs / DIRECT_TASK) + 1;
+        job.batch = parts_of(x->batch, tasks);
+        const int64_t each = parts_of(tasks, parts_of(x->batch, job.batch));
+        if (x->m >= x->n)
+            job.m = round_up(parts_of(x->m, each), base->kernels->mr);
+        else
+            job.n = round_up(parts_of(x->n, each), base->kernels->nr);
+        job.batches = parts_of(x->batch, job.batch);
+        job.m_pieces = parts_of(x->m, job.m);
+        job.n_pieces = parts_of(x->n, job.n);
+    }
+    tn_parallel_for(threads, job.batches * job.m_pieces * job.n_pieces, direct_task, &job);
+}
+
+typedef struct {
+    contract_job base;
     int64_t points, piece, pieces; /* outer points, points per task, tasks per chunk */
     int64_t inner, chunk;          /* inner axis, its part in one task */
     int far;
@@ -180,6 +222,8 @@ void tn_contract(const tn_contraction *x, const char *a, const char *b, char *c,
                         .control = control};
     if (x->road == TN_ROAD_GETT)
         run_gett(&job, threads);
+    else if (x->road == TN_ROAD_DIRECT || x->road == TN_ROAD_DOTS)
+        run_direct(&job, threads);
     else
         run_nest(&job, threads);
 }

@@ -67,12 +67,18 @@ ALWAYS_INLINE T FN(muladd)(T c, T x, T y) { return (T)(c + 1u * x * y); }
 #include "gett.h"
 #include "transpose.h"
 #include "nest.h"
+#include "direct.h"
+#include "dots.h"
 #include "scaling.h"
 
 static const tn_kernels FN(kernels) = {
     .mr = MR,
     .nr = NR,
     .gett = FN(gett),
+    .direct = FN(direct),
+#if FLOATING
+    .dots = FN(dots),
+#endif
     .nest = FN(nest),
     .unary = FN(unary),
     .table = FN(table),

@@ -5,6 +5,7 @@
 #include "boxes.h"
 #include "fetch.h"
 #include "tiles.h"
+#include "heights.h"
 
 #include <math.h>
 
@@ -33,6 +34,13 @@
 #define SIGNS_4 SIGNS_2, SIGNS_2
 #define SIGNS_8 SIGNS_4, SIGNS_4
 #define SIGNS_16 SIGNS_8, SIGNS_8
+
+/* As many lanes as a macro says. */
+#define LANES_OF(count, f, bit) LANES_OF_(count, f, bit)
+#define LANES_OF_(count, f, bit) LANES_##count(f, bit, count)
+#define OTHER_HALF(l, bit, L) (((l) ^ (bit)) % (L)) /* valid also where there is no such bit */
+#define LANE(l, bit, L) (l)
+#define ALTERNATE(l, bit, L) (((l) & (bit)) ? 1 : -1)
 
 #define SWAP_PARTS(x) SHUFFLE(x, x, LANES(PARTNER, 1))
 #define REAL_PARTS(x) SHUFFLE(x, x, LANES(WITHOUT, 1))
@@ -76,12 +84,24 @@
 
 #if VBYTES == 64
 #define LANES(f, bit) LANES_16(f, bit, 16)
+#define REALS 16
+#define HALF_REALS 8
+#define QUARTER_REALS 4
+#define EIGHTH_REALS 2
 #define SIGNS SIGNS_16
 #elif VBYTES == 32
 #define LANES(f, bit) LANES_8(f, bit, 8)
+#define REALS 8
+#define HALF_REALS 4
+#define QUARTER_REALS 2
+#define EIGHTH_REALS 2
 #define SIGNS SIGNS_8
 #else
 #define LANES(f, bit) LANES_4(f, bit, 4)
+#define REALS 4
+#define HALF_REALS 2
+#define QUARTER_REALS 2
+#define EIGHTH_REALS 2
 #define SIGNS SIGNS_4
 #endif
 #if VBYTES == 64
@@ -109,15 +129,31 @@
 #include "dtype.h"
 
 #undef LANES
+#undef REALS
+#undef HALF_REALS
+#undef QUARTER_REALS
+#undef EIGHTH_REALS
 #undef SIGNS
 #if VBYTES == 64
 #define LANES(f, bit) LANES_8(f, bit, 8)
+#define REALS 8
+#define HALF_REALS 4
+#define QUARTER_REALS 2
+#define EIGHTH_REALS 2
 #define SIGNS SIGNS_8
 #elif VBYTES == 32
 #define LANES(f, bit) LANES_4(f, bit, 4)
+#define REALS 4
+#define HALF_REALS 2
+#define QUARTER_REALS 2
+#define EIGHTH_REALS 2
 #define SIGNS SIGNS_4
 #else
 #define LANES(f, bit) LANES_2(f, bit, 2)
+#define REALS 2
+#define HALF_REALS 2
+#define QUARTER_REALS 2
+#define EIGHTH_REALS 2
 #define SIGNS SIGNS_2
 #endif
 #define NAME f64

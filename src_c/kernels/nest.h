@@ -75,13 +75,23 @@ ALWAYS_INLINE void FN(inner)(const int unary, const int a_moves, const tn_dim *i
                              int accumulate) {
     const int64_t unit = sizeof(T), sa = inner->sa, sb = inner->sb, sc = inner->sc;
     int64_t j = n0;
-    if (sc == unit && (unary || sb == unit) && (!a_moves || sa == unit)) {
+    if (n1 - n0 >= E && sc == unit && (unary || sb == unit) && (!a_moves || sa == unit)) {
+        /* the last vector overlaps its neighbour: computed before that changes c, stored after it */
+        const int64_t end = n1 - E;
+        char tail[VBYTES] = {0};
+        const int has_tail = (n1 - n0) % E != 0;
+        if (has_tail) {
+            if (accumulate) memcpy(tail, c + end * sc, VBYTES);
+            FN(span)(1, unary, a_moves, a + end * sa, b + end * sb, tail, a_ks, b_ks, ks, accumulate);
+        }
         for (; j + FN(SPAN) * E <= n1; j += FN(SPAN) * E)
             FN(span)(FN(SPAN), unary, a_moves, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, ks,
                      accumulate);
         for (; j + E <= n1; j += E)
             FN(span)(1, unary, a_moves, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, ks,
                      accumulate);
+        if (has_tail) memcpy(c + end * sc, tail, VBYTES);
+        return;
     }
     for (; j < n1; j++) {
         const char *x = a + j * sa, *y = b + j * sb;

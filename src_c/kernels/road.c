@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum { PACKING_PAYS = 4096 }; /* macs below which packing costs more than it saves */
+enum { LARGE = 16 << 20 };    /* bytes of a result that leaves the caches row by row */
 /* tables up to this size; beyond so many macs vectors win over tables */
 enum { TABLE_POINTS = 128, TABLE_MACS = 256 };
 
@@ -273,6 +274,55 @@ static int streams(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const 
             (m && m->n >= LONG_ROW && m->sa == itemsize && m->sc == itemsize));
 }
 
+/* Whether tiles over a and b where they lie are the way: one axis in each group, n contiguous on c, and
+ * a product too small or too narrow for packing to pay. */
+static int is_direct(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
+    enum { TALL = 16, NEAR_TALL = 768 << 10, NEAR = 384 << 10 }; /* tall tiles read b less often */
+    const tn_kernels *kernels = tn_get_kernels(x->dtype);
+    const int64_t itemsize = tn_itemsize(x->dtype);
+    if (count[1] > 1 || count[2] != 1 || count[3] > 1) return 0;
+    const tn_dim *n = group[2];
+    const int64_t m = group_size(group[1], count[1]), k = group_size(group[3], count[3]);
+    if (n->n < 2 || n->sc != itemsize || (n->sb != itemsize && k > TN_DIRECT_DEPTH)) return 0;
+    if (m == 1) return n->sb == itemsize;
+    if ((m + n->n) * k * itemsize <= (kernels->mr < TALL ? NEAR : NEAR_TALL)) return 1;
+    return n->n <= 3 * kernels->nr || (m <= 4 * kernels->mr && n->sb == itemsize);
+}
+
+/* Whether vectors should run along k: many rows of a and few columns of b, one axis each. */
+static int is_dots(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
+    enum { FEW = 4 };
+    const tn_kernels *kernels = tn_get_kernels(x->dtype);
+    const int64_t itemsize = tn_itemsize(x->dtype);
+    if (!kernels->dots || count[1] != 1 || count[2] > 1 || count[3] != 1) return 0;
+    const int64_t columns = count[2] ? group[2]->n : 1;
+    return group[3]->sa == itemsize && group[1]->n > 1 && columns <= FEW &&
+           group[3]->n >= 64 / itemsize && columns * itemsize <= 32;
+}
+
+/* The roads over operands where they lie; returns 0 if neither is the way. */
+static int choose_unpacked(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
+                           int count[4], int *swapped) {
+    const tn_dim *m = last(group[1], count[1]);
+    const int c_along_m = m && m->sc == tn_itemsize(x->dtype);
+    const int dots = is_dots(x, group, count);
+    *swapped = 0;
+    if (!dots) exchange(group, count), *swapped = 1;
+    x->road = TN_ROAD_DOTS;
+    if (!dots && !is_dots(x, group, count)) {
+        x->road = TN_ROAD_DIRECT;
+        if (!c_along_m) exchange(group, count), *swapped = 0;
+        if (!is_direct(x, group, count)) {
+            if (*swapped) exchange(group, count);
+            return 0;
+        }
+    }
+    for (int g = 1; g < 4; g++)
+        if (!count[g]) group[g][count[g]++] = (tn_dim){1, 0, 0, 0};
+    pack_groups(x, dims, group, count);
+    return 1;
+}
+
 int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     tn_dim group[4][TN_MAX_DIMS];
     int count[4] = {x->n_batch, x->n_m, x->n_n, x->n_k};
@@ -292,9 +342,14 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
                   k = group_size(group[3], count[3]);
     const double macs = (double)m * (double)n * (double)k;
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
-    if (macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2 || streams(x, group, count, k))
+    const int streaming = streams(x, group, count, k);
+    int swapped;
+    if (streaming && m * n * tn_itemsize(x->dtype) > LARGE)
         return choose_nest(x, dims, group, count);
-    int swapped = prefers_exchange(x, group, count);
+    if (choose_unpacked(x, dims, group, count, &swapped)) return swapped;
+    if (streaming || macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2)
+        return choose_nest(x, dims, group, count);
+    swapped = prefers_exchange(x, group, count);
     if (swapped) exchange(group, count);
     order_group(group[1], count[1], ON_A); /* rows of c may come in the order of a */
     for (int i = 0; i < count[3]; i++)

@@ -30,6 +30,14 @@
 #define COMPLEX_ROWS 2
 #endif
 
+/* The tile for fewer rows than hide the latency of an addition. */
+#define WIDE_VECTORS 4
+#if defined(TN_ISA_avx512) || defined(__aarch64__)
+#define WIDE_ROWS 4
+#else
+#define WIDE_ROWS 2
+#endif
+
 /* Stores that pass by the caches, for results too large to stay there. */
 #if defined(TN_LOWERED) /* tests on a CPU without these vectors: the same road, plain stores */
 #define STREAMS 1
@@ -57,6 +65,8 @@ enum { FETCH_NOTHING, FETCH_AHEAD, FETCH_RIGHT };
 enum { FETCHES = 2 }; /* lines a step */
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+/* Hides how x was computed, so that it gets a register of its own. */
+#define OPAQUE(x) __asm__("" : "+r"(x))
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 #define MAX(x, y) ((x) > (y) ? (x) : (y))
 

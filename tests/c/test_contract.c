@@ -317,12 +317,59 @@ static void contractions_larger_than_every_block_equal_their_definition(void) {
     }
 }
 
+/* Operands that lie as in a product of matrices, or with a or b transposed. */
+static void products_of_small_matrices_equal_their_definition(void) {
+    for (int dtype = 0; dtype < TN_DTYPES; dtype++)
+        for (int number = 0; number < CASES; number++) {
+            rng r = {(uint64_t)(700000 + 1000 * dtype + number)};
+            const tn_kernels *kernels = tn_get_kernels(dtype);
+            const int64_t itemsize = tn_itemsize(dtype);
+            const int widest = kernels->nr > 16 ? kernels->nr + 20 : 5 * kernels->nr + 2;
+            int64_t batch = 1, m = 1 + rng_below(&r, 2 * kernels->mr + 2);
+            int64_t n = 1 + rng_below(&r, number % 2 ? 6 : widest), k = 1 + rng_below(&r, 19);
+            if (number % 4 == 0) batch = 1 + rng_below(&r, 3);
+            if (number % 8 == 1) k += rng_below(&r, TN_DIRECT_DEPTH + 40);
+            if (number % 16 == 2) m = 8 * kernels->mr + 1, n = 1 + rng_below(&r, 40), k = 3;
+            problem p = {.x.accumulate = (uint8_t)rng_below(&r, 2)};
+            add_axis(&p, BATCH, batch), add_axis(&p, M, m), add_axis(&p, N, n), add_axis(&p, K, k);
+            finish(&p, &r, dtype, value_random, 1);
+            if (rng_below(&r, 2)) p.given[1].sa = itemsize, p.given[3].sa = m * itemsize;
+            if (rng_below(&r, 3)) p.given[2].sb = itemsize, p.given[3].sb = n * itemsize;
+            p.x = (tn_contraction){.dims = p.given, .n_batch = 1, .n_m = 1, .n_n = 1, .n_k = 1,
+                                   .dtype = (uint8_t)dtype, .accumulate = p.x.accumulate};
+            p.swapped = tn_choose_road(&p.x, p.chosen);
+            p.x.dims = p.chosen;
+            verify(&p, &r, number);
+        }
+}
+
+/* A large b is read a few rows at a time, and many columns are copied piece by piece. */
+static void thin_products_with_large_operands_equal_their_definition(void) {
+    for (int dtype = 0; dtype < TN_DTYPES; dtype++) {
+        const int64_t itemsize = tn_itemsize(dtype), wide = 16000 / itemsize + 3;
+        const int64_t sizes[][3] = {{1, wide, 133}, {3, wide, 130}, {150, 3, 1500}, {9, 1, 1500}};
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            rng r = {(uint64_t)(800000 + 1000 * dtype) + i};
+            problem p = {.x.accumulate = (uint8_t)(i & 1)};
+            add_axis(&p, M, sizes[i][0]), add_axis(&p, N, sizes[i][1]), add_axis(&p, K, sizes[i][2]);
+            finish(&p, &r, dtype, value_random, 1);
+            p.given[1].sb = itemsize, p.given[2].sb = sizes[i][1] * itemsize;
+            p.x = (tn_contraction){.dims = p.given, .n_m = 1, .n_n = 1, .n_k = 1,
+                                   .dtype = (uint8_t)dtype, .accumulate = p.x.accumulate};
+            p.swapped = tn_choose_road(&p.x, p.chosen);
+            p.x.dims = p.chosen;
+            verify(&p, &r, (int)i);
+        }
+    }
+}
+
 /* Must follow the tests above. */
 static void every_road_was_taken_for_every_type(void) {
     for (int dtype = 0; dtype < TN_DTYPES; dtype++)
         for (int road = 0; road < ROADS; road++) {
-            const int pairs = road != TN_ROAD_TRANSPOSE;
-            const int unary = road != TN_ROAD_GETT && road != TN_ROAD_N;
+            const int dots = road == TN_ROAD_DOTS, has_dots = tn_get_kernels(dtype)->dots != NULL;
+            const int pairs = road != TN_ROAD_TRANSPOSE && (!dots || has_dots);
+            const int unary = road > TN_ROAD_DOTS && road != TN_ROAD_N;
             CHECK(!pairs || seen[0][dtype][road], "%s: road %d", dtype_name(dtype), road);
             CHECK(!unary || seen[1][dtype][road], "%s: unary road %d", dtype_name(dtype), road);
         }
@@ -349,7 +396,8 @@ static void rough_numbers_keep_to_the_error_bound_on_any_number_of_threads(void)
 static void the_number_of_threads_changes_no_bit(void) {
     static const int64_t sizes[][GROUPS] = {
         {1, 200, 37, 20}, {1, 37, 300, 14},  {1, 700, 2, 200}, {40, 20, 18, 11}, {1, 370, 370, 1},
-        {132000, 1, 1, 1}, {1, 300, 1, 450}, {600, 1, 1, 230}, {1, 1, 1, 140000}};
+        {132000, 1, 1, 1}, {1, 300, 1, 450}, {600, 1, 1, 230}, {1, 1, 1, 140000},
+        {1, 2000, 17, 40}, {700, 13, 9, 17}, {1, 3000, 3, 150}};
     for (int dtype = TN_F32; dtype <= TN_C128; dtype++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
             for (int plain = 0; plain < 2; plain++) {
@@ -379,14 +427,17 @@ static void what_is_not_finite_stays_in_its_row(void) {
     static const double odd[] = {NAN, INFINITY};
     for (int dtype = TN_F32; dtype <= TN_C128; dtype++)
         for (int64_t m = 7; m < 30; m += 3)
-            for (int o = 0; o < 2; o++) {
-                const int64_t size = tn_itemsize(dtype), n = 37, k = 33, bad = m / 2;
+            for (int o = 0; o < 6; o++) {
+                static const int64_t columns[] = {37, 37, 2}, sums[] = {33, 301, 33};
+                static const int roads[] = {TN_ROAD_DIRECT, TN_ROAD_GETT, TN_ROAD_DOTS};
+                const int64_t size = tn_itemsize(dtype), bad = m / 2;
+                const int64_t n = columns[o / 2], k = sums[o / 2];
                 rng r = {(uint64_t)(600000 + m)};
                 problem p = {0};
                 add_axis(&p, M, m), add_axis(&p, N, n), add_axis(&p, K, k);
                 finish(&p, &r, dtype, make_one, 1);
-                CHECK(p.x.road == TN_ROAD_GETT, "road %d", p.x.road);
-                value_put(dtype, p.a_block + (bad * k + 5) * size, (value){.re = odd[o]});
+                CHECK(p.x.road == roads[o / 2], "road %d", p.x.road);
+                value_put(dtype, p.a_block + (bad * k + k - 1) * size, (value){.re = odd[o % 2]});
                 char *got = run(&p, 1, 0);
                 for (int64_t i = 0; i < m * n; i++) {
                     const double x = value_get(dtype, got + i * size).re;
@@ -441,6 +492,8 @@ const test contract_tests[] = {
     TEST(contractions_of_any_shape_and_layout_equal_their_definition),
     TEST(copies_transposes_sums_and_traces_equal_their_definition),
     TEST(contractions_larger_than_every_block_equal_their_definition),
+    TEST(products_of_small_matrices_equal_their_definition),
+    TEST(thin_products_with_large_operands_equal_their_definition),
     TEST(every_road_was_taken_for_every_type),
     TEST(rough_numbers_keep_to_the_error_bound_on_any_number_of_threads),
     TEST(the_number_of_threads_changes_no_bit),

@@ -1,0 +1,188 @@
+/* Products whose operands are read where they lie: small ones and batches of them, and those with so
+ * few rows or columns that packing would cost more than it saves.
+ *
+ * The axes are [batch ..., m, n, k] with unit stride along n on c.  Columns are cut into strips, as
+ * wide as the tiles of the microkernel while these fit and narrower ones at the edge.  A strip of b
+ * without unit stride along n is copied to where it has one. */
+
+#define E (VL / PARTS)
+
+typedef struct {
+    int64_t depth, a_row, a_step, b_step, b_down, c_row; /* b_down: of b before it is gathered */
+    int accumulate;
+} FN(direct_product);
+
+/* Rows of the largest tiles; integers, which take many instructions, and narrow vectors need fewer. */
+#define MOST_ROWS(limit) MIN(MR, FLOATING ? (limit) : 4)
+#define AT_LEAST_ONE(bytes) ((bytes) > sizeof(T) ? (bytes) : sizeof(T))
+
+#define WN(x) TN_PASTE(x, TN_PASTE(wide, NAME))
+#define W_BYTES VBYTES
+#define W_SCALAR 0
+#define W_REALS REALS
+#define VECTORS WIDE_VECTORS
+#define TALLEST (WIDE_ROWS / PARTS)
+#include "direct_tile.h"
+
+#define WN(x) TN_PASTE(x, TN_PASTE(whole, NAME))
+#define W_BYTES VBYTES
+#define W_SCALAR 0
+#define W_REALS REALS
+#define VECTORS TILE_VECTORS
+#define TALLEST MOST_ROWS(MR)
+#include "direct_tile.h"
+
+#if TILE_VECTORS > 1
+#define WN(x) TN_PASTE(x, TN_PASTE(single, NAME))
+#define W_BYTES VBYTES
+#define W_SCALAR 0
+#define W_REALS REALS
+#define VECTORS 1
+#define TALLEST MOST_ROWS(8)
+#include "direct_tile.h"
+#endif
+
+#define WN(x) TN_PASTE(x, TN_PASTE(half, NAME))
+#define W_BYTES AT_LEAST_ONE(VBYTES / 2)
+#define W_SCALAR 0
+#define W_REALS HALF_REALS
+#define VECTORS 1
+#define TALLEST MOST_ROWS(8)
+#include "direct_tile.h"
+
+#define WN(x) TN_PASTE(x, TN_PASTE(quarter, NAME))
+#define W_BYTES AT_LEAST_ONE(VBYTES / 4)
+#define W_SCALAR 0
+#define W_REALS QUARTER_REALS
+#define VECTORS 1
+#define TALLEST MOST_ROWS(8)
+#include "direct_tile.h"
+
+#define WN(x) TN_PASTE(x, TN_PASTE(eighth, NAME))
+#define W_BYTES AT_LEAST_ONE(VBYTES / 8)
+#define W_SCALAR 0
+#define W_REALS EIGHTH_REALS
+#define VECTORS 1
+#define TALLEST MOST_ROWS(8)
+#include "direct_tile.h"
+
+#define WN(x) TN_PASTE(x, TN_PASTE(one, NAME))
+#define W_BYTES sizeof(T)
+#define W_SCALAR 1
+#define W_REALS 2
+#define VECTORS 1
+#define TALLEST MOST_ROWS(8)
+#include "direct_tile.h"
+
+#undef AT_LEAST_ONE
+#undef MOST_ROWS
+
+typedef void (*FN(strips_function))(const FN(direct_product) *, const char *, const char *, char *,
+                                   int64_t, int64_t);
+
+/* Widths of strips, widest first; 0: there is none. */
+#define AT_LEAST_TWO(width) ((width) > 1 ? (width) : 0)
+static const struct {
+    int width;
+    FN(strips_function) run;
+} FN(strips)[] = {
+    {WIDE_VECTORS * E, FN(direct_strips_wide)}, /* only for few rows */
+    {NR, FN(direct_strips_whole)},
+#if TILE_VECTORS > 1
+    {E, FN(direct_strips_single)},
+#endif
+    {AT_LEAST_TWO(E / 2), FN(direct_strips_half)},
+    {AT_LEAST_TWO(E / 4), FN(direct_strips_quarter)},
+    {AT_LEAST_TWO(E / 8), FN(direct_strips_eighth)},
+    {1, FN(direct_strips_one)},
+};
+#undef AT_LEAST_TWO
+
+/* The strip for column j of n.  One beyond the last column is moved to the left where it may compute
+ * columns again. */
+ALWAYS_INLINE int FN(choose_strip)(int64_t n, int64_t *j, int few_rows, int accumulate) {
+    const int64_t left = n - *j;
+    int i = !few_rows, wider = -1;
+    while (FN(strips)[i].width > left || FN(strips)[i].width == 0) {
+        if (FN(strips)[i].width) wider = i;
+        i++;
+    }
+    if (accumulate || FN(strips)[i].width == left || wider < 0 || FN(strips)[wider].width > n)
+        return i;
+    *j = n - FN(strips)[wider].width;
+    return wider;
+}
+
+/* Columns [across] of b into [depth][width]. */
+static void FN(gather_strip)(R *to, const char *from, int64_t across, int64_t down, int width,
+                             int64_t depth) {
+    int64_t p = 0;
+#if FLOATING
+    if (down == (int64_t)sizeof(T) && width % S == 0 && S > 1)
+        for (; p + S <= depth; p += S)
+            for (int g = 0; g < width; g += S) {
+                Q x[S];
+#pragma GCC unroll 16
+                for (int i = 0; i < S; i++)
+                    x[i] = *(const QU *)(from + (g + i) * across + p * down);
+                FN(flip_square)(x);
+#pragma GCC unroll 16
+                for (int i = 0; i < S; i++) *(QU *)(to + ((p + i) * width + g) * PARTS) = x[i];
+            }
+#endif
+    if (across == (int64_t)sizeof(T) && width == NR)
+        for (; p < depth; p++) memcpy(to + p * NR * PARTS, from + p * down, NR * sizeof(T));
+    for (; p < depth; p++)
+        for (int j = 0; j < width; j++)
+            memcpy(to + (p * width + j) * PARTS, from + j * across + p * down, sizeof(T));
+}
+
+/* One batch point: c[rows, columns] from the operands at a and b. */
+static void FN(direct_point)(FN(direct_product) *job, int64_t rows, int64_t columns,
+                             int64_t b_column, const char *a, const char *b, char *c) {
+    enum { MANY = 8 }; /* tiles that meet a strip and make it worth a copy without gaps */
+    const int64_t unit = sizeof(T);
+    const int few_rows = b_column == unit && rows <= WIDE_ROWS / PARTS;
+    const int gathers = b_column != unit || (rows >= MANY * MR && job->depth <= TN_DIRECT_DEPTH);
+    /* all strips of b meet one tile of rows after the other, or all rows one strip after the other */
+    const int near = rows <= MR || job->depth * columns * unit <= DIRECT_NEAR;
+    _Alignas(64) R gathered[TN_DIRECT_DEPTH * NR * PARTS];
+    for (int64_t j = 0; j < columns;) {
+        const int s = FN(choose_strip)(columns, &j, few_rows, job->accumulate);
+        const int width = FN(strips)[s].width;
+        const int64_t strips = near && !gathers ? (columns - j) / width : 1;
+        const char *from = b + j * b_column;
+        if (gathers) {
+            FN(gather_strip)(gathered, from, b_column, job->b_down, width, job->depth);
+            from = (const char *)gathered, job->b_step = width * unit;
+        }
+        FN(strips)[s].run(job, a, from, c + j * unit, rows, strips);
+        j += strips * width;
+    }
+}
+
+/* A large b that meets few rows is read a few of its rows at a time, each from end to end. */
+static void FN(direct)(const tn_contraction *x, const char *a, const char *b, char *c,
+                       const tn_box *box) {
+    enum { LARGE = 1 << 20, FEW = 16 };
+    const tn_dim *m = x->dims + x->n_batch, *n = m + 1, *k = n + 1;
+    const int64_t unit = sizeof(T), columns = box->n1 - box->n0, rows = box->m1 - box->m0;
+    const int far = n->sb == unit && x->m <= MR && x->k * x->n * unit > LARGE;
+    const int64_t depth = far ? FEW : x->k;
+    FN(direct_product) job = {.a_row = m->sa, .a_step = k->sa, .b_step = k->sb, .b_down = k->sb,
+                              .c_row = m->sc};
+    tn_walk batch;
+    walk_to(&batch, x->dims, x->n_batch, box->batch0);
+    a += box->m0 * m->sa;
+    b += box->n0 * n->sb;
+    c += box->m0 * m->sc + box->n0 * unit;
+    for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&batch))
+        for (int64_t p = 0; p < x->k; p += depth) {
+            job.depth = MIN(depth, x->k - p);
+            job.accumulate = x->accumulate || p > 0;
+            FN(direct_point)(&job, rows, columns, n->sb, a + batch.a + p * k->sa,
+                             b + batch.b + p * k->sb, c + batch.c);
+        }
+}
+
+#undef E
