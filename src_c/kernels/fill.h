@@ -1,7 +1,7 @@
 /* Fills the target of a tile by squares of SIDE x SIDE elements that are transposed in registers, WIDE
  * of them next to each other along c; the last ones overlap those before.  transpose.h includes this
  * file once per shape with
- *   LANES_OF  the lanes of one row of the squares */
+ *   ROW_LANES  the lanes of one row of the squares */
 #define SHAPED(x) FN(TN_PASTE(TN_PASTE(x, WIDE), SIDE))
 #define ROW SHAPED(row)
 #define ROW_U SHAPED(unaligned_row)
@@ -33,8 +33,8 @@ typedef R ROW_U __attribute__((vector_size(WIDE * SIDE * sizeof(T)), aligned(1),
         _Pragma("GCC unroll 8") for (int i = 0; i < SIDE; i++) {                   \
             const int j = (i + bit) % SIDE;                                        \
             if (i & bit) continue;                                                 \
-            ROW low = SHUFFLE(x[i], x[j], LANES_OF(EXCHANGE_LOW, bit * PARTS));    \
-            x[j] = SHUFFLE(x[i], x[j], LANES_OF(EXCHANGE_HIGH, bit * PARTS));      \
+            ROW low = SHUFFLE(x[i], x[j], ROW_LANES(EXCHANGE_LOW, bit * PARTS));    \
+            x[j] = SHUFFLE(x[i], x[j], ROW_LANES(EXCHANGE_HIGH, bit * PARTS));      \
             x[i] = low;                                                            \
         }                                                                          \
     }
@@ -71,6 +71,6 @@ static inline void SHAPED(fill)(const copy_tile *t, const char *a, char *to, con
 #undef ROW
 #undef ROW_U
 #undef SHAPED
-#undef LANES_OF
+#undef ROW_LANES
 #undef SIDE
 #undef WIDE

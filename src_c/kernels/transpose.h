@@ -4,28 +4,28 @@
 
 /* Rows of squares: SIDE elements of PARTS lanes. */
 #if COMPLEX
-#define LANES_OF_2(f, bit) LANES_4(f, bit, 4)
-#define LANES_OF_4(f, bit) LANES_8(f, bit, 8)
-#define LANES_OF_8(f, bit) LANES_16(f, bit, 16)
+#define ROW_LANES_2(f, bit) LANES_4(f, bit, 4)
+#define ROW_LANES_4(f, bit) LANES_8(f, bit, 8)
+#define ROW_LANES_8(f, bit) LANES_16(f, bit, 16)
 #else
-#define LANES_OF_2(f, bit) LANES_2(f, bit, 2)
-#define LANES_OF_4(f, bit) LANES_4(f, bit, 4)
-#define LANES_OF_8(f, bit) LANES_8(f, bit, 8)
+#define ROW_LANES_2(f, bit) LANES_2(f, bit, 2)
+#define ROW_LANES_4(f, bit) LANES_4(f, bit, 4)
+#define ROW_LANES_8(f, bit) LANES_8(f, bit, 8)
 #endif
 
 #if FLOATING
 #define SIDE 2
 #define WIDE 1
-#define LANES_OF LANES_OF_2
+#define ROW_LANES ROW_LANES_2
 #include "fill.h"
 #define SIDE 4
 #define WIDE 1
-#define LANES_OF LANES_OF_4
+#define ROW_LANES ROW_LANES_4
 #include "fill.h"
 #if !COMPLEX
 #define SIDE 8
 #define WIDE 1
-#define LANES_OF LANES_OF_8
+#define ROW_LANES ROW_LANES_8
 #include "fill.h"
 #endif
 #endif
@@ -42,11 +42,11 @@ ALWAYS_INLINE double FN(eight_bytes)(const char *a) {
 
 #define SIDE 2
 #define WIDE 4
-#define LANES_OF LANES_OF_8
+#define ROW_LANES ROW_LANES_8
 #include "fill.h"
 #define SIDE 4
 #define WIDE 2
-#define LANES_OF LANES_OF_8
+#define ROW_LANES ROW_LANES_8
 #include "fill.h"
 #endif
 
@@ -173,8 +173,8 @@ static void FN(transpose)(const tn_contraction *x, const char *a, char *c, const
     if (stream) STREAM_END();
 }
 
-#undef LANES_OF_2
-#undef LANES_OF_4
-#undef LANES_OF_8
-#undef LANES_OF_16
+#undef ROW_LANES_2
+#undef ROW_LANES_4
+#undef ROW_LANES_8
+#undef ROW_LANES_16
 #undef E
