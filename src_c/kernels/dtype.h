@@ -67,16 +67,19 @@ ALWAYS_INLINE T FN(muladd)(T c, T x, T y) { return (T)(c + 1u * x * y); }
 #include "gett.h"
 #include "transpose.h"
 #include "nest.h"
+#include "skinny.h"
 #include "scaling.h"
 
 static const tn_kernels FN(kernels) = {
     .mr = MR,
     .nr = NR,
+    .lanes = VL / PARTS,
     .gett = FN(gett),
     .nest = FN(nest),
     .unary = FN(unary),
     .table = FN(table),
 #if FLOATING
+    .skinny = FN(skinny),
     .exponent = FN(exponent),
     .scale = FN(scale),
 #endif

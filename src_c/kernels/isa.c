@@ -4,6 +4,7 @@
 #include "walk.h"
 #include "boxes.h"
 #include "fetch.h"
+#include "tiling.h"
 
 #include <math.h>
 

@@ -1,6 +1,7 @@
 /* From the axes of a contraction to the road that runs it: order, fuse, choose. */
 #include "../tn.h"
 #include "boxes.h"
+#include "tiling.h"
 #include "walk.h"
 
 #include <string.h>
@@ -213,6 +214,32 @@ static int streams(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const 
             (m && m->n >= LONG_ROW && m->sa == itemsize && m->sc == itemsize));
 }
 
+/* A huge operand meets a tiny one: both are moved in whole vectors. */
+static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
+                         int count[4], int *swapped) {
+    enum { FEW_ENTRIES = 256, MANY_ROWS = 256 };
+    const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
+                  k = group_size(group[3], count[3]);
+    const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
+    if (!tn_get_kernels(x->dtype)->skinny || wide < MANY_ROWS || narrow * k > FEW_ENTRIES ||
+        narrow * k < 2)
+        return 0;
+    tn_tiling tiling;
+    tn_contraction skinny = *x;
+    *swapped = n > m;
+    if (*swapped) exchange(group, count);
+    pack_groups(&skinny, dims, group, count);
+    skinny.dims = dims;
+    if (tn_cut_tiles(&skinny, &tiling)) {
+        skinny.dims = x->dims;
+        skinny.road = TN_ROAD_SKINNY;
+        *x = skinny;
+        return 1;
+    }
+    if (*swapped) exchange(group, count);
+    return 0;
+}
+
 int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     tn_dim group[4][TN_MAX_DIMS];
     int count[4] = {x->n_batch, x->n_m, x->n_n, x->n_k};
@@ -232,9 +259,11 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
                   k = group_size(group[3], count[3]);
     const double macs = (double)m * (double)n * (double)k;
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
+    int swapped;
+    if (choose_skinny(x, dims, group, count, &swapped)) return swapped;
     if (macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2 || streams(x, group, count, k))
         return choose_nest(x, dims, group, count);
-    int swapped = prefers_exchange(x, group, count);
+    swapped = prefers_exchange(x, group, count);
     if (swapped) exchange(group, count);
     order_group(group[1], count[1], ON_A); /* rows of c may come in the order of a */
     for (int i = 0; i < count[3]; i++)
@@ -262,7 +291,8 @@ static int64_t reach(const tn_contraction *x) {
 
 int64_t tn_table_size(const tn_contraction *x) {
     const int64_t points = x->batch * x->m * x->n;
-    if (x->road == TN_ROAD_GETT || x->road == TN_ROAD_TRANSPOSE) return 0;
+    if (x->road == TN_ROAD_GETT || x->road == TN_ROAD_TRANSPOSE || x->road == TN_ROAD_SKINNY)
+        return 0;
     if (points > TABLE_POINTS || x->k > TABLE_POINTS) return 0;
     if (points * x->k > TABLE_MACS || reach(x) > INT32_MAX) return 0;
     return 3 * points + 2 * x->k;
