@@ -31,7 +31,8 @@ ALWAYS_INLINE void FN(write)(char *to, V x, FN(write_mode) mode) {
     }
 
 ALWAYS_INLINE void FN(exchange_lanes)(const int lanes, const tn_shuffle *exchange,
-                                      const char *from, char *to, FN(write_mode) mode) {
+                                      const char *from, char *to, int64_t ahead,
+                                      FN(write_mode) mode) {
     const int size = 1 << __builtin_popcount(lanes);
     int64_t reads[1 << TN_LANE_DIGITS], writes[1 << TN_LANE_DIGITS];
 #pragma GCC unroll 16
@@ -42,7 +43,10 @@ ALWAYS_INLINE void FN(exchange_lanes)(const int lanes, const tn_shuffle *exchang
         char *target = to + exchange->groups[g].to;
         V x[1 << TN_LANE_DIGITS];
 #pragma GCC unroll 16
-        for (int i = 0; i < size; i++) x[i] = *(const VU *)(at + reads[i]);
+        for (int i = 0; i < size; i++) {
+            x[i] = *(const VU *)(at + reads[i]);
+            if (ahead) __builtin_prefetch(at + ahead + reads[i], 0, 2); /* into L2 */
+        }
         STAGE(1)
         STAGE(2)
         STAGE(4)
@@ -53,9 +57,10 @@ ALWAYS_INLINE void FN(exchange_lanes)(const int lanes, const tn_shuffle *exchang
 }
 #undef STAGE
 
-static void FN(exchange)(const tn_shuffle *x, const char *from, char *to, FN(write_mode) mode) {
+static void FN(exchange)(const tn_shuffle *x, const char *from, char *to,
+                         int64_t ahead, FN(write_mode) mode) {
 #define INSTANCE(which) \
-    if (which < E && x->lanes == which) FN(exchange_lanes)(which < E ? which : 0, x, from, to, mode);
+    if (which < E && x->lanes == which) FN(exchange_lanes)(which < E ? which : 0, x, from, to, ahead, mode);
     INSTANCE(1) INSTANCE(2) INSTANCE(3) INSTANCE(4) INSTANCE(5)
     INSTANCE(6) INSTANCE(7) INSTANCE(8) INSTANCE(9) INSTANCE(10)
     INSTANCE(11) INSTANCE(12) INSTANCE(13) INSTANCE(14) INSTANCE(15)
@@ -69,6 +74,7 @@ typedef struct {
     int64_t count, k, n, width; /* width: rows of a block of b, which is [blocks][k][width] */
     const R *b;
     FN(write_mode) mode;
+    int64_t ahead; /* from here to what is fetched for later; 0: nothing */
 } FN(skinny_tile);
 
 ALWAYS_INLINE void FN(skinny_rows)(const int rows, const int vectors, const FN(skinny_tile) *x,
@@ -82,6 +88,10 @@ ALWAYS_INLINE void FN(skinny_rows)(const int rows, const int vectors, const FN(s
             for (int part = 0; part < PARTS; part++) sum[r][v][part] = (V){0};
     for (int64_t p = 0; p < x->k; p++, b += rows * PARTS) {
         const int64_t step = x->from_rows[p];
+        if (row == 0 && x->ahead) {
+            __builtin_prefetch(first + step + x->ahead, 0, 2);
+            __builtin_prefetch(last + step + x->ahead, 0, 2);
+        }
         const V values[2] = {*(const VU *)(first + step), *(const VU *)(last + step)};
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++)
@@ -154,15 +164,23 @@ static void FN(gather_tiny)(const tn_tiling *t, int64_t k, int64_t n, int64_t wi
 static int FN(aligned_tiles)(const tn_contraction *x, const tn_tiling *t, const char *c) {
     int64_t bits = (int64_t)(uintptr_t)c;
     for (int d = 0; d < t->n_outer; d++) bits |= t->outer[d].sc;
-    for (int64_t r = 0; r < x->n; r++) bits |= t->c_rows[r];
     if (t->store.lanes) {
         for (int64_t g = 0; g < t->store.count; g++) bits |= t->store.groups[g].to;
         for (int i = 0; i < 1 << __builtin_popcount(t->store.lanes); i++)
             bits |= t->store.vectors[i].to;
         return bits % VBYTES == 0;
     }
+    for (int64_t r = 0; r < x->n; r++) bits |= t->c_rows[r];
     for (int64_t j = 0; j < t->columns; j++) bits |= t->column[j].to;
     return bits % VBYTES == 0;
+}
+
+/* How many tiles ahead operands too large for the caches are fetched; 0: not at all. */
+static int64_t FN(tiles_ahead)(const tn_contraction *x, const tn_tiling *t) {
+    enum { FAR = 1 << 20, AHEAD = 8 << 10 };
+    if (x->batch * x->m * x->k * (int64_t)sizeof(T) < FAR) return 0;
+    const int64_t tiles = AHEAD / (x->k * t->row_bytes);
+    return tiles ? tiles : 1;
 }
 
 static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *a, const char *b,
@@ -176,18 +194,22 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
     const int stream = STREAMS && box->stream && !x->accumulate && !t->c_elementwise &&
                        FN(aligned_tiles)(x, t, c);
     const FN(write_mode) mode = x->accumulate ? FN(ADD) : stream ? FN(STREAM_PAST) : FN(WRITE);
-    const FN(skinny_tile) whole = {t->column, a_direct ? t->a_rows : t->buffer_rows,
-                                   c_direct ? t->c_rows : t->buffer_rows, t->columns, x->k, x->n,
-                                   width, tiny, c_direct ? mode : FN(WRITE)};
+    FN(skinny_tile) whole = {t->column, a_direct ? t->a_rows : t->buffer_rows,
+                             c_direct ? t->c_rows : t->buffer_rows, t->columns, x->k, x->n, width,
+                             tiny, c_direct ? mode : FN(WRITE), 0};
     const FN(skinny_tile) rest = {t->buffer_column, t->buffer_rows, t->buffer_rows,
-                                  (t->rest.count + E - 1) / E, x->k, x->n, width, tiny, FN(WRITE)};
+                                  (t->rest.count + E - 1) / E, x->k, x->n, width, tiny, FN(WRITE), 0};
     const char *tiny_from = NULL;
-    tn_walk w;
+    const int64_t ahead_tiles = FN(tiles_ahead)(x, t);
+    tn_walk w, next;
+    walk_to(&next, t->outer, t->n_outer, (box->batch0 + ahead_tiles) % t->tiles);
     if (t->rest_axis >= 0) memset(read, 0, sizeof read); /* beyond the rest are lanes of no use */
     walk_to(&w, t->outer, t->n_outer, box->batch0);
-    for (int64_t tile = box->batch0; tile < box->batch1; tile++, walk_next(&w)) {
+    for (int64_t tile = box->batch0; tile < box->batch1; tile++, walk_next(&w), walk_next(&next)) {
         const char *from = a + w.a;
         char *to = c + w.c;
+        const int64_t ahead = ahead_tiles ? next.a - w.a : 0;
+        if (a_direct) whole.ahead = ahead;
         if (tiny_from != b + w.b) FN(gather_tiny)(t, x->k, x->n, width, tiny_from = b + w.b, tiny);
         if (t->rest_axis >= 0 && w.at[t->rest_axis] == t->outer[t->rest_axis].n - 1) {
             FN(gather_points)(&t->rest, from, t->a_rows, x->k, read, t->row_bytes);
@@ -197,11 +219,11 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
         }
         if (t->a_elementwise)
             FN(gather_points)(&t->whole, from, t->a_rows, x->k, read, t->row_bytes);
-        if (t->load.lanes) FN(exchange)(&t->load, from, (char *)read, FN(WRITE));
-        if (t->settle.lanes) FN(exchange)(&t->settle, (char *)read, (char *)read, FN(WRITE));
+        if (t->load.lanes) FN(exchange)(&t->load, from, (char *)read, ahead, FN(WRITE));
+        if (t->settle.lanes) FN(exchange)(&t->settle, (char *)read, (char *)read, 0, FN(WRITE));
         FN(multiply_tile)(&whole, a_direct ? from : (const char *)read,
                           c_direct ? to : (char *)written);
-        if (t->store.lanes) FN(exchange)(&t->store, (char *)written, to, mode);
+        if (t->store.lanes) FN(exchange)(&t->store, (char *)written, to, 0, mode);
         if (t->c_elementwise)
             FN(scatter_points)(&t->whole, to, t->c_rows, x->n, written, t->row_bytes, x->accumulate);
     }

@@ -6,8 +6,8 @@
 enum {
     MOST_DIGITS = 80,    /* sizes are below 2^60, and k and n few */
     CUT_FROM = 64,         /* extents from which a tile need not divide an axis */
-    CACHED_VECTORS = 128,  /* of a tile in a buffer */
-    DIRECT_COLUMNS = 64,   /* of a tile that passes through none */
+    BUFFER = 2 << 10,      /* bytes: small tiles let memory and arithmetic overlap */
+    DIRECT_COLUMNS = 64,   /* of a tile that passes through no buffer */
     NONE = -1
 };
 
@@ -256,7 +256,7 @@ static void row_offsets(const tn_dim *dims, int n_dims, int64_t *on_b, int64_t *
 /* Adds digits to the tile while its buffers stay in the cache. */
 static void grow_tile(layout *l, const tn_tiling *t, int64_t rows, int limited) {
     const int direct = !t->a_elementwise && !t->c_elementwise && !t->load.lanes && !t->store.lanes;
-    const int64_t most = direct && !limited ? DIRECT_COLUMNS : CACHED_VECTORS / rows;
+    const int64_t most = direct && !limited ? DIRECT_COLUMNS : BUFFER / (rows * (l->size << l->depth));
     int64_t columns = 1, points = (int64_t)1 << l->depth;
     for (int i = 0; i < l->count; i++)
         if (l->digits[i].of == ON_M && l->digits[i].used && !holds(l, l->settled, i))
