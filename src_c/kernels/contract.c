@@ -176,6 +176,7 @@ static int run_skinny(const contract_job *base, int threads) {
     const tn_contraction *x = base->x;
     tn_tiling tiling;
     if (!tn_cut_tiles(x, &tiling)) return 0;
+    if (!tiling.tiles) return 1;
     nest_job job = {.base = *base, .tiling = &tiling, .points = tiling.tiles};
     const double macs = (double)x->batch * (double)x->m * (double)x->n * (double)x->k;
     job.stream = x->batch * x->m * x->n * tn_itemsize(x->dtype) >= STREAMED;

@@ -214,10 +214,11 @@ static int streams(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const 
             (m && m->n >= LONG_ROW && m->sa == itemsize && m->sc == itemsize));
 }
 
-/* A huge operand meets a tiny one: both are moved in whole vectors. */
+/* A huge operand meets a tiny one.  With more entries than a few the arithmetic counts, and the
+ * microkernel of packed products is as good once elements have to change places. */
 static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
                          int count[4], int *swapped) {
-    enum { FEW_ENTRIES = 256, MANY_ROWS = 256 };
+    enum { FEW_ENTRIES = 256, FEW_IF_MOVED = 64, MANY_ROWS = 256 };
     const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
                   k = group_size(group[3], count[3]);
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
@@ -230,7 +231,8 @@ static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX
     if (*swapped) exchange(group, count);
     pack_groups(&skinny, dims, group, count);
     skinny.dims = dims;
-    if (tn_cut_tiles(&skinny, &tiling)) {
+    if (tn_cut_tiles(&skinny, &tiling) &&
+        (narrow * k <= FEW_IF_MOVED || tn_reads_in_place(&tiling))) {
         skinny.dims = x->dims;
         skinny.road = TN_ROAD_SKINNY;
         *x = skinny;

@@ -1,12 +1,12 @@
-/* Skinny products: a huge operand meets a tiny one (k and n are few, m is many), as when a gate acts on
- * a quantum state.  They are bound by memory: a is read once and c written once, in whole vectors.
+/* Skinny products: a huge operand meets a tiny one (k and n are few, m is many), as when a gate acts
+ * on a quantum state.  They are bound by memory: a is read once and c written once, whole vectors.
  *
  * Lanes run along m.  Where a vector of a or c has k or n points in its lanes, or m points in other
- * lanes than its counterpart, lanes change places with vectors in registers, tile by tile (tiling.h). */
+ * lanes than its counterpart, lanes change places with vectors in registers, tile by tile. */
 #if FLOATING
 #define E (VL / PARTS)
 
-enum { FN(SKINNY_ROWS) = (VBYTES == 64 ? 8 : 4) / PARTS }; /* of c at a time, two vectors each */
+enum { FN(SKINNY_ROWS) = VBYTES == 64 ? 8 : 4 }; /* of c at a time, two vectors each */
 
 typedef enum { FN(WRITE), FN(ADD), FN(STREAM_PAST) } FN(write_mode);
 
@@ -60,14 +60,15 @@ ALWAYS_INLINE void FN(exchange_lanes)(const int lanes, const tn_shuffle *exchang
 static void FN(exchange)(const tn_shuffle *x, const char *from, char *to,
                          int64_t ahead, FN(write_mode) mode) {
 #define INSTANCE(which) \
-    if (which < E && x->lanes == which) FN(exchange_lanes)(which < E ? which : 0, x, from, to, ahead, mode);
+    if (which < E && x->lanes == which) \
+        FN(exchange_lanes)(which < E ? which : 0, x, from, to, ahead, mode);
     INSTANCE(1) INSTANCE(2) INSTANCE(3) INSTANCE(4) INSTANCE(5)
     INSTANCE(6) INSTANCE(7) INSTANCE(8) INSTANCE(9) INSTANCE(10)
     INSTANCE(11) INSTANCE(12) INSTANCE(13) INSTANCE(14) INSTANCE(15)
 #undef INSTANCE
 }
 
-/* What one tile multiplies: vectors at columns[].from + from_rows[p] and at columns[].to + to_rows[r]. */
+/* What one tile multiplies: vectors at columns[].from + from_rows[], columns[].to + to_rows[]. */
 typedef struct {
     const tn_move *columns;
     const int64_t *from_rows, *to_rows;
@@ -79,55 +80,66 @@ typedef struct {
 
 ALWAYS_INLINE void FN(skinny_rows)(const int rows, const int vectors, const FN(skinny_tile) *x,
                                    const char *from, char *to, const tn_move *column, int64_t row) {
-    V sum[FN(SKINNY_ROWS)][2][PARTS];
+    V sum[FN(SKINNY_ROWS)][2];
     const R *b = x->b + row * x->k * PARTS;
-    const char *first = from + column[0].from, *last = from + column[vectors - 1].from;
+    const char *near = from + column[0].from, *far = from + column[vectors - 1].from;
+    const int64_t ahead = row == 0 ? x->ahead : 0, *steps = x->from_rows, ks = x->k;
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++)
-            for (int part = 0; part < PARTS; part++) sum[r][v][part] = (V){0};
-    for (int64_t p = 0; p < x->k; p++, b += rows * PARTS) {
-        const int64_t step = x->from_rows[p];
-        if (row == 0 && x->ahead) {
-            __builtin_prefetch(first + step + x->ahead, 0, 2);
-            __builtin_prefetch(last + step + x->ahead, 0, 2);
+        for (int v = 0; v < vectors; v++) sum[r][v] = (V){0};
+    for (int64_t p = 0; p < ks; p++, b += rows * PARTS) {
+        const V values[2] = {*(const VU *)(near + steps[p]), *(const VU *)(far + steps[p])};
+        if (ahead) {
+            __builtin_prefetch(near + steps[p] + ahead, 0, 2); /* into L2 */
+            __builtin_prefetch(far + steps[p] + ahead, 0, 2);
         }
-        const V values[2] = {*(const VU *)(first + step), *(const VU *)(last + step)};
+#if COMPLEX
+        V turned[2]; /* times i */
+        for (int v = 0; v < vectors; v++) turned[v] = NEGATE_REAL * SWAP_PARTS(values[v]);
+#endif
 #pragma GCC unroll 8
-        for (int r = 0; r < rows; r++)
-            for (int part = 0; part < PARTS; part++)
-                for (int v = 0; v < vectors; v++)
-                    ACCUMULATE(sum[r][v][part], b[r * PARTS + part] * values[v]);
+        for (int r = 0; r < rows; r++) {
+            const R real = FN(real)((const char *)(b + r * PARTS));
+            for (int v = 0; v < vectors; v++) sum[r][v] += real * values[v];
+#if COMPLEX
+            const R imaginary = FN(real)((const char *)(b + r * PARTS + 1));
+            for (int v = 0; v < vectors; v++) sum[r][v] += imaginary * turned[v];
+#endif
+        }
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) {
         char *at = to + x->to_rows[row + r];
-        for (int v = 0; v < vectors; v++) {
-#if COMPLEX
-            sum[r][v][0] += NEGATE_REAL * SWAP_PARTS(sum[r][v][1]);
-#endif
-            FN(write)(at + column[v].to, sum[r][v][0], x->mode);
-        }
+        for (int v = 0; v < vectors; v++) FN(write)(at + column[v].to, sum[r][v], x->mode);
     }
 }
 
-ALWAYS_INLINE void FN(skinny_columns)(const int vectors, const FN(skinny_tile) *x,
-                                      const char *from, char *to, const tn_move *column) {
-    for (int64_t row = 0; row < x->n; row += x->width) {
-        const int64_t rows = MIN(x->width, x->n - row);
-#define INSTANCE(count)                              \
-    if (count <= FN(SKINNY_ROWS) && rows == count)   \
-        FN(skinny_rows)(count <= FN(SKINNY_ROWS) ? count : 1, vectors, x, from, to, column, row);
-        INSTANCE(1) INSTANCE(2) INSTANCE(3) INSTANCE(4)
-        INSTANCE(5) INSTANCE(6) INSTANCE(7) INSTANCE(8)
-#undef INSTANCE
+/* So many rows of c from `row` on, in a function of its own: registers are allotted to one loop. */
+#define INSTANCE(most)                                                                          \
+    static __attribute__((noinline)) void FN(skinny_rows_##most)(                               \
+        const FN(skinny_tile) *x, const char *from, char *to, int64_t row) {                     \
+        const int rows = most <= FN(SKINNY_ROWS) ? most : 1;                                   \
+        int64_t j = 0;                                                                           \
+        for (; j + 2 <= x->count; j += 2)                                                        \
+            FN(skinny_rows)(rows, 2, x, from, to, x->columns + j, row);                          \
+        if (j < x->count) FN(skinny_rows)(rows, 1, x, from, to, x->columns + j, row);            \
     }
-}
+INSTANCE(1)
+INSTANCE(2)
+INSTANCE(3)
+INSTANCE(4)
+INSTANCE(5)
+INSTANCE(6)
+INSTANCE(7)
+INSTANCE(8)
+#undef INSTANCE
 
 static void FN(multiply_tile)(const FN(skinny_tile) *x, const char *from, char *to) {
-    int64_t j = 0;
-    for (; j + 2 <= x->count; j += 2) FN(skinny_columns)(2, x, from, to, x->columns + j);
-    if (j < x->count) FN(skinny_columns)(1, x, from, to, x->columns + j);
+    static void (*const instances[])(const FN(skinny_tile) *, const char *, char *, int64_t) = {
+        FN(skinny_rows_1), FN(skinny_rows_2), FN(skinny_rows_3), FN(skinny_rows_4),
+        FN(skinny_rows_5), FN(skinny_rows_6), FN(skinny_rows_7), FN(skinny_rows_8)};
+    for (int64_t row = 0; row < x->n; row += x->width)
+        instances[MIN(x->width, x->n - row) - 1](x, from, to, row);
 }
 
 static void FN(gather_points)(const tn_tile_points *points, const char *a, const int64_t *a_rows,
@@ -198,7 +210,8 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
                              c_direct ? t->c_rows : t->buffer_rows, t->columns, x->k, x->n, width,
                              tiny, c_direct ? mode : FN(WRITE), 0};
     const FN(skinny_tile) rest = {t->buffer_column, t->buffer_rows, t->buffer_rows,
-                                  (t->rest.count + E - 1) / E, x->k, x->n, width, tiny, FN(WRITE), 0};
+                                  (t->rest.count + E - 1) / E, x->k, x->n, width, tiny,
+                                  FN(WRITE), 0};
     const char *tiny_from = NULL;
     const int64_t ahead_tiles = FN(tiles_ahead)(x, t);
     tn_walk w, next;
@@ -214,7 +227,8 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
         if (t->rest_axis >= 0 && w.at[t->rest_axis] == t->outer[t->rest_axis].n - 1) {
             FN(gather_points)(&t->rest, from, t->a_rows, x->k, read, t->row_bytes);
             FN(multiply_tile)(&rest, (const char *)read, (char *)written);
-            FN(scatter_points)(&t->rest, to, t->c_rows, x->n, written, t->row_bytes, x->accumulate);
+            FN(scatter_points)(&t->rest, to, t->c_rows, x->n, written, t->row_bytes,
+                               x->accumulate);
             continue;
         }
         if (t->a_elementwise)
@@ -225,7 +239,8 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
                           c_direct ? to : (char *)written);
         if (t->store.lanes) FN(exchange)(&t->store, (char *)written, to, 0, mode);
         if (t->c_elementwise)
-            FN(scatter_points)(&t->whole, to, t->c_rows, x->n, written, t->row_bytes, x->accumulate);
+            FN(scatter_points)(&t->whole, to, t->c_rows, x->n, written, t->row_bytes,
+                               x->accumulate);
     }
     if (stream) STREAM_END();
 }

@@ -1,4 +1,4 @@
-/* Planning the tiles of a skinny product: which m points they have, and which lanes change places. */
+/* Planning the tiles of a skinny product: which m points they have, which lanes change places. */
 #include "tiling.h"
 
 #include <string.h>
@@ -7,13 +7,13 @@ enum {
     MOST_DIGITS = 80,    /* sizes are below 2^60, and k and n few */
     CUT_FROM = 64,         /* extents from which a tile need not divide an axis */
     BUFFER = 2 << 10,      /* bytes: small tiles let memory and arithmetic overlap */
-    DIRECT_COLUMNS = 64,   /* of a tile that passes through no buffer */
+    READ = 16 << 10,       /* of a tile that passes through no buffer */
     NONE = -1
 };
 
 typedef enum { ON_M, ON_N, ON_K } group;
 
-/* A digit of an axis: binary, or what is left of the extent of a k or n axis when these are taken out. */
+/* A digit of an axis: binary, or what is left of a k or n axis when these are taken out. */
 typedef struct {
     group of;
     int axis, level;
@@ -26,11 +26,13 @@ typedef struct {
     int count, depth; /* depth: digits of the lane number */
     int64_t size;
     int on_a[TN_LANE_DIGITS], on_c[TN_LANE_DIGITS]; /* what the lanes are in memory, */
-    int first[TN_LANE_DIGITS], settled[TN_LANE_DIGITS]; /* after one exchange, and when multiplied */
+    int first[TN_LANE_DIGITS], settled[TN_LANE_DIGITS]; /* after `load`, and when multiplied */
     int64_t place[MOST_DIGITS], between[MOST_DIGITS]; /* in the buffer, at last and after `load` */
 } layout;
 
 static int64_t distance(int64_t stride) { return stride < 0 ? -stride : stride; }
+
+static int64_t power(int digits) { return (int64_t)1 << digits; }
 
 static int binary_digits(int64_t n) {
     int digits = 0;
@@ -56,7 +58,8 @@ static int split_m(layout *l, const tn_dim *dims, int n_dims) {
             levels = log2_floor(dims[d].n) - 2;
         }
         for (int i = 0; i < levels; i++)
-            add_digit(l, (digit){ON_M, d, i, 2, dims[d].sa << i, dims[d].sc << i, 0, 0});
+            add_digit(l, (digit){ON_M, d, i, 2, dims[d].sa * power(i), dims[d].sc * power(i), 0,
+                                 0});
     }
     return rest_axis;
 }
@@ -67,10 +70,11 @@ static void split_rows(layout *l, group of, const tn_dim *dims, int n_dims) {
         const int levels = binary_digits(dims[d].n);
         const int64_t odd = dims[d].n >> levels;
         for (int i = 0; i < levels; i++)
-            add_digit(l, (digit){of, d, i, 2, dims[d].sa << i, dims[d].sc << i, row << i, 1});
+            add_digit(l, (digit){of, d, i, 2, dims[d].sa * power(i), dims[d].sc * power(i),
+                                 row * power(i), 1});
         if (odd > 1)
-            add_digit(l, (digit){of, d, levels, odd, dims[d].sa << levels, dims[d].sc << levels,
-                                 row << levels, 1});
+            add_digit(l, (digit){of, d, levels, odd, dims[d].sa * power(levels),
+                                 dims[d].sc * power(levels), row * power(levels), 1});
         row *= dims[d].n;
     }
 }
@@ -82,7 +86,7 @@ static void use(layout *l, int i) {
         l->digits[i].used = 1;
 }
 
-/* Which digits are the lanes of a vector in memory; returns 0 if whole vectors are not contiguous. */
+/* Which digits are the lanes of a vector in memory; 0 if whole vectors are not contiguous. */
 static int find_lanes(layout *l, group rows, int *lanes) {
     for (int i = 0; i < l->depth; i++) {
         const int64_t stride = l->size << i;
@@ -131,7 +135,7 @@ static int spare_digit(layout *l, const int *one, const int *other, const int *t
     return next;
 }
 
-/* Which m digits are the lanes when vectors are multiplied: those of c, and where c has n, those of a. */
+/* Which m digits are the lanes when vectors are multiplied: those of c, and where c has n, of a. */
 static int settle_lanes(layout *l) {
     for (int i = 0; i < l->depth; i++) {
         const int c = l->on_c[i], a = l->on_a[i];
@@ -168,7 +172,7 @@ static int plan_load(layout *l) {
 
 /* The places of all digits in the buffers; returns the points of a tile. */
 static int64_t place_digits(layout *l) {
-    int64_t points = (int64_t)1 << l->depth;
+    int64_t points = power(l->depth);
     for (int i = 0; i < l->depth; i++) l->place[l->settled[i]] = l->size << i;
     for (int i = 0; i < l->count; i++) {
         const digit *d = &l->digits[i];
@@ -188,7 +192,8 @@ static int64_t place_digits(layout *l) {
 }
 
 /* All sums of multiples of the given strides, the smallest stride of `by_to` or from fastest. */
-static int64_t expand(tn_move *to, const tn_move *strides, const int64_t *extents, int n, int by_to) {
+static int64_t expand(tn_move *to, const tn_move *strides, const int64_t *extents, int n,
+                      int by_to) {
     uint8_t order[MOST_DIGITS];
     for (int i = 0; i < n; i++) {
         int j = i;
@@ -211,7 +216,7 @@ static int64_t expand(tn_move *to, const tn_move *strides, const int64_t *extent
     return count;
 }
 
-/* The moves that turn the lanes `before` into `after`, with the places of the digits before and after. */
+/* The moves that turn the lanes `before` into `after`, with the places of all digits then. */
 static void fill_shuffle(tn_shuffle *x, const layout *l, group rows, const int *before,
                           const int *after, const int64_t *from, const int64_t *to, int by_to) {
     tn_move strides[MOST_DIGITS];
@@ -255,9 +260,9 @@ static void row_offsets(const tn_dim *dims, int n_dims, int64_t *on_b, int64_t *
 
 /* Adds digits to the tile while its buffers stay in the cache. */
 static void grow_tile(layout *l, const tn_tiling *t, int64_t rows, int limited) {
-    const int direct = !t->a_elementwise && !t->c_elementwise && !t->load.lanes && !t->store.lanes;
-    const int64_t most = direct && !limited ? DIRECT_COLUMNS : BUFFER / (rows * (l->size << l->depth));
-    int64_t columns = 1, points = (int64_t)1 << l->depth;
+    const int64_t bytes = tn_reads_in_place(t) && !limited ? READ : BUFFER;
+    const int64_t most = bytes / (rows * (l->size << l->depth));
+    int64_t columns = 1, points = power(l->depth);
     for (int i = 0; i < l->count; i++)
         if (l->digits[i].of == ON_M && l->digits[i].used && !holds(l, l->settled, i))
             columns *= 2, points *= 2;
@@ -281,7 +286,8 @@ static void cut_outer(tn_tiling *t, const layout *l, const tn_contraction *x, in
             levels += l->digits[i].of == ON_M && l->digits[i].axis == d - x->n_batch &&
                       l->digits[i].used;
         const int64_t rest = dim.n - (dim.n >> levels << levels);
-        dim = (tn_dim){(dim.n >> levels) + (rest > 0), dim.sa << levels, dim.sb, dim.sc << levels};
+        dim = (tn_dim){(dim.n >> levels) + (rest > 0), dim.sa * power(levels), dim.sb,
+                       dim.sc * power(levels)};
         if (rest && d - x->n_batch == rest_axis) {
             t->rest_axis = t->n_outer;
             t->rest.count = rest;
@@ -329,8 +335,8 @@ static void list_places(tn_tile_points *to, const layout *l) {
 static void fill_columns(tn_tiling *t, const layout *l) {
     const int a_direct = !t->a_elementwise && !t->load.lanes;
     const int c_direct = !t->c_elementwise && !t->store.lanes;
-    tn_move strides[MOST_DIGITS], places[MOST_DIGITS];
-    int64_t extents[MOST_DIGITS];
+    tn_move strides[MOST_DIGITS] = {{0, 0}}, places[MOST_DIGITS] = {{0, 0}};
+    int64_t extents[MOST_DIGITS] = {0};
     int n = 0;
     for (int i = 0; i < l->count; i++) {
         const digit *d = &l->digits[i];

@@ -1,8 +1,8 @@
 /* How a huge operand that meets a tiny one is cut into tiles, and how the elements of a tile move.
  *
  * A tile is a box of m points with all k (on a) or all n (on c).  Every axis is seen as a number of
- * binary digits, and so is the place of an element: the lowest digits count the lanes of a vector, the
- * others the vectors.  All tiles are alike, so that one set of tables serves all of them. */
+ * binary digits, and so is the place of an element: the lowest digits count the lanes of a vector,
+ * the others the vectors.  All tiles are alike, so that one set of tables serves all of them. */
 #ifndef TN_TILING_H
 #define TN_TILING_H
 
@@ -55,5 +55,10 @@ struct tn_tiling {
 
 /* Returns 0 if the contraction cannot be cut into such tiles. */
 int tn_cut_tiles(const tn_contraction *x, tn_tiling *tiling);
+
+/* Whether tiles are read and written where they lie. */
+static inline int tn_reads_in_place(const tn_tiling *t) {
+    return !t->a_elementwise && !t->c_elementwise && !t->load.lanes && !t->store.lanes;
+}
 
 #endif
