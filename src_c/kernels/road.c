@@ -218,13 +218,14 @@ static int streams(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const 
  * microkernel of packed products is as good once elements have to change places. */
 static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
                          int count[4], int *swapped) {
-    enum { FEW_ENTRIES = 256, FEW_IF_MOVED = 64, MANY_ROWS = 256 };
+    enum { FEW_IF_MOVED = 64, MANY_ROWS = 256, CACHED = 128 << 10 };
     const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
                   k = group_size(group[3], count[3]);
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
-    if (!tn_get_kernels(x->dtype)->skinny || wide < MANY_ROWS || narrow * k > FEW_ENTRIES ||
+    if (!tn_get_kernels(x->dtype)->skinny || wide < MANY_ROWS || narrow * k > TN_TILE_ENTRIES ||
         narrow * k < 2)
         return 0;
+    if (wide * (narrow + k) * tn_itemsize(x->dtype) < CACHED && streams(x, group, count, k)) return 0;
     tn_tiling tiling;
     tn_contraction skinny = *x;
     *swapped = n > m;
@@ -232,7 +233,7 @@ static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX
     pack_groups(&skinny, dims, group, count);
     skinny.dims = dims;
     if (tn_cut_tiles(&skinny, &tiling) &&
-        (narrow * k <= FEW_IF_MOVED || tn_reads_in_place(&tiling))) {
+        (narrow * k <= FEW_IF_MOVED || skinny.n_k > 1 || tn_reads_in_place(&tiling))) {
         skinny.dims = x->dims;
         skinny.road = TN_ROAD_SKINNY;
         *x = skinny;
