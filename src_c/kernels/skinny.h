@@ -32,7 +32,7 @@ ALWAYS_INLINE void FN(write)(char *to, V x, FN(write_mode) mode) {
 
 ALWAYS_INLINE void FN(exchange_lanes)(const int lanes, const tn_shuffle *exchange,
                                       const char *from, char *to, int64_t ahead,
-                                      FN(write_mode) mode) {
+                                      int64_t ahead_to, FN(write_mode) mode) {
     const int size = 1 << __builtin_popcount(lanes);
     int64_t reads[1 << TN_LANE_DIGITS], writes[1 << TN_LANE_DIGITS];
 #pragma GCC unroll 16
@@ -52,16 +52,19 @@ ALWAYS_INLINE void FN(exchange_lanes)(const int lanes, const tn_shuffle *exchang
         STAGE(4)
         STAGE(8)
 #pragma GCC unroll 16
-        for (int i = 0; i < size; i++) FN(write)(target + writes[i], x[i], mode);
+        for (int i = 0; i < size; i++) {
+            FN(write)(target + writes[i], x[i], mode);
+            if (ahead_to) __builtin_prefetch(target + ahead_to + writes[i], 1, 2);
+        }
     }
 }
 #undef STAGE
 
 static void FN(exchange)(const tn_shuffle *x, const char *from, char *to,
-                         int64_t ahead, FN(write_mode) mode) {
+                         int64_t ahead, int64_t ahead_to, FN(write_mode) mode) {
 #define INSTANCE(which) \
     if (which < E && x->lanes == which) \
-        FN(exchange_lanes)(which < E ? which : 0, x, from, to, ahead, mode);
+        FN(exchange_lanes)(which < E ? which : 0, x, from, to, ahead, ahead_to, mode);
     INSTANCE(1) INSTANCE(2) INSTANCE(3) INSTANCE(4) INSTANCE(5)
     INSTANCE(6) INSTANCE(7) INSTANCE(8) INSTANCE(9) INSTANCE(10)
     INSTANCE(11) INSTANCE(12) INSTANCE(13) INSTANCE(14) INSTANCE(15)
@@ -222,6 +225,7 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
         const char *from = a + w.a;
         char *to = c + w.c;
         const int64_t ahead = ahead_tiles ? next.a - w.a : 0;
+        const int64_t ahead_to = ahead_tiles && !stream ? next.c - w.c : 0;
         if (a_direct) whole.ahead = ahead;
         if (tiny_from != b + w.b) FN(gather_tiny)(t, x->k, x->n, width, tiny_from = b + w.b, tiny);
         if (t->rest_axis >= 0 && w.at[t->rest_axis] == t->outer[t->rest_axis].n - 1) {
@@ -233,11 +237,11 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
         }
         if (t->a_elementwise)
             FN(gather_points)(&t->whole, from, t->a_rows, x->k, read, t->row_bytes);
-        if (t->load.lanes) FN(exchange)(&t->load, from, (char *)read, ahead, FN(WRITE));
-        if (t->settle.lanes) FN(exchange)(&t->settle, (char *)read, (char *)read, 0, FN(WRITE));
+        if (t->load.lanes) FN(exchange)(&t->load, from, (char *)read, ahead, 0, FN(WRITE));
+        if (t->settle.lanes) FN(exchange)(&t->settle, (char *)read, (char *)read, 0, 0, FN(WRITE));
         FN(multiply_tile)(&whole, a_direct ? from : (const char *)read,
                           c_direct ? to : (char *)written);
-        if (t->store.lanes) FN(exchange)(&t->store, (char *)written, to, 0, mode);
+        if (t->store.lanes) FN(exchange)(&t->store, (char *)written, to, 0, ahead_to, mode);
         if (t->c_elementwise)
             FN(scatter_points)(&t->whole, to, t->c_rows, x->n, written, t->row_bytes,
                                x->accumulate);
