@@ -106,7 +106,8 @@ enum {
     TN_ROAD_N,        /* loop nest, innermost over the last n axis:     c[j] += a * b[j] */
     TN_ROAD_BATCH,    /* loop nest, innermost over the last batch axis: c[j] += a[j] * b[j] */
     TN_ROAD_K,        /* loop nest, innermost over the last k axis:     c += a[j] * b[j] */
-    TN_ROAD_TRANSPOSE, /* unary copy in tiles (tiles.h): c is contiguous along m, a along n, both along k */
+    TN_ROAD_TRANSPOSE, /* unary copy in tiles (tiles.h) */
+    TN_ROAD_SKINNY,    /* few n and k: tiles of m that stream through registers */
     TN_ROAD_TABLE      /* tiny: every offset is looked up */
 };
 
@@ -136,13 +137,19 @@ typedef struct {
     int far; /* 1: the result is too large for the second cache, 2: for all caches */
 } tn_box;
 
+typedef struct tn_tiling tn_tiling; /* of TN_ROAD_SKINNY */
+
 typedef struct {
     int mr, nr;
+    int lanes; /* elements of a vector */
     void (*gett)(const tn_contraction *, const tn_blocking *, const char *a, const char *b,
                  char *c, const tn_box *, const tn_worker *);
     void (*direct)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     void (*dots)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     void (*nest)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
+    /* floating point types only; a box is a range of tiles, as batch points */
+    void (*skinny)(const tn_contraction *, const tn_tiling *, const char *a, const char *b, char *c,
+                   const tn_box *);
     void (*unary)(const tn_contraction *, const char *a, char *c, const tn_box *);
     void (*table)(const tn_contraction *, const char *a, const char *b, char *c);
     /* e with largest |x| over n real numbers in [2^(e-1), 2^e); 0 if any is not finite and

@@ -1,6 +1,7 @@
 /* Blocking, workspace and the split of one contraction into tasks. */
 #include "../tn.h"
 #include "boxes.h"
+#include "tiling.h"
 
 /* Cache budgets in bytes: a panel of a and one of b share L1; a block of a stays in L2, and so does one
  * of b that meets a single block of a; other blocks of b stay in L3. */
@@ -59,7 +60,7 @@ static void choose_blocks(tn_blocking *blocking, const tn_contraction *x, int th
 }
 
 int64_t tn_workspace(const tn_contraction *x) {
-    if (x->road != TN_ROAD_GETT) return 0;
+    if (x->road != TN_ROAD_GETT && x->road != TN_ROAD_SKINNY) return 0;
     tn_blocking one, two;
     limit_blocks(&one, x->dtype, x->m, x->n, x->k);
     limit_blocks(&two, x->dtype, x->n, x->m, x->k);
@@ -161,6 +162,7 @@ typedef struct {
     int64_t points, piece, pieces; /* outer points, points per task, tasks per chunk */
     int64_t inner, chunk;          /* inner axis, its part in one task */
     int far;
+    const tn_tiling *tiling;       /* of TN_ROAD_SKINNY, whose outer points are tiles */
 } nest_job;
 
 static void nest_task(void *argument, int64_t task, int worker) {
@@ -178,6 +180,13 @@ static void nest_task(void *argument, int64_t task, int worker) {
         base->kernels->unary(base->x, base->a, base->c, &box);
     else
         base->kernels->nest(base->x, base->a, base->b, base->c, &box);
+}
+
+/* Of a box of this contraction. */
+static int how_far(const tn_contraction *x) {
+    const double runs = x->road == TN_ROAD_TRANSPOSE ? (double)x->k : 1;
+    const double bytes = (double)x->batch * (double)x->m * (double)x->n * runs * tn_itemsize(x->dtype);
+    return (bytes >= FETCHED) + (bytes >= STREAMED);
 }
 
 static void run_nest(const contract_job *base, int threads) {
@@ -198,15 +207,40 @@ static void run_nest(const contract_job *base, int threads) {
     }
     const double macs = (double)job.points * (double)job.inner * (double)per_point;
     job.chunk = smaller(job.inner, NEST_CHUNK);
-    const double bytes = (double)x->batch * (double)x->m * (double)x->n * tn_itemsize(x->dtype) *
-                         (double)(x->road == TN_ROAD_TRANSPOSE ? x->k : 1);
-    job.far = (bytes >= FETCHED) + (bytes >= STREAMED);
+    job.far = how_far(x);
     const int64_t work = job.chunk * per_point;
     job.piece = work >= NEST_TASK ? 1 : smaller(job.points, (NEST_TASK + work - 1) / work);
     job.pieces = (job.points + job.piece - 1) / job.piece;
     const int64_t chunks = (job.inner + job.chunk - 1) / job.chunk;
     if (macs < PARALLEL_NEST[tn_pool_awake(threads)]) threads = 1;
     tn_parallel_for(threads, chunks * job.pieces, nest_task, &job);
+}
+
+static void skinny_task(void *argument, int64_t task, int worker) {
+    const nest_job *job = argument;
+    const contract_job *base = &job->base;
+    if (tn_stopped(base->control, worker + base->worker)) return;
+    const tn_box box = {.batch0 = task * job->piece,
+                        .batch1 = smaller((task + 1) * job->piece, job->points),
+                        .far = job->far};
+    base->kernels->skinny(base->x, job->tiling, base->a, base->b, base->c, &box);
+}
+
+/* Returns 0 if the instruction set in use has no tiles for it. */
+static int run_skinny(const contract_job *base, int threads) {
+    const tn_contraction *x = base->x;
+    tn_tiling tiling;
+    if (!tn_cut_tiles(x, &tiling)) return 0;
+    if (!tiling.tiles) return 1;
+    nest_job job = {.base = *base, .tiling = &tiling, .points = tiling.tiles};
+    const double macs = (double)x->batch * (double)x->m * (double)x->n * (double)x->k;
+    job.far = how_far(x);
+    job.piece = larger(1, (int64_t)((double)NEST_TASK * (double)job.points / macs));
+    job.piece = smaller(job.piece, job.points);
+    job.pieces = parts_of(job.points, job.piece);
+    if (macs < PARALLEL_NEST[tn_pool_awake(threads)]) threads = 1;
+    tn_parallel_for(threads, job.pieces, skinny_task, &job);
+    return 1;
 }
 
 void tn_contract(const tn_contraction *x, const char *a, const char *b, char *c, int threads,
@@ -220,7 +254,8 @@ void tn_contract(const tn_contraction *x, const char *a, const char *b, char *c,
                         .workspace_stride = workspace_stride,
                         .worker = worker,
                         .control = control};
-    if (x->road == TN_ROAD_GETT)
+    if (x->road == TN_ROAD_SKINNY && run_skinny(&job, threads)) return;
+    if (x->road == TN_ROAD_GETT || x->road == TN_ROAD_SKINNY)
         run_gett(&job, threads);
     else if (x->road == TN_ROAD_DIRECT || x->road == TN_ROAD_DOTS)
         run_direct(&job, threads);

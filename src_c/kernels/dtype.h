@@ -69,11 +69,13 @@ ALWAYS_INLINE T FN(muladd)(T c, T x, T y) { return (T)(c + 1u * x * y); }
 #include "nest.h"
 #include "direct.h"
 #include "dots.h"
+#include "skinny.h"
 #include "scaling.h"
 
 static const tn_kernels FN(kernels) = {
     .mr = MR,
     .nr = NR,
+    .lanes = VL / PARTS,
     .gett = FN(gett),
     .direct = FN(direct),
 #if FLOATING
@@ -83,6 +85,7 @@ static const tn_kernels FN(kernels) = {
     .unary = FN(unary),
     .table = FN(table),
 #if FLOATING
+    .skinny = FN(skinny),
     .exponent = FN(exponent),
     .scale = FN(scale),
 #endif

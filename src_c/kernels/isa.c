@@ -6,6 +6,7 @@
 #include "fetch.h"
 #include "tiles.h"
 #include "heights.h"
+#include "tiling.h"
 
 #include <math.h>
 

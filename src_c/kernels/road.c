@@ -1,6 +1,7 @@
 /* From the axes of a contraction to the road that runs it: order, fuse, choose. */
 #include "../tn.h"
 #include "boxes.h"
+#include "tiling.h"
 #include "walk.h"
 
 #include <string.h>
@@ -323,6 +324,35 @@ static int choose_unpacked(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_M
     return 1;
 }
 
+/* A huge operand meets a tiny one.  With more entries than a few the arithmetic counts, and the
+ * microkernel of packed products is as good once elements have to change places. */
+static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
+                         int count[4], int *swapped) {
+    enum { FEW_IF_MOVED = 64, MANY_ROWS = 256, CACHED = 128 << 10 };
+    const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
+                  k = group_size(group[3], count[3]);
+    const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
+    if (!tn_get_kernels(x->dtype)->skinny || wide < MANY_ROWS || narrow * k > TN_TILE_ENTRIES ||
+        narrow * k < 2)
+        return 0;
+    if (wide * (narrow + k) * tn_itemsize(x->dtype) < CACHED && streams(x, group, count, k)) return 0;
+    tn_tiling tiling;
+    tn_contraction skinny = *x;
+    *swapped = n > m;
+    if (*swapped) exchange(group, count);
+    pack_groups(&skinny, dims, group, count);
+    skinny.dims = dims;
+    if (tn_cut_tiles(&skinny, &tiling) &&
+        (narrow * k <= FEW_IF_MOVED || skinny.n_k > 1 || tn_reads_in_place(&tiling))) {
+        skinny.dims = x->dims;
+        skinny.road = TN_ROAD_SKINNY;
+        *x = skinny;
+        return 1;
+    }
+    if (*swapped) exchange(group, count);
+    return 0;
+}
+
 int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     tn_dim group[4][TN_MAX_DIMS];
     int count[4] = {x->n_batch, x->n_m, x->n_n, x->n_k};
@@ -344,6 +374,7 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
     const int streaming = streams(x, group, count, k);
     int swapped;
+    if (choose_skinny(x, dims, group, count, &swapped)) return swapped;
     if (streaming && m * n * tn_itemsize(x->dtype) > LARGE)
         return choose_nest(x, dims, group, count);
     if (choose_unpacked(x, dims, group, count, &swapped)) return swapped;
@@ -377,7 +408,8 @@ static int64_t reach(const tn_contraction *x) {
 
 int64_t tn_table_size(const tn_contraction *x) {
     const int64_t points = x->batch * x->m * x->n;
-    if (x->road == TN_ROAD_GETT || x->road == TN_ROAD_TRANSPOSE) return 0;
+    if (x->road == TN_ROAD_GETT || x->road == TN_ROAD_TRANSPOSE || x->road == TN_ROAD_SKINNY)
+        return 0;
     if (points > TABLE_POINTS || x->k > TABLE_POINTS) return 0;
     if (points * x->k > TABLE_MACS || reach(x) > INT32_MAX) return 0;
     return 3 * points + 2 * x->k;

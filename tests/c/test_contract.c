@@ -363,13 +363,53 @@ static void thin_products_with_large_operands_equal_their_definition(void) {
     }
 }
 
+/* A huge operand and a tiny one: axes of 2 in any order, others that tiles do not divide, and extents
+ * that no vector divides. */
+static void skinny_sizes(problem *p, rng *r) {
+    static const int64_t lengths[] = {256, 257, 300, 1000, 2049}, odd[] = {3, 5, 6, 12, 24};
+    const int kind = rng_below(r, 3);
+    if (rng_below(r, 4) == 0) add_axis(p, BATCH, 2 + rng_below(r, 2));
+    if (kind == 0)
+        for (int digits = 8 + rng_below(r, 4); digits > 0; digits--) add_axis(p, M, 2);
+    else if (kind == 1)
+        add_group(p, r, M, pick(r, lengths, 5));
+    else
+        for (int i = 0; i < 2; i++) add_axis(p, M, i ? 64 : pick(r, odd, 5));
+    for (int g = N; g <= K; g++)
+        if (rng_below(r, 3))
+            for (int digits = rng_below(r, 4); digits > 0; digits--) add_axis(p, g, 2);
+        else
+            add_axis(p, g, 1 + rng_below(r, 9));
+}
+
+static void skinny_products_equal_their_definition(void) {
+    for (int dtype = TN_F32; dtype <= TN_C128; dtype++) {
+        for (int number = 0; number < CASES / 2; number++) {
+            rng r = {(uint64_t)(600000 + 1000 * dtype + number)};
+            problem p = {.x.accumulate = (uint8_t)rng_below(&r, 2)};
+            skinny_sizes(&p, &r);
+            finish(&p, &r, dtype, value_random, number % 3 == 0);
+            verify(&p, &r, number);
+        }
+        if (dtype != TN_C64) continue;
+        rng r = {1}; /* a result that passes by the caches */
+        problem p = {.dtype = 0};
+        add_axis(&p, M, 1 << 20), add_axis(&p, N, 2), add_axis(&p, K, 2);
+        finish(&p, &r, dtype, value_random, 1);
+        CHECK(p.x.road == TN_ROAD_SKINNY, "road %d", p.x.road);
+        verify(&p, &r, -1);
+    }
+}
+
 /* Must follow the tests above. */
 static void every_road_was_taken_for_every_type(void) {
     for (int dtype = 0; dtype < TN_DTYPES; dtype++)
         for (int road = 0; road < ROADS; road++) {
             const int dots = road == TN_ROAD_DOTS, has_dots = tn_get_kernels(dtype)->dots != NULL;
-            const int pairs = road != TN_ROAD_TRANSPOSE && (!dots || has_dots);
-            const int unary = road > TN_ROAD_DOTS && road != TN_ROAD_N;
+            const int skinny = road == TN_ROAD_SKINNY;
+            const int pairs = road != TN_ROAD_TRANSPOSE && (!dots || has_dots) &&
+                              (!skinny || is_floating(dtype));
+            const int unary = road > TN_ROAD_DOTS && road != TN_ROAD_N && !skinny;
             CHECK(!pairs || seen[0][dtype][road], "%s: road %d", dtype_name(dtype), road);
             CHECK(!unary || seen[1][dtype][road], "%s: unary road %d", dtype_name(dtype), road);
         }
@@ -397,7 +437,8 @@ static void the_number_of_threads_changes_no_bit(void) {
     static const int64_t sizes[][GROUPS] = {
         {1, 200, 37, 20}, {1, 37, 300, 14},  {1, 700, 2, 200}, {40, 20, 18, 11}, {1, 370, 370, 1},
         {132000, 1, 1, 1}, {1, 300, 1, 450}, {600, 1, 1, 230}, {1, 1, 1, 140000},
-        {1, 2000, 17, 40}, {700, 13, 9, 17}, {1, 3000, 3, 150}};
+        {1, 2000, 17, 40}, {700, 13, 9, 17}, {1, 3000, 3, 150},
+        {1, 70001, 2, 2}, {1, 4, 9000, 4}};
     for (int dtype = TN_F32; dtype <= TN_C128; dtype++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
             for (int plain = 0; plain < 2; plain++) {
@@ -494,6 +535,7 @@ const test contract_tests[] = {
     TEST(contractions_larger_than_every_block_equal_their_definition),
     TEST(products_of_small_matrices_equal_their_definition),
     TEST(thin_products_with_large_operands_equal_their_definition),
+    TEST(skinny_products_equal_their_definition),
     TEST(every_road_was_taken_for_every_type),
     TEST(rough_numbers_keep_to_the_error_bound_on_any_number_of_threads),
     TEST(the_number_of_threads_changes_no_bit),

@@ -1,0 +1,253 @@
+/* Skinny products: a huge operand meets a tiny one (k and n are few, m is many), as when a gate acts
+ * on a quantum state.  They are bound by memory: a is read once and c written once, whole vectors.
+ *
+ * Lanes run along m.  Where a vector of a or c has k or n points in its lanes, or m points in other
+ * lanes than its counterpart, lanes change places with vectors in registers, tile by tile. */
+#if FLOATING
+#define E (VL / PARTS)
+
+enum { FN(SKINNY_ROWS) = VBYTES == 64 ? 8 : 4 }; /* of c at a time, two vectors each */
+
+typedef enum { FN(WRITE), FN(ADD), FN(STREAM_PAST) } FN(write_mode);
+
+ALWAYS_INLINE void FN(write)(char *to, V x, FN(write_mode) mode) {
+    if (mode == FN(STREAM_PAST))
+        STREAM(to, x);
+    else
+        FN(put)(to, x, mode == FN(ADD));
+}
+
+/* One digit of the lane changes places with digit r of the vector's number. */
+#define STAGE(bit)                                                                     \
+    if ((bit) < E && (lanes & (bit))) {                                                \
+        const int r = 1 << __builtin_popcount(lanes & ((bit) - 1));                    \
+        _Pragma("GCC unroll 16") for (int i = 0; i < size; i++) {                      \
+            const int j = (i + r) % size;                                              \
+            if (i & r) continue;                                                       \
+            V low = SHUFFLE(x[i], x[j], LANES(EXCHANGE_LOW, (bit) * PARTS));           \
+            x[j] = SHUFFLE(x[i], x[j], LANES(EXCHANGE_HIGH, (bit) * PARTS));           \
+            x[i] = low;                                                                \
+        }                                                                              \
+    }
+
+ALWAYS_INLINE void FN(exchange_lanes)(const int lanes, const tn_shuffle *exchange,
+                                      const char *from, char *to, int64_t ahead,
+                                      int64_t ahead_to, FN(write_mode) mode) {
+    const int size = 1 << __builtin_popcount(lanes);
+    int64_t reads[1 << TN_LANE_DIGITS], writes[1 << TN_LANE_DIGITS];
+#pragma GCC unroll 16
+    for (int i = 0; i < size; i++)
+        reads[i] = exchange->vectors[i].from, writes[i] = exchange->vectors[i].to;
+    for (int64_t g = 0; g < exchange->count; g++) {
+        const char *at = from + exchange->groups[g].from;
+        char *target = to + exchange->groups[g].to;
+        V x[1 << TN_LANE_DIGITS];
+#pragma GCC unroll 16
+        for (int i = 0; i < size; i++) {
+            x[i] = *(const VU *)(at + reads[i]);
+            if (ahead) __builtin_prefetch(at + ahead + reads[i], 0, 2); /* into L2 */
+        }
+        STAGE(1)
+        STAGE(2)
+        STAGE(4)
+        STAGE(8)
+#pragma GCC unroll 16
+        for (int i = 0; i < size; i++) {
+            FN(write)(target + writes[i], x[i], mode);
+            if (ahead_to) __builtin_prefetch(target + ahead_to + writes[i], 1, 2);
+        }
+    }
+}
+#undef STAGE
+
+static void FN(exchange)(const tn_shuffle *x, const char *from, char *to,
+                         int64_t ahead, int64_t ahead_to, FN(write_mode) mode) {
+#define INSTANCE(which) \
+    if (which < E && x->lanes == which) \
+        FN(exchange_lanes)(which < E ? which : 0, x, from, to, ahead, ahead_to, mode);
+    INSTANCE(1) INSTANCE(2) INSTANCE(3) INSTANCE(4) INSTANCE(5)
+    INSTANCE(6) INSTANCE(7) INSTANCE(8) INSTANCE(9) INSTANCE(10)
+    INSTANCE(11) INSTANCE(12) INSTANCE(13) INSTANCE(14) INSTANCE(15)
+#undef INSTANCE
+}
+
+/* What one tile multiplies: vectors at columns[].from + from_rows[], columns[].to + to_rows[]. */
+typedef struct {
+    const tn_move *columns;
+    const int64_t *from_rows, *to_rows;
+    int64_t count, k, n, width; /* width: rows of a block of b, which is [blocks][k][width] */
+    const R *b;
+    FN(write_mode) mode;
+    int64_t ahead; /* from here to what is fetched for later; 0: nothing */
+} FN(skinny_tile);
+
+ALWAYS_INLINE void FN(skinny_rows)(const int rows, const int vectors, const FN(skinny_tile) *x,
+                                   const char *from, char *to, const tn_move *column, int64_t row) {
+    V sum[FN(SKINNY_ROWS)][2];
+    const R *b = x->b + row * x->k * PARTS;
+    const char *near = from + column[0].from, *far = from + column[vectors - 1].from;
+    const int64_t ahead = row == 0 ? x->ahead : 0, *steps = x->from_rows, ks = x->k;
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++) sum[r][v] = (V){0};
+    for (int64_t p = 0; p < ks; p++, b += rows * PARTS) {
+        const V values[2] = {*(const VU *)(near + steps[p]), *(const VU *)(far + steps[p])};
+        if (ahead) {
+            __builtin_prefetch(near + steps[p] + ahead, 0, 2); /* into L2 */
+            __builtin_prefetch(far + steps[p] + ahead, 0, 2);
+        }
+#if COMPLEX
+        V turned[2]; /* times i */
+        for (int v = 0; v < vectors; v++) turned[v] = NEGATE_REAL * SWAP_PARTS(values[v]);
+#endif
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            const R real = FN(real)((const char *)(b + r * PARTS));
+            for (int v = 0; v < vectors; v++) sum[r][v] += real * values[v];
+#if COMPLEX
+            const R imaginary = FN(real)((const char *)(b + r * PARTS + 1));
+            for (int v = 0; v < vectors; v++) sum[r][v] += imaginary * turned[v];
+#endif
+        }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) {
+        char *at = to + x->to_rows[row + r];
+        for (int v = 0; v < vectors; v++) FN(write)(at + column[v].to, sum[r][v], x->mode);
+    }
+}
+
+/* So many rows of c from `row` on, in a function of its own: registers are allotted to one loop. */
+#define INSTANCE(most)                                                                          \
+    static __attribute__((noinline)) void FN(skinny_rows_##most)(                               \
+        const FN(skinny_tile) *x, const char *from, char *to, int64_t row) {                     \
+        const int rows = most <= FN(SKINNY_ROWS) ? most : 1;                                   \
+        int64_t j = 0;                                                                           \
+        for (; j + 2 <= x->count; j += 2)                                                        \
+            FN(skinny_rows)(rows, 2, x, from, to, x->columns + j, row);                          \
+        if (j < x->count) FN(skinny_rows)(rows, 1, x, from, to, x->columns + j, row);            \
+    }
+INSTANCE(1)
+INSTANCE(2)
+INSTANCE(3)
+INSTANCE(4)
+INSTANCE(5)
+INSTANCE(6)
+INSTANCE(7)
+INSTANCE(8)
+#undef INSTANCE
+
+static void FN(multiply_tile)(const FN(skinny_tile) *x, const char *from, char *to) {
+    static void (*const instances[])(const FN(skinny_tile) *, const char *, char *, int64_t) = {
+        FN(skinny_rows_1), FN(skinny_rows_2), FN(skinny_rows_3), FN(skinny_rows_4),
+        FN(skinny_rows_5), FN(skinny_rows_6), FN(skinny_rows_7), FN(skinny_rows_8)};
+    for (int64_t row = 0; row < x->n; row += x->width)
+        instances[MIN(x->width, x->n - row) - 1](x, from, to, row);
+}
+
+static void FN(gather_points)(const tn_tile_points *points, const char *a, const int64_t *a_rows,
+                              int64_t k, R *to, int64_t row_bytes) {
+    for (int64_t p = 0; p < k; p++) {
+        char *row = (char *)to + p * row_bytes;
+        for (int64_t i = 0; i < points->count; i++)
+            FN(store)(row + i * (int64_t)sizeof(T), FN(load)(a + a_rows[p] + points->at[i].from));
+    }
+}
+
+static void FN(scatter_points)(const tn_tile_points *points, char *c, const int64_t *c_rows,
+                               int64_t n, const R *from, int64_t row_bytes, int accumulate) {
+    for (int64_t r = 0; r < n; r++) {
+        const char *row = (const char *)from + r * row_bytes;
+        for (int64_t i = 0; i < points->count; i++) {
+            const T value = FN(load)(row + i * (int64_t)sizeof(T));
+            char *at = c + c_rows[r] + points->at[i].to;
+            FN(store)(at, accumulate ? FN(plus)(FN(load)(at), value) : value);
+        }
+    }
+}
+
+/* b as [blocks of n][k][width] */
+static void FN(gather_tiny)(const tn_tiling *t, int64_t k, int64_t n, int64_t width, const char *b,
+                            R *to) {
+    for (int64_t row = 0; row < n; row += width)
+        for (int64_t p = 0; p < k; p++)
+            for (int64_t r = row; r < MIN(row + width, n); r++, to += PARTS)
+                memcpy(to, b + t->b_steps[p] + t->b_columns[r], sizeof(T));
+}
+
+/* Whether every vector of c lies at a multiple of its length. */
+static int FN(aligned_tiles)(const tn_contraction *x, const tn_tiling *t, const char *c) {
+    int64_t bits = (int64_t)(uintptr_t)c;
+    for (int d = 0; d < t->n_outer; d++) bits |= t->outer[d].sc;
+    if (t->store.lanes) {
+        for (int64_t g = 0; g < t->store.count; g++) bits |= t->store.groups[g].to;
+        for (int i = 0; i < 1 << __builtin_popcount(t->store.lanes); i++)
+            bits |= t->store.vectors[i].to;
+        return bits % VBYTES == 0;
+    }
+    for (int64_t r = 0; r < x->n; r++) bits |= t->c_rows[r];
+    for (int64_t j = 0; j < t->columns; j++) bits |= t->column[j].to;
+    return bits % VBYTES == 0;
+}
+
+/* How many tiles ahead operands too large for the caches are fetched; 0: not at all. */
+static int64_t FN(tiles_ahead)(const tn_contraction *x, const tn_tiling *t) {
+    enum { FAR = 1 << 20, AHEAD = 8 << 10 };
+    if (x->batch * x->m * x->k * (int64_t)sizeof(T) < FAR) return 0;
+    const int64_t tiles = AHEAD / (x->k * t->row_bytes);
+    return tiles ? tiles : 1;
+}
+
+static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *a, const char *b,
+                       char *c, const tn_box *box) {
+    _Alignas(64) R tiny[TN_TILE_ENTRIES * PARTS];
+    _Alignas(64) R read[TN_TILE_VECTORS * VL], written[TN_TILE_VECTORS * VL];
+    const int64_t blocks = (x->n + FN(SKINNY_ROWS) - 1) / FN(SKINNY_ROWS);
+    const int64_t width = (x->n + blocks - 1) / blocks;
+    const int a_direct = !t->a_elementwise && !t->load.lanes;
+    const int c_direct = !t->c_elementwise && !t->store.lanes;
+    const int stream = STREAMS && box->far > 1 && !x->accumulate && !t->c_elementwise &&
+                       FN(aligned_tiles)(x, t, c);
+    const FN(write_mode) mode = x->accumulate ? FN(ADD) : stream ? FN(STREAM_PAST) : FN(WRITE);
+    FN(skinny_tile) whole = {t->column, a_direct ? t->a_rows : t->buffer_rows,
+                             c_direct ? t->c_rows : t->buffer_rows, t->columns, x->k, x->n, width,
+                             tiny, c_direct ? mode : FN(WRITE), 0};
+    const FN(skinny_tile) rest = {t->buffer_column, t->buffer_rows, t->buffer_rows,
+                                  (t->rest.count + E - 1) / E, x->k, x->n, width, tiny,
+                                  FN(WRITE), 0};
+    const char *tiny_from = NULL;
+    const int64_t ahead_tiles = FN(tiles_ahead)(x, t);
+    tn_walk w, next;
+    walk_to(&next, t->outer, t->n_outer, (box->batch0 + ahead_tiles) % t->tiles);
+    if (t->rest_axis >= 0) memset(read, 0, sizeof read); /* beyond the rest are lanes of no use */
+    walk_to(&w, t->outer, t->n_outer, box->batch0);
+    for (int64_t tile = box->batch0; tile < box->batch1; tile++, walk_next(&w), walk_next(&next)) {
+        const char *from = a + w.a;
+        char *to = c + w.c;
+        const int64_t ahead = ahead_tiles ? next.a - w.a : 0;
+        const int64_t ahead_to = ahead_tiles && !stream ? next.c - w.c : 0;
+        if (a_direct) whole.ahead = ahead;
+        if (tiny_from != b + w.b) FN(gather_tiny)(t, x->k, x->n, width, tiny_from = b + w.b, tiny);
+        if (t->rest_axis >= 0 && w.at[t->rest_axis] == t->outer[t->rest_axis].n - 1) {
+            FN(gather_points)(&t->rest, from, t->a_rows, x->k, read, t->row_bytes);
+            FN(multiply_tile)(&rest, (const char *)read, (char *)written);
+            FN(scatter_points)(&t->rest, to, t->c_rows, x->n, written, t->row_bytes,
+                               x->accumulate);
+            continue;
+        }
+        if (t->a_elementwise)
+            FN(gather_points)(&t->whole, from, t->a_rows, x->k, read, t->row_bytes);
+        if (t->load.lanes) FN(exchange)(&t->load, from, (char *)read, ahead, 0, FN(WRITE));
+        if (t->settle.lanes) FN(exchange)(&t->settle, (char *)read, (char *)read, 0, 0, FN(WRITE));
+        FN(multiply_tile)(&whole, a_direct ? from : (const char *)read,
+                          c_direct ? to : (char *)written);
+        if (t->store.lanes) FN(exchange)(&t->store, (char *)written, to, 0, ahead_to, mode);
+        if (t->c_elementwise)
+            FN(scatter_points)(&t->whole, to, t->c_rows, x->n, written, t->row_bytes,
+                               x->accumulate);
+    }
+    if (stream) STREAM_END();
+}
+
+#undef E
+#endif
