@@ -107,12 +107,17 @@ def test_what_an_optimizer_returns_is_checked():
         search(EXPR, lambda inputs, output, sizes, memory_limit: [(0, 9)])
 
 
+@pytest.mark.parametrize("given", [None, True, False])
+def test_none_and_booleans_mean_auto(given):
+    assert search(EXPR, given).steps == search(EXPR, "auto").steps
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ("greedier", "'greedier' is no path name; use one of"),
         (7, "optimize=7 is neither"),
-        (None, "optimize=None is neither"),
+        (3.5, "optimize=3.5 is neither"),
         ([(0, 99)], "position 99"),
     ],
 )
