@@ -328,7 +328,7 @@ static int choose_unpacked(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_M
  * microkernel of packed products is as good once elements have to change places. */
 static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
                          int count[4], int *swapped) {
-    enum { FEW_IF_MOVED = 64, MANY_ROWS = 256, CACHED = 128 << 10 };
+    enum { FEW_IF_MOVED = 64, MANY_ROWS = 256, CACHED = 16 << 20 };
     const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
                   k = group_size(group[3], count[3]);
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
