@@ -13,7 +13,7 @@
 #include <time.h>
 
 enum { SPINS = 4000, SPINS_IN_RUN = 40000 };
-static const double POLL_SECONDS = 0.05;
+static const double POLL_SECONDS = 0.05, CLOSELY = 2e-4;
 
 static struct {
     pthread_mutex_t owner;  /* held by the caller whose job runs */
@@ -32,6 +32,12 @@ static struct {
 } pool = {.owner = PTHREAD_MUTEX_INITIALIZER,
           .mutex = PTHREAD_MUTEX_INITIALIZER,
           .wake = PTHREAD_COND_INITIALIZER};
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
 static void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -140,6 +146,13 @@ int tn_pool_awake(int threads) {
     return atomic_load(&pool.threads) - atomic_load(&pool.asleep) >= threads - 1;
 }
 
+int tn_pool_ready(int threads) {
+    static _Atomic double last_asked;
+    if (tn_pool_awake(threads)) return 1;
+    const double time = now(), before = atomic_exchange(&last_asked, time);
+    return time - before < CLOSELY;
+}
+
 static void no_task(void *job, int64_t task, int worker) {
     (void)job, (void)task, (void)worker;
 }
@@ -150,12 +163,6 @@ void tn_begin_run(int threads) {
 }
 
 void tn_end_run(void) { atomic_fetch_sub(&pool.runs, 1); }
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 int tn_stopped(tn_control *control, int worker) {
     if (__atomic_load_n(&control->cancel, __ATOMIC_RELAXED)) return 1;

@@ -64,6 +64,8 @@ void tn_begin_run(int threads);
 void tn_end_run(void);
 /* Whether so many threads would start at once: waking one costs as much as a small product. */
 int tn_pool_awake(int threads);
+/* The same, or whether another small product asked a moment ago, so that waking them will pay. */
+int tn_pool_ready(int threads);
 /* Nonzero when the run shall stop; on worker 0 it also calls poll every few ten milliseconds. */
 int tn_stopped(tn_control *control, int worker);
 

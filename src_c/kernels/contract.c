@@ -12,7 +12,8 @@ enum { A_PANELS = 3, B_PANELS = 4 };
 /* Work below which one thread is faster than two that are awake, and than two that sleep: bytes of
  * multiplied reals in packed products, and macs of nests, which wait for memory. */
 static const double PARALLEL_GETT[2] = {1 << 25, 1 << 21}, PARALLEL_NEST[2] = {1 << 19, 1 << 17};
-static const double DIRECT_TASK = 1 << 20; /* macs */
+/* Work of a task on several threads, and on one, which looks up now and then whether to stop. */
+static const double DIRECT_TASK = 1 << 18, DIRECT_ALONE = 1 << 22;
 enum { FETCHED = 2 << 20, STREAMED = 16 << 20 }; /* bytes of a result for box.far 1 and 2 */
 static const int64_t NEST_TASK = 1 << 18, NEST_CHUNK = 4096;
 
@@ -20,6 +21,11 @@ static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
 static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
 static int64_t parts_of(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 static int64_t round_up(int64_t x, int64_t unit) { return parts_of(x, unit) * unit; }
+
+/* Whether several threads are faster, given the two limits of work. */
+static int pays(const double limits[2], double work, int threads) {
+    return threads > 1 && (work >= limits[0] || (work >= limits[1] && tn_pool_ready(threads)));
+}
 
 /* The extents of blocks and the workspace, from the sizes of the groups alone. */
 static void limit_blocks(tn_blocking *x, int dtype, int64_t m, int64_t n, int64_t k) {
@@ -100,7 +106,7 @@ static void run_gett(contract_job *job, int threads) {
     const double macs = (double)x->batch * (double)x->m * (double)x->n * (double)x->k;
     const double work = macs * tn_real_count(x->dtype) * (double)tn_itemsize(x->dtype);
     tn_blocking blocking;
-    if (work < PARALLEL_GETT[tn_pool_awake(threads)]) threads = 1;
+    if (!pays(PARALLEL_GETT, work, threads)) threads = 1;
     choose_blocks(&blocking, x, threads);
     job->blocking = &blocking;
     if (threads == 1) {
@@ -138,18 +144,23 @@ static void direct_task(void *argument, int64_t task, int worker) {
 /* Cuts the batch, and if need be the longer of m and n, into tasks. */
 static void run_direct(const contract_job *base, int threads) {
     const tn_contraction *x = base->x;
-    const double macs = (double)x->batch * (double)x->m * (double)x->n * (double)x->k;
-    const double work = macs * tn_real_count(x->dtype) * (double)tn_itemsize(x->dtype);
+    const double m = (double)x->m, n = (double)x->n, k = (double)x->k;
+    /* of thin products, reading the operands is the work */
+    const double work = (double)x->batch * (m * n * k + 2 * (m * k + k * n));
+    const double bytes = work * tn_real_count(x->dtype) * (double)tn_itemsize(x->dtype);
     direct_job job = {*base, x->batch, x->m, x->n, 1, 1, 1};
-    if (macs > DIRECT_TASK) {
-        if (work < PARALLEL_GETT[tn_pool_awake(threads)]) threads = 1;
-        const int64_t tasks = (int64_t)(macs / DIRECT_TASK) + 1;
+    if (!pays(PARALLEL_GETT, bytes, threads)) threads = 1;
+    const double task = threads > 1 ? DIRECT_TASK : DIRECT_ALONE;
+    /* columns of a task: a long b is read in long runs */
+    const int64_t strip = x->m <= base->kernels->mr ? 256 : base->kernels->nr;
+    if (work > task) {
+        const int64_t tasks = (int64_t)(work / task) + 1;
         job.batch = parts_of(x->batch, tasks);
         const int64_t each = parts_of(tasks, parts_of(x->batch, job.batch));
         if (x->m >= x->n)
             job.m = round_up(parts_of(x->m, each), base->kernels->mr);
         else
-            job.n = round_up(parts_of(x->n, each), base->kernels->nr);
+            job.n = round_up(larger(parts_of(x->n, each), strip), base->kernels->nr);
         job.batches = parts_of(x->batch, job.batch);
         job.m_pieces = parts_of(x->m, job.m);
         job.n_pieces = parts_of(x->n, job.n);
@@ -212,7 +223,7 @@ static void run_nest(const contract_job *base, int threads) {
     job.piece = work >= NEST_TASK ? 1 : smaller(job.points, (NEST_TASK + work - 1) / work);
     job.pieces = (job.points + job.piece - 1) / job.piece;
     const int64_t chunks = (job.inner + job.chunk - 1) / job.chunk;
-    if (macs < PARALLEL_NEST[tn_pool_awake(threads)]) threads = 1;
+    if (!pays(PARALLEL_NEST, macs, threads)) threads = 1;
     tn_parallel_for(threads, chunks * job.pieces, nest_task, &job);
 }
 
@@ -238,7 +249,7 @@ static int run_skinny(const contract_job *base, int threads) {
     job.piece = larger(1, (int64_t)((double)NEST_TASK * (double)job.points / macs));
     job.piece = smaller(job.piece, job.points);
     job.pieces = parts_of(job.points, job.piece);
-    if (macs < PARALLEL_NEST[tn_pool_awake(threads)]) threads = 1;
+    if (!pays(PARALLEL_NEST, macs, threads)) threads = 1;
     tn_parallel_for(threads, job.pieces, skinny_task, &job);
     return 1;
 }
