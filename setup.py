@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy
@@ -47,7 +48,8 @@ class BuildKernels(build_ext):
             isas = {"generic": [], **tables.get(machine, {})}
             isas = {name: flags for name, flags in isas.items() if self.accepts(flags)}
             ext.define_macros += [(f"TN_HAVE_{name}", "1") for name in isas]
-            ext.extra_objects = [self.isa_object(name, flags) for name, flags in isas.items()]
+            with ThreadPoolExecutor(os.cpu_count()) as pool:  # each takes most of a minute
+                ext.extra_objects = list(pool.map(self.isa_object, isas, isas.values()))
         super().build_extension(ext)
 
     def accepts(self, flags: list[str]) -> bool:

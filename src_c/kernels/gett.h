@@ -21,7 +21,7 @@ typedef struct {
 } FN(block);
 
 /* Columns that are not neighbours, and panels at the edge, pass through a contiguous buffer. */
-static __attribute__((noinline)) void FN(store_edge)(const FN(block) *x, int64_t i, int rows, const int64_t *c_columns,
+static void FN(store_edge)(const FN(block) *x, int64_t i, int rows, const int64_t *c_columns,
                            int columns, const R *buffer) {
     for (int r = 0; r < rows; r++) {
         const char *row = (const char *)buffer + r * NR * (int64_t)sizeof(T);
@@ -35,7 +35,7 @@ static __attribute__((noinline)) void FN(store_edge)(const FN(block) *x, int64_t
 }
 
 /* Where a vector goes to two places, neighbours are still stored together. */
-static __attribute__((noinline)) void FN(store_runs)(const FN(block) *x, int64_t i, int rows, const int64_t *c_columns,
+static void FN(store_runs)(const FN(block) *x, int64_t i, int rows, const int64_t *c_columns,
                            const R *buffer) {
     for (int r = 0; r < rows; r++, buffer += NR * PARTS) {
         char *to = x->c + x->c_rows[i + r];

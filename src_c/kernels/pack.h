@@ -28,7 +28,7 @@ ALWAYS_INLINE void FN(gather)(R *to, const char *from, const int64_t *offsets, i
 
 /* `rows` rows at offsets row[], kc steps at offsets down[], into one panel.  Up to one vector beyond
  * the panel is overwritten. */
-static __attribute__((noinline)) void FN(pack_rows)(R *to, const char *from, const int64_t *row, int rows,
+static void FN(pack_rows)(R *to, const char *from, const int64_t *row, int rows,
                           const int64_t *down, int64_t kc, tn_run run) {
     const int64_t step = rows * PARTS;
     if (FN(neighbours)(row, rows)) {
@@ -70,7 +70,7 @@ static __attribute__((noinline)) void FN(pack_rows)(R *to, const char *from, con
 }
 
 /* Up to NR columns at offsets column[] into one panel. */
-static __attribute__((noinline)) void FN(pack_columns)(R *to, const char *from, const int64_t *column, int columns,
+static void FN(pack_columns)(R *to, const char *from, const int64_t *column, int columns,
                              const int64_t *down, int64_t kc, tn_run run) {
     if (columns < NR) memset(to, 0, (size_t)kc * NR * sizeof(T));
     if (columns < NR) {

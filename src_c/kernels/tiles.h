@@ -9,7 +9,8 @@
 
 #include "../tn.h"
 
-enum { TILE_LINE = 64, SHORT_ROW = 32, LONG_ROW = 256, TILE_BUFFER = 2 * TN_COPY_TILE, TILE_OFFSETS = 1024 + 2 * TN_COPY_TILE / 4 };
+enum { TILE_LINE = 64, SHORT_ROW = 32, LONG_ROW = 256 }; /* bytes */
+enum { TILE_BUFFER = 2 * TN_COPY_TILE, TILE_OFFSETS = 1024 + 2 * TN_COPY_TILE / 4 };
 
 /* A walk over all tiles, along c first: where one starts, and how far it extends. */
 typedef struct {
