@@ -61,7 +61,8 @@ class Program:
         dtype: of operands and result. float16 is computed in float32; integers wrap and bool is
             (or, and), as in NumPy.
         threads: how many threads a run uses.
-        memory_required: bytes that a run allocates: workspace and result, exactly.
+        memory_required: bytes that a run allocates, workspace and result, exactly, if its operands
+            are in C order; others may take a little more or less.
         n_slices: how many slices are summed.
         macs: scalar multiply-adds of a run; steps outside the slice loop count once.
         accepts: ``accepts(arrays)`` tells whether a tuple holds one plain array of just the right
