@@ -17,15 +17,16 @@ typedef struct {
 typedef struct {
     const tn_boxes *boxes;
     tn_operand operand, other;
-    int64_t itemsize, room;
+    int64_t itemsize, least; /* entries that a table has, with few points the first ones again */
     int now; /* the slot in use */
     tn_points slots[2];
 } tn_group;
 
-/* The tables take 4 * room words of *space. */
+/* The tables take 4 * room words of *space; room is at least `least`. */
 static inline tn_group make_group(const tn_boxes *boxes, tn_operand operand, tn_operand other,
-                                  int64_t itemsize, int64_t room, int64_t **space) {
-    tn_group x = {boxes, operand, other, itemsize, room, 0, {{0}}};
+                                  int64_t itemsize, int64_t room, int64_t least,
+                                  int64_t **space) {
+    tn_group x = {boxes, operand, other, itemsize, least, 0, {{0}}};
     for (int i = 0; i < 2; i++, *space += 2 * room)
         x.slots[i] = (tn_points){.number = -1, .own = *space, .others = *space + room};
     return x;
@@ -42,7 +43,7 @@ static inline tn_points *look_up(tn_group *x, int64_t number) {
     box->run = unit_run(x->boxes, extents, x->operand, x->itemsize);
     if (x->other == ON_B) box->other_run = unit_run(x->boxes, extents, ON_B, x->itemsize);
     /* who fetches takes as many offsets as there are steps */
-    for (int64_t i = box->points; i < x->room; i++)
+    for (int64_t i = box->points; i < x->least; i++)
         box->own[i] = box->own[i - box->points], box->others[i] = box->others[i - box->points];
     return box;
 }
@@ -53,8 +54,9 @@ static inline const tn_points *move_to(tn_group *x, int64_t number) {
     return box;
 }
 
-/* Lines to fetch: those of the runs that start at base + starts[], at each of the offsets.  A lot is one line at as many of its offsets as a tile has steps; the lots are spread evenly
- * over the tiles of a block, at most FETCHES in each. */
+/* Lines to fetch: those of the runs that start at base + starts[], at each of the offsets.  A lot is
+ * one line at as many of its offsets as a tile has steps; the lots are spread evenly over the tiles of
+ * a block, at most FETCHES in each. */
 typedef struct {
     const char *base;
     const int64_t *starts, *offsets;

@@ -160,9 +160,9 @@ static void FN(begin)(FN(product) *x, const tn_blocking *blocking, char *workspa
     x->packed_b = (R *)workspace;
     workspace += TN_ALIGNED(nc * kc * size);
     int64_t *space = (int64_t *)workspace;
-    x->m = make_group(m, ON_A, ON_C, size, MAX(mc, kc), &space);
-    x->n = make_group(&blocking->n, ON_B, ON_C, size, MAX(nc, kc), &space);
-    x->k = make_group(k, ON_A, ON_B, size, kc, &space);
+    x->m = make_group(m, ON_A, ON_C, size, MAX(mc, kc), kc, &space);
+    x->n = make_group(&blocking->n, ON_B, ON_C, size, MAX(nc, kc), kc, &space);
+    x->k = make_group(k, ON_A, ON_B, size, kc, kc, &space);
     x->block = (FN(block)){.packed_a = x->packed_a, .packed_b = x->packed_b};
     if (m->n_dims == 1) x->block.strides.a_row = m->dims[0].sa;
     if (k->n_dims == 1) x->block.strides.a_step = k->dims[0].sa;

@@ -176,5 +176,4 @@ static void FN(transpose)(const tn_contraction *x, const char *a, char *c, const
 #undef ROW_LANES_2
 #undef ROW_LANES_4
 #undef ROW_LANES_8
-#undef ROW_LANES_16
 #undef E
