@@ -83,7 +83,7 @@ def pair_cases() -> Iterator[Case]:
     for rank in (12, 16, 18):
         left, right = letters[:rank], letters[rank // 2 : rank + rank // 2]
         left = left[::2] + left[1::2]
-        out = "".join(sorted(set(left) ^ set(right), key=lambda x: (ord(x) * 7) % 11))
+        out = "".join(sorted(set(left) ^ set(right), key=lambda x: ((ord(x) * 7) % 11, x)))
         yield f"{left},{right}->{out}", dict.fromkeys(left + right, 2)
 
 

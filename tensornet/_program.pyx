@@ -321,8 +321,11 @@ cdef class Executor:
         cdef int64_t exponent = self._run(arrays, out, watch)
         return None if exponent == TN_NO_EXPONENT else exponent
 
-    def quick(self, tuple arrays):
-        """The result for plain arrays and a small program without options; None for others."""
+    def quick(self, tuple arrays, target=None):
+        """The result for plain arrays and a small program without options; None for others.
+
+        It is written to `target`, if one is given: a plain array apart from the operands.
+        """
         cdef _Lowered program = self.contiguous
         if program is None or self.network.strip or program.info.macs > QUICK_MACS:
             return None
@@ -331,13 +334,38 @@ cdef class Executor:
         if not self.accepts(arrays):
             return None
         cdef cnp.ndarray out
-        if program.info.output_bytes < OWN_MEMORY:
+        if target is not None:
+            if not self._takes(target, arrays):
+                return None
+            out = target
+        elif program.info.output_bytes < OWN_MEMORY:
             out = cnp.PyArray_EMPTY(
                 <int> self.network.n_output, self.output_extents, self.number, 0)
         else:
             out = self.empty()
         self._run(arrays, out, None)
         return out
+
+    cdef bint _takes(self, target, tuple arrays) except -1:
+        """Whether the result may be written to `target` while the operands are read."""
+        cdef cnp.ndarray out, array
+        cdef int64_t first, end, other_first, other_end
+        cdef int d
+        if type(target) is not cnp.ndarray:
+            return False
+        out = target
+        if (cnp.PyArray_TYPE(out) != self.number or not cnp.PyArray_ISNOTSWAPPED(out)
+                or not cnp.PyArray_ISWRITEABLE(out) or out.ndim != self.network.n_output):
+            return False
+        for d in range(out.ndim):
+            if out.shape[d] != self.output_extents[d]:
+                return False
+        _bounds(out, &first, &end)
+        for operand in arrays:
+            _bounds(<cnp.ndarray> operand, &other_first, &other_end)
+            if first < other_end and other_first < end:
+                return False
+        return True
 
     cdef int64_t _run(self, tuple arrays, cnp.ndarray out, _Watch watch) except? -1:
         """Runs, watched or not; returns the stripped exponent."""
@@ -387,6 +415,20 @@ cdef class Executor:
             raise watch.error
         check_status(status)
         return exponent
+
+
+cdef void _bounds(cnp.ndarray array, int64_t *first, int64_t *end) noexcept:
+    """The addresses between which all entries of a non-empty array lie."""
+    cdef int64_t reach
+    cdef int d
+    first[0] = end[0] = <int64_t> cnp.PyArray_DATA(array)
+    for d in range(array.ndim):
+        reach = (array.shape[d] - 1) * array.strides[d]
+        if reach < 0:
+            first[0] += reach
+        else:
+            end[0] += reach
+    end[0] += cnp.PyArray_ITEMSIZE(array)
 
 
 cdef bint _same(const int64_t *x, const int64_t *y, int64_t n) noexcept:

@@ -109,8 +109,7 @@ def einsum(
     13.0
     """
     usual = (
-        out is None
-        and optimize == "auto"
+        optimize == "auto"
         and dtype is None
         and order == "K"
         and casting == "safe"
@@ -122,17 +121,20 @@ def einsum(
         latest = _latest.get(operands[0])
         if latest is not None and latest[1] == config.get_num_threads():
             arrays = operands[1:]
-            result = latest[0].quick(arrays) if progress is None else None
-            if result is None and latest[0].accepts(arrays):
+            result = None
+            if progress is None and not (latest[2] and out is None):
+                result = latest[0].quick(arrays, out)
+            if result is None and out is None and not latest[2] and latest[0].accepts(arrays):
                 result = latest[0](*arrays, progress=progress)
             if result is not None:
-                return result if result.ndim else result[()]
+                return result if result.ndim or out is not None else result[()]
     options = (optimize, dtype, order or "K", casting, memory_limit, strip_exponent)
     return _einsum(operands, out, progress, usual, *options)
 
 
-# The Program of the latest plain einsum with some subscripts, and the number of threads then.
-_latest: dict[str, tuple[program.Program, int]] = {}
+# The Program of the latest plain einsum with some subscripts, the number of threads then, and whether
+# the result is a view unless `out` takes it.
+_latest: dict[str, tuple[program.Program, int, bool]] = {}
 
 
 def _einsum(
@@ -181,7 +183,7 @@ def _einsum(
     elif usual and small:
         if len(_latest) >= _RECALLED:
             _latest.clear()
-        _latest[operands[0]] = compiled.program, threads
+        _latest[operands[0]] = compiled.program, threads, compiled.is_view
     if compiled.converts:
         arrays = converted(arrays, compiled.program.dtype)
     result = run_program(compiled.program, arrays, out, casting, progress)

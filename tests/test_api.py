@@ -487,3 +487,35 @@ def test_clear_cache_forgets_and_the_next_call_still_works() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(tn.einsum("ij,jk", A, B), A @ B)
+
+
+def test_a_repeated_einsum_writes_to_out_even_where_it_overlaps_an_operand():
+    rng = np.random.default_rng(5)
+    memory = rng.standard_normal(40)
+    a, b = memory[:9].reshape(3, 3), rng.standard_normal((3, 3))
+    outs = {
+        "apart": np.empty((3, 3)),
+        "strided": np.empty((6, 6))[::-2, ::2],
+        "overlapping": memory[4:13].reshape(3, 3),
+        "the operand": a,
+        "wider": np.empty((3, 3), complex),
+    }
+    for name, out in outs.items():
+        for _ in range(3):
+            wanted = a @ b
+            assert tn.einsum("ij,jk->ik", a, b, out=out) is out
+            np.testing.assert_allclose(out, wanted, err_msg=name)
+    read_only = np.empty((3, 3))
+    read_only.flags.writeable = False
+    for wrong in (read_only, np.empty((3, 4)), np.empty((3, 3), np.float32)):
+        with pytest.raises((ValueError, TypeError)):
+            tn.einsum("ij,jk->ik", a, b, out=wrong)
+
+
+def test_a_transposition_is_a_view_whether_or_not_one_was_written_to_out_before():
+    a = np.arange(6.0).reshape(2, 3)
+    out = np.empty((3, 2))
+    for _ in range(3):
+        assert tn.einsum("ij->ji", a, out=out) is out
+        assert (out == a.T).all()
+        assert np.shares_memory(tn.einsum("ij->ji", a), a)
