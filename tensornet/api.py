@@ -132,7 +132,7 @@ def einsum(
     return _einsum(operands, out, progress, usual, *options)
 
 
-# The Program of the latest plain einsum with some subscripts, the number of threads then, and whether
+# The Program of the latest plain einsum with some subscripts, the number of threads then, and if
 # the result is a view unless `out` takes it.
 _latest: dict[str, tuple[program.Program, int, bool]] = {}
 
