@@ -349,3 +349,28 @@ def test_products_whose_operands_order_their_axes_differently_equal_numpys(subsc
     np.testing.assert_array_equal(
         tn.einsum(subscripts, *arrays), np.einsum(subscripts, *arrays, optimize=True)
     )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex128", "int64", "bool"])
+@pytest.mark.parametrize(
+    "subscripts",
+    ["k,k->", "kn,km->mn", "mk,nk->nm", "bk,bk->b", "kl,lk->", "kb->b", "mkn,nkm->n"],
+)
+def test_long_sums_are_cut_for_the_threads_without_touching_a_bit(subscripts, dtype):
+    sizes = {"k": 131_101, "l": 3, "m": 3, "n": 2, "b": 3}
+    terms = subscripts.split("->")[0].split(",")
+    rng = np.random.default_rng(11)
+    memory = [rng.integers(-9, 9, [2 * sizes[i] for i in term]) for term in terms]
+    arrays = [x[tuple([slice(None, None, -2)] * x.ndim)].astype(dtype) for x in memory]
+    before = tn.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3):
+            tn.set_num_threads(threads)
+            results.append(tn.einsum(subscripts, *arrays))
+    finally:
+        tn.set_num_threads(before)
+    wide = [x.astype("int64") if dtype == "float32" else x for x in arrays]
+    np.testing.assert_array_equal(results[0], np.einsum(subscripts, *wide))
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])

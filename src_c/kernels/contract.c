@@ -16,6 +16,10 @@ static const double PARALLEL_GETT[2] = {1 << 25, 1 << 21}, PARALLEL_NEST[2] = {1
 static const double DIRECT_TASK = 1 << 18, DIRECT_ALONE = 1 << 22;
 enum { FETCHED = 2 << 20, STREAMED = 16 << 20 }; /* bytes of a result for box.far 1 and 2 */
 static const int64_t NEST_TASK = 1 << 18, NEST_CHUNK = 4096;
+/* Where c is so small that only k can be cut for the threads: entries of c, summed points for each of
+ * them, chunks of k, and macs of a chunk. */
+enum { FEW_KEPT = 256, MANY_SUMMED = 64, MOST_CHUNKS = 16 };
+static const double CHUNK_MACS = 1 << 16;
 
 static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
 static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
@@ -65,12 +69,40 @@ static void choose_blocks(tn_blocking *blocking, const tn_contraction *x, int th
                          x->m <= (int64_t)B_PANELS * kernels->mr;
 }
 
-int64_t tn_workspace(const tn_contraction *x) {
+/* The longest summed axis, or -1; an index into dims. */
+static int longest_summed(const tn_contraction *x) {
+    const int first = x->n_batch + x->n_m + x->n_n;
+    int longest = -1;
+    for (int d = first; d < first + x->n_k; d++)
+        if (longest < 0 || x->dims[d].n > x->dims[longest].n) longest = d;
+    return longest;
+}
+
+/* How many chunks of k are summed apart, on whatever threads there are: the bits depend on it. */
+static int64_t chunks_of(const tn_contraction *x) {
+    const double kept = (double)x->batch * (double)x->m * (double)x->n, macs = kept * (double)x->k;
+    if (kept > FEW_KEPT || (double)x->k < MANY_SUMMED * kept || macs < 2 * CHUNK_MACS) return 1;
+    const int64_t chunks = macs < MOST_CHUNKS * CHUNK_MACS ? (int64_t)(macs / CHUNK_MACS)
+                                                           : MOST_CHUNKS;
+    return smaller(chunks, x->dims[longest_summed(x)].n);
+}
+
+static int64_t sum_bytes(const tn_contraction *x) {
+    return TN_ALIGNED(x->batch * x->m * x->n * tn_itemsize(x->dtype));
+}
+
+/* Without that for the sums of chunks. */
+static int64_t workspace_of_blocks(const tn_contraction *x) {
     if (x->road != TN_ROAD_GETT && x->road != TN_ROAD_SKINNY) return 0;
     tn_blocking one, two;
     limit_blocks(&one, x->dtype, x->m, x->n, x->k);
     limit_blocks(&two, x->dtype, x->n, x->m, x->k);
     return larger(one.bytes, two.bytes);
+}
+
+int64_t tn_workspace(const tn_contraction *x) {
+    const int64_t chunks = chunks_of(x);
+    return workspace_of_blocks(x) + (chunks > 1 ? chunks * sum_bytes(x) : 0);
 }
 
 typedef struct {
@@ -254,6 +286,98 @@ static int run_skinny(const contract_job *base, int threads) {
     return 1;
 }
 
+static void contract_whole(contract_job *job, int threads) {
+    const int road = job->x->road;
+    if (road == TN_ROAD_SKINNY && run_skinny(job, threads)) return;
+    if (road == TN_ROAD_GETT || road == TN_ROAD_SKINNY)
+        run_gett(job, threads);
+    else if (road == TN_ROAD_DIRECT || road == TN_ROAD_DOTS)
+        run_direct(job, threads);
+    else
+        run_nest(job, threads);
+}
+
+typedef struct {
+    contract_job base;
+    int64_t chunks, bytes;      /* of k; of the sums of one */
+    int axis;                   /* that is cut */
+    tn_dim dims[TN_MAX_DIMS + TN_ADDED_DIMS]; /* with the strides of the sums */
+    char *sums[MOST_CHUNKS];    /* chunk 0 goes to c itself */
+} chunk_job;
+
+static void chunk_task(void *argument, int64_t task, int worker) {
+    chunk_job *job = argument;
+    const contract_job *base = &job->base;
+    tn_contraction x = *base->x;
+    tn_dim dims[TN_MAX_DIMS + TN_ADDED_DIMS];
+    const int n_dims = x.n_batch + x.n_m + x.n_n + x.n_k;
+    for (int d = 0; d < n_dims; d++) dims[d] = task ? job->dims[d] : x.dims[d];
+    tn_dim *cut = &dims[job->axis];
+    const int64_t length = cut->n, first = length * task / job->chunks;
+    cut->n = length * (task + 1) / job->chunks - first;
+    x.dims = dims;
+    x.k = x.k / length * cut->n;
+    x.accumulate = task ? 0 : x.accumulate;
+    char *workspace = base->workspace + worker * base->workspace_stride;
+    job->sums[task] = task ? workspace + workspace_of_blocks(base->x) + task * job->bytes : base->c;
+    contract_job part = *base;
+    part.x = &x;
+    part.a += first * cut->sa;
+    part.b = x.unary ? part.b : part.b + first * cut->sb;
+    part.c = job->sums[task];
+    part.workspace = workspace;
+    part.worker += worker;
+    contract_whole(&part, 1);
+}
+
+/* Gives the sums of a chunk strides of their own, in the order that the axes have on c. */
+static void lay_out_sums(chunk_job *job) {
+    const tn_contraction *x = job->base.x;
+    const int kept = x->n_batch + x->n_m + x->n_n;
+    uint8_t order[TN_MAX_DIMS + TN_ADDED_DIMS];
+    int64_t stride = tn_itemsize(x->dtype);
+    for (int d = 0; d < kept + x->n_k; d++) job->dims[d] = x->dims[d];
+    for (int i = 0; i < kept; i++) { /* insertion sort */
+        int j = i;
+        for (; j > 0 && stride_on(&x->dims[order[j - 1]], ON_C) > stride_on(&x->dims[i], ON_C); j--)
+            order[j] = order[j - 1];
+        order[j] = (uint8_t)i;
+    }
+    for (int i = 0; i < kept; i++) {
+        job->dims[order[i]].sc = stride;
+        stride *= x->dims[order[i]].n;
+    }
+}
+
+/* Adds the sums of one chunk to c. */
+static void add_sums(const chunk_job *job, int64_t chunk) {
+    const tn_contraction *x = job->base.x;
+    const int kept = x->n_batch + x->n_m + x->n_n;
+    tn_dim given[TN_MAX_DIMS + TN_ADDED_DIMS], dims[TN_MAX_DIMS + 2 * TN_ADDED_DIMS];
+    for (int d = 0; d < kept; d++)
+        given[d] = (tn_dim){x->dims[d].n, job->dims[d].sc, 0, x->dims[d].sc};
+    tn_contraction sum = {.dims = given, .n_m = (uint8_t)kept, .dtype = x->dtype,
+                          .accumulate = 1, .unary = 1};
+    tn_choose_road(&sum, dims);
+    sum.dims = dims;
+    contract_job part = job->base;
+    part.x = &sum;
+    part.a = job->sums[chunk];
+    run_nest(&part, 1);
+}
+
+/* Chunks of k are summed apart and added in their order, whichever thread had them. */
+static void run_chunks(const contract_job *base, int64_t chunks, int threads) {
+    const tn_contraction *x = base->x;
+    const double macs = (double)x->batch * (double)x->m * (double)x->n * (double)x->k;
+    chunk_job job = {.base = *base, .chunks = chunks, .bytes = sum_bytes(x),
+                     .axis = longest_summed(x)};
+    lay_out_sums(&job);
+    if (!pays(PARALLEL_NEST, macs, threads)) threads = 1;
+    tn_parallel_for(threads, chunks, chunk_task, &job);
+    for (int64_t chunk = 1; chunk < chunks; chunk++) add_sums(&job, chunk);
+}
+
 void tn_contract(const tn_contraction *x, const char *a, const char *b, char *c, int threads,
                  char *workspace, int64_t workspace_stride, int worker, tn_control *control) {
     contract_job job = {.x = x,
@@ -265,11 +389,9 @@ void tn_contract(const tn_contraction *x, const char *a, const char *b, char *c,
                         .workspace_stride = workspace_stride,
                         .worker = worker,
                         .control = control};
-    if (x->road == TN_ROAD_SKINNY && run_skinny(&job, threads)) return;
-    if (x->road == TN_ROAD_GETT || x->road == TN_ROAD_SKINNY)
-        run_gett(&job, threads);
-    else if (x->road == TN_ROAD_DIRECT || x->road == TN_ROAD_DOTS)
-        run_direct(&job, threads);
+    const int64_t chunks = chunks_of(x);
+    if (chunks > 1)
+        run_chunks(&job, chunks, threads);
     else
-        run_nest(&job, threads);
+        contract_whole(&job, threads);
 }
