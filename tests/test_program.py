@@ -374,3 +374,10 @@ def test_long_sums_are_cut_for_the_threads_without_touching_a_bit(subscripts, dt
     np.testing.assert_array_equal(results[0], np.einsum(subscripts, *wide))
     for other in results[1:]:
         np.testing.assert_array_equal(other, results[0])
+
+
+def test_long_runs_of_a_copy_are_not_mistaken_for_sums():
+    a = np.arange(400_000.0).reshape(2, 200_000)
+    np.testing.assert_array_equal(tn.einsum("ij->ij", a[::-1], order="C", dtype=float), a[::-1])
+    out = np.empty((2, 200_000))
+    np.testing.assert_array_equal(tn.einsum("ij->ij", a[::-1], out=out), a[::-1])

@@ -81,6 +81,7 @@ static int longest_summed(const tn_contraction *x) {
 /* How many chunks of k are summed apart, on whatever threads there are: the bits depend on it. */
 static int64_t chunks_of(const tn_contraction *x) {
     const double kept = (double)x->batch * (double)x->m * (double)x->n, macs = kept * (double)x->k;
+    if (x->road == TN_ROAD_TRANSPOSE) return 1; /* whose k is not summed */
     if (kept > FEW_KEPT || (double)x->k < MANY_SUMMED * kept || macs < 2 * CHUNK_MACS) return 1;
     const int64_t chunks = macs < MOST_CHUNKS * CHUNK_MACS ? (int64_t)(macs / CHUNK_MACS)
                                                            : MOST_CHUNKS;
