@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from ..config import get_num_threads
 from ..errors import PlanError
 from ..expr import Expr
 from . import _search
-from .cache import lookup, store
+from .cache import Found, Request, recall, remember
 from .tree import Tree
 
 __all__ = ["search"]
@@ -31,6 +32,7 @@ def search(
     max_steps: int | None = None,
     memory_limit: int | None = None,
     progress: bool = False,
+    cache: str | os.PathLike[str] | None = None,
 ) -> Tree:
     """Find a contraction order.
 
@@ -45,6 +47,8 @@ def search(
         max_steps: greedy samples to draw (and proportional annealing for "auto").
         memory_limit: entries of the largest intermediate; only passed on to other optimizers.
         progress: report the time spent on stderr while searching.
+        cache: a folder in which our searches keep their best trees, see `cache.remember`; by
+            default the one that the environment variable TENSORNET_PLAN_CACHE names, if any.
 
     Raises:
         PlanError: an unknown name, or a path or tree that does not fit the network.
@@ -63,38 +67,43 @@ def search(
     n = len(expr.inputs)
     if n < 3:
         return Tree(expr, _TRIVIAL[n])
-    key = (expr, mode, seed, max_time, max_steps)
-    tree = lookup(key)
-    if tree is None:
-        tree = Tree(expr, _run(expr, mode, seed, max_time, max_steps, progress))
-        store(key, tree)
-    return tree
+    request = _request(mode, seed, max_time, max_steps)
+
+    def find(structure: Expr) -> Found:
+        return Found(Tree(structure, _run(structure, request, progress)))
+
+    if mode == "greedy":  # takes less time than a search for what it found before
+        return recall((expr, request), lambda: find(expr).tree)
+    return remember(expr, request, find, _macs, cache)
 
 
-def _run(
-    expr: Expr,
-    mode: str,
-    seed: int,
-    max_time: float | None,
-    max_steps: int | None,
-    progress: bool,
-) -> tuple[tuple[int, int], ...]:
+def _macs(tree: Tree) -> int:
+    return tree.macs
+
+
+def _request(mode: str, seed: int, max_time: float | None, max_steps: int | None) -> Request:
+    """The request that these arguments make, if they are of the right kinds."""
     if max_time is not None and not (isinstance(max_time, Real) and max_time >= 0):
         raise PlanError(f"max_time is {max_time!r}: give a number of seconds")
     if not isinstance(seed, Integral):
         raise PlanError(f"seed is {seed!r}: give a whole number")
     if max_steps is not None and not (isinstance(max_steps, Integral) and 0 < max_steps < 1 << 40):
         raise PlanError(f"max_steps is {max_steps!r}: give a whole number of samples, at least 1")
+    seconds = None if max_time is None else float(max_time)
+    return Request(mode, "macs", int(seed) & 0xFFFFFFFFFFFFFFFF, seconds, max_steps)
+
+
+def _run(expr: Expr, request: Request, progress: bool) -> tuple[tuple[int, int], ...]:
     report = _Reporter() if progress else None
     try:
         return _search.search(
             expr.inputs,
             expr.output,
             expr.sizes,
-            mode,
-            int(seed) & 0xFFFFFFFFFFFFFFFF,
-            max_steps or 0,
-            inf if max_time is None else float(max_time),
+            request.name,
+            request.seed,
+            request.max_steps or 0,
+            inf if request.max_time is None else request.max_time,
             get_num_threads(),
             report,
         )
@@ -108,11 +117,7 @@ def _search_elsewhere(expr: Expr, name: str, memory_limit: int | None) -> Tree:
     from .foreign import search_by_name
 
     key = (expr, name, memory_limit)
-    tree = lookup(key)
-    if tree is None:
-        tree = search_by_name(expr, name, memory_limit)
-        store(key, tree)
-    return tree
+    return recall(key, lambda: search_by_name(expr, name, memory_limit))
 
 
 def _search_with(expr: Expr, given: Any, memory_limit: int | None) -> Tree:
