@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -366,6 +367,7 @@ def plan(
     dtype: DTypeLike = "float64",
     threads: int | None = None,
     progress: bool = False,
+    cache: str | os.PathLike[str] | None = None,
 ) -> Plan:
     """Plan the contraction of a network that is given by labels and extents, without arrays.
 
@@ -378,6 +380,8 @@ def plan(
             until it fits.
         seed, max_time, max_steps, progress: of the search; seconds, and samples of the search.
         dtype, threads: what the memory is computed for.
+        cache: a folder in which the trees that our searches find are kept, improved, and shared
+            by processes; by default the one that TENSORNET_PLAN_CACHE names, if it is set.
 
     Raises:
         ShapeError: a label without an extent, or an output label that is on no tensor.
@@ -400,6 +404,7 @@ def plan(
         dtype=dtype,
         threads=threads,
         progress=progress,
+        cache=cache,
     )
     return replace(made, labels=tuple(dict.fromkeys(chain.from_iterable(terms))))
 

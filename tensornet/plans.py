@@ -237,6 +237,7 @@ def plan_expr(
     threads: int | None = None,
     strip_exponent: bool = False,
     progress: bool = False,
+    cache: str | os.PathLike[str] | None = None,
     cache_slices: bool = False,
 ) -> Plan:
     """Plan a contraction, sliced until it keeps to the limits.
@@ -246,6 +247,7 @@ def plan_expr(
             where that adds little arithmetic: it is faster, and takes less memory.
         memory_limit: bytes that a run may allocate, as a number or as text such as "512MB".
         max_entries: entries of the largest intermediate, opt_einsum's kind of limit.
+        cache: a folder of trees found before, as in `tensornet.planner.search`.
 
     Raises:
         PlanError: `optimize` names no search, or its path does not contract this network.
@@ -262,6 +264,7 @@ def plan_expr(
         max_steps=max_steps,
         memory_limit=max_entries,
         progress=progress,
+        cache=cache,
     )
     if max_entries is not None and tree.max_size > max_entries:
         tree = slice_tree(tree, max_entries)
