@@ -19,7 +19,7 @@ from .shelf import Kept, Shelf, better
 from .structure import structure
 from .tree import Tree
 
-__all__ = ["Found", "Request", "clear_cache", "lookup", "recall", "remember", "store"]
+__all__ = ["Found", "Request", "clear_cache", "recall", "remember"]
 
 FOLDER_VARIABLE = "TENSORNET_PLAN_CACHE"
 
@@ -71,12 +71,7 @@ _trees: _Recent[Tree] = _Recent(lambda tree: len(tree.expr.inputs))
 _best: _Recent[Kept] = _Recent(lambda kept: len(kept.tree.expr.inputs))
 
 
-def lookup(key: Hashable) -> Tree | None:
-    """The tree stored under `key`."""
-    return _trees.get(key)
-
-
-def store(key: Hashable, tree: Tree) -> None:
+def _store(key: Hashable, tree: Tree) -> None:
     """Keep `tree` under `key`; drop what was not used for longest if there are too many."""
     _trees.update(key, lambda _: tree)
 
@@ -86,7 +81,7 @@ def recall(key: Hashable, make: Callable[[], Tree]) -> Tree:
     tree = _trees.get(key)
     if tree is None:
         tree = make()
-        store(key, tree)
+        _store(key, tree)
     return tree
 
 
@@ -182,7 +177,7 @@ def _recalled(expr: Expr, request: Request, find: Callable[[Expr], Found]) -> Tr
         if not found.finished:
             return form.translate(expr, found.tree)
         tree = found.tree
-        store((form.expr, request), tree)
+        _store((form.expr, request), tree)
     tree = form.translate(expr, tree)
-    store((expr, request), tree)
+    _store((expr, request), tree)
     return tree
