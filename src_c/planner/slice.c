@@ -114,7 +114,7 @@ static void slice_index(slicer *s, int32_t bit)
 /* log2 of the multiply-adds over all slices. */
 static double total(const slicer *s)
 {
-    return tnp_tree_macs(&s->tree) + s->slices;
+    return tnp_tree_cost(&s->tree) + s->slices;
 }
 
 /* What step v counts for: its multiply-adds, dearer the further its result is over the limit. */
@@ -294,7 +294,7 @@ static tnp_status attempt(slicer *s, const int32_t *steps, const style *how)
     s->n_sliced = 0;
     tnp_tree_load(&s->tree, steps);
     apply(s);
-    double worth = tnp_allowance(total(s), LEAST_MICROSECONDS) / (double)N_STYLES;
+    double worth = tnp_allowance(s->net, total(s), LEAST_MICROSECONDS) / (double)N_STYLES;
     double excess = largest(s) - s->limit; /* wide indices need fewer slices than bits */
     s->share = worth / (1.5 * (excess > 0.0 ? excess : 0.0) + 1.0);
     tnp_status status = slice_until_fits(s, how);

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
-from math import inf
+from math import inf, log10
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,14 +19,26 @@ from .tree import Tree
 
 __all__ = ["search"]
 
-_OURS = {"auto": "auto", "tensornet": "auto", "greedy": "greedy", "random-greedy": "random-greedy"}
 _TRIVIAL: tuple[tuple[tuple[int, int], ...], ...] = ((), (), ((0, 1),))
+_HYPER_SECONDS = 10.0
+
+# Weights of what a step counts for: macs, entries of its result (to a power), entries of its
+# operands, the step itself. Time is in units of 1e-4 microseconds, a multiply-add in a large square
+# product.
+_OBJECTIVES = {
+    "macs": (1.0, 0.0, 0.0, 0.0, 1.0),
+    "size": (0.0, 1.0, 0.0, 0.0, 16.0),
+    "write": (0.0, 1.0, 0.0, 0.0, 1.0),
+    "combo": (1.0, 64.0, 0.0, 0.0, 1.0),
+    "time": (1.0, 16.0, 8.0, 1e4, 1.0),
+}
 
 
 def search(
     expr: Expr,
     optimize: Any = "auto",
     *,
+    minimize: str = "macs",
     seed: int = 0,
     max_time: float | None = None,
     max_steps: int | None = None,
@@ -37,14 +50,23 @@ def search(
     Args:
         expr: the network; any number of tensors, hyperedges included.
         optimize: "auto" (exact for small networks, else a portfolio that searches as long as the
-            contraction is worth it), "greedy", "random-greedy"; any other name that opt_einsum
-            knows; True, False or None (all "auto"); a linear path; an opt_einsum or cotengra
-            optimizer; a finished cotengra tree; a `Tree`, or an object with one as its ``tree``.
+            contraction is worth it), "hyper" (all searches on all cores for `max_time`, 10 s
+            unless told otherwise), or one search: "greedy", "random-greedy", "min-fill",
+            "min-size" (elimination orders), "bisection", "anneal", "optimal" (exact), "dp" (exact
+            but for outer products); any other name that opt_einsum knows; True, False or None
+            (all "auto"); a linear path; an opt_einsum or cotengra optimizer; a finished cotengra
+            tree; a `Tree`, or an object with one as its ``tree``.
+        minimize: what our searches make small: "macs", "size" (of the largest result), "write"
+            (entries of all results), "combo" (macs + 64 * write; "combo-256" for another factor)
+            or "time" (of a run of our kernels, by a model of them).
         seed: names the tree that our searches find, the same for any number of threads.
         max_time: seconds to search. Such a search may find another tree on another run.
-        max_steps: greedy samples to draw (and proportional annealing for "auto").
+        max_steps: samples to draw (and 20,000 annealing moves each for "auto" and "hyper").
         memory_limit: entries of the largest intermediate; only passed on to other optimizers.
-        progress: report the time spent on stderr while searching.
+        progress: report the time spent and the best tree so far on stderr while searching.
+
+    Ctrl-C ends a search of ours: with the best tree so far and a RuntimeWarning, or, before there
+    is any, with KeyboardInterrupt.
 
     Raises:
         PlanError: an unknown name, or a path or tree that does not fit the network.
@@ -55,29 +77,62 @@ def search(
     """
     if optimize is None or isinstance(optimize, bool):
         optimize = "auto"
+    objective = _objective(minimize)
     if not isinstance(optimize, str):
         return _search_with(expr, optimize, memory_limit)
-    mode = _OURS.get(optimize)
-    if mode is None:
-        return _search_elsewhere(expr, optimize, memory_limit)
+    mode = "auto" if optimize == "tensornet" else optimize
     n = len(expr.inputs)
+    if mode not in _search.MODES or (mode == "dp" and n > _search.MAX_EXACT):
+        return _search_elsewhere(expr, optimize, memory_limit)
+    if mode == "optimal" and n > _search.MAX_EXACT:
+        raise PlanError(
+            f'optimize="optimal" takes at most {_search.MAX_EXACT} operands, not {n}: use "hyper"'
+        )
     if n < 3:
         return Tree(expr, _TRIVIAL[n])
-    key = (expr, mode, seed, max_time, max_steps)
+    if mode == "hyper" and max_time is None and max_steps is None:
+        max_time = _HYPER_SECONDS
+    key = (expr, mode, objective, seed, max_time, max_steps)
     tree = lookup(key)
     if tree is None:
-        tree = Tree(expr, _run(expr, mode, seed, max_time, max_steps, progress))
+        stopped: list[BaseException] = []
+        steps = _run(expr, mode, objective, seed, max_time, max_steps, progress, stopped)
+        tree = Tree(expr, steps)
+        if stopped:
+            message = "the search was interrupted: this is the best contraction order so far"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+            return tree
         store(key, tree)
     return tree
+
+
+def _objective(minimize: str) -> tuple[float, float, float, float, float]:
+    """The weights of `minimize`, as planner.h has them."""
+    name, _, factor = minimize.partition("-") if isinstance(minimize, str) else ("", "", "")
+    known = _OBJECTIVES.get(name)
+    if known is None or (factor and name != "combo"):
+        names = ", ".join([*_OBJECTIVES, "combo-FACTOR"])
+        raise PlanError(f"minimize={minimize!r} is nothing to minimize; use one of {names}")
+    if not factor:
+        return known
+    try:
+        weight = float(factor)
+    except ValueError:
+        weight = 0.0
+    if not 0 < weight < inf:
+        raise PlanError(f"minimize={minimize!r}: the factor after combo- must be a number above 0")
+    return (1.0, weight, 0.0, 0.0, 1.0)
 
 
 def _run(
     expr: Expr,
     mode: str,
+    objective: tuple[float, float, float, float, float],
     seed: int,
     max_time: float | None,
     max_steps: int | None,
     progress: bool,
+    stopped: list[BaseException],
 ) -> tuple[tuple[int, int], ...]:
     if max_time is not None and not (isinstance(max_time, Real) and max_time >= 0):
         raise PlanError(f"max_time is {max_time!r}: give a number of seconds")
@@ -97,6 +152,8 @@ def _run(
             inf if max_time is None else float(max_time),
             get_num_threads(),
             report,
+            objective,
+            stopped,
         )
     finally:
         if report is not None:
@@ -105,8 +162,14 @@ def _run(
 
 def _search_elsewhere(expr: Expr, name: str, memory_limit: int | None) -> Tree:
     """A name of opt_einsum's, looked up only when one is used: importing it takes a while."""
-    from .foreign import search_by_name
+    from .foreign import path_names, search_by_name
 
+    if name not in path_names():
+        ours, theirs = (
+            ", ".join(_search.MODES),
+            ", ".join(sorted({*path_names()} - {*_search.MODES})),
+        )
+        raise PlanError(f"optimize={name!r} is no search; use {ours}, or opt_einsum's {theirs}")
     key = (expr, name, memory_limit)
     tree = lookup(key)
     if tree is None:
@@ -150,19 +213,20 @@ def _fit(expr: Expr, tree: Tree) -> Tree:
 
 
 class _Reporter:
-    """Writes the seconds spent so far to stderr, about once a second."""
+    """Writes the seconds spent and the best tree so far to stderr, about once a second."""
 
     def __init__(self, write: Callable[[str], object] | None = None) -> None:
         self._start = self._last = time.monotonic()
         self._write = sys.stderr.write if write is None else write
         self._wrote = False
 
-    def __call__(self) -> None:
+    def __call__(self, macs: float = inf, width: float = inf) -> None:
         now = time.monotonic()
         if now - self._last >= 1.0:
             self._last = now
             self._wrote = True
-            self._write(f"\rplanning: {now - self._start:.0f} s")
+            best = f", log10 macs {macs * log10(2):.2f}, width {width:.1f} " if macs < inf else ""
+            self._write(f"\rplanning: {now - self._start:.0f} s{best}")
 
     def finish(self) -> None:
         """End the line."""
