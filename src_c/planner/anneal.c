@@ -18,6 +18,7 @@ typedef struct {
     double root[POWERS]; /* 2^(k / POWERS), for when it is NULL */
     bool only_macs;
     double step;       /* 2^-unit */
+    double share;      /* of a slice in the steps that are made once */
     double limit;      /* log2 entries beyond which a result makes its step dearer */
     int32_t *best;     /* kids of the best tree so far */
     double best_total;
@@ -114,6 +115,7 @@ static inline __attribute__((always_inline)) void walk(annealer *a, int64_t move
     tnp_tree *tree = a->tree;
     int32_t n = tree->n, words = tree->words;
     double *sizes = tree->size;
+    unsigned char *once = tree->once;
     for (; moves > 0; moves--) {
         uint64_t r = tnp_next(&a->rng);
         int32_t p = n + (int32_t)((r >> 32) * (uint64_t)(n - 1) >> 32);
@@ -131,11 +133,16 @@ static inline __attribute__((always_inline)) void walk(annealer *a, int64_t move
             size = result_size(tree, la, lb, lz, lp);
             inner = full_price(a, inner, size, sizes[keep], sizes[z]);
             outer = full_price(a, outer, sizes[p], size, sizes[b]);
+            if (once) {
+                if (once[keep] & once[z]) inner *= a->share;
+                if (once[p]) outer *= a->share;
+            }
         }
         if (!(inner + outer <= old * a->factor[r >> 2 & (FACTORS - 1)])) continue;
         uint64_t *lq = tnp_legs(tree, q);
         for (int32_t w = 0; w < words; w++) lq[w] = (la[w] | lz[w]) & (lb[w] | lp[w]);
         sizes[q] = size;
+        if (!bare && once) once[q] = once[keep] & once[z];
         kp[side ^ 1] = b;
         kq[up] = z;
         tree->parent[b] = p;
@@ -198,6 +205,7 @@ static void price_all(annealer *a)
         double all = tnp_union_size(tree, tnp_legs(tree, x), tnp_legs(tree, y));
         double macs = quick_exp2(a, all - tree->unit);
         tree->cost[v] = full_price(a, macs, tree->size[v], tree->size[x], tree->size[y]);
+        if (tree->once && tree->once[v]) tree->cost[v] *= a->share;
     }
     resum(tree);
 }
@@ -210,6 +218,21 @@ static void restore(tnp_tree *tree, const int32_t *kids)
     }
     tree->parent[tree->root] = -1;
     tnp_tree_recount(tree);
+}
+
+/* Let the owner of the index sets change them, and price what has changed. */
+static tnp_status look_around(annealer *a, const tnp_anneal_options *opt, double temperature)
+{
+    double unit = a->tree->unit;
+    tnp_status status = opt->between(opt->arg, temperature);
+    if (a->tree->unit != unit) {
+        free(a->power);
+        a->power = powers(a->tree);
+    }
+    a->step = tnp_exp2(-a->tree->unit);
+    a->share = a->tree->once ? tnp_exp2(-a->tree->slices) : 1.0;
+    price_all(a);
+    return status;
 }
 
 tnp_status tnp_anneal(tnp_tree *tree, const tnp_anneal_options *opt, tnp_control *ctl,
@@ -225,6 +248,7 @@ tnp_status tnp_anneal(tnp_tree *tree, const tnp_anneal_options *opt, tnp_control
     a.only_macs = tnp_only_macs(&tree->objective);
     a.step = tnp_exp2(-tree->unit);
     a.limit = opt->limit;
+    a.share = tree->once ? tnp_exp2(-tree->slices) : 1.0;
     if (a.limit < INFINITY) price_all(&a);
     remember(&a);
     walker go = choose_walker();
@@ -232,19 +256,23 @@ tnp_status tnp_anneal(tnp_tree *tree, const tnp_anneal_options *opt, tnp_control
     int64_t batch = 1 + (4096 * 8) / tree->words;
     int64_t stage_moves = 1 + opt->moves / STAGES;
     bool running = true;
+    tnp_status status = TNP_OK;
     for (int s = 0; s < STAGES && running; s++) {
         double at = (double)s / (STAGES - 1);
-        cool(&a, scale * opt->hot * tnp_exp2(at * tnp_log2(opt->cold / opt->hot)));
+        double temperature = opt->hot * tnp_exp2(at * tnp_log2(opt->cold / opt->hot));
+        cool(&a, scale * temperature);
         for (int64_t left = stage_moves; left > 0 && running; left -= batch) {
             go(&a, left < batch ? left : batch);
-            remember(&a);
-            running = !tnp_should_stop(ctl, caller);
+            if (!opt->between) remember(&a);
+            else if (!status) status = look_around(&a, opt, temperature);
+            running = !status && !tnp_should_stop(ctl, caller);
         }
         resum(tree);
     }
-    restore(tree, a.best);
+    if (!opt->between) restore(tree, a.best);
     free(a.best);
     free(a.power);
+    if (status) return status;
     return tnp_interrupted(ctl, caller) ? TNP_INTERRUPTED : TNP_OK;
 }
 

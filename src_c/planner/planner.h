@@ -106,8 +106,9 @@ tnp_status tnp_optimal(const tnp_net *net, bool outer, tnp_control *ctl, int32_t
 
 /* Choose sliced indices until no intermediate or output has more than 2^limit entries.
  * `steps` is read and rewritten (the tree is tuned for the slices); `sliced` has room for
- * n_ix indices. */
-tnp_status tnp_slice(const tnp_net *net, double limit, tnp_control *ctl, int32_t *steps,
-                     int32_t *sliced, int32_t *n_sliced);
+ * n_ix indices. Of the options, seed, samples and threads count; without samples and deadline,
+ * the search goes on as long as the contraction is worth it. */
+tnp_status tnp_slice(const tnp_net *net, double limit, const tnp_options *opt, tnp_control *ctl,
+                     int32_t *steps, int32_t *sliced, int32_t *n_sliced);
 
 #endif

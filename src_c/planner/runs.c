@@ -225,8 +225,9 @@ static tnp_status run_refinement(void *arg, int64_t item, int32_t thread)
     if (!status) status = find_start(p, run, thread, &found);
     if (status || !found) return status;
     if (run->moves) {
-        tnp_anneal_options o = {run->hot, run->cold, run->moves, p->opt->seed, (uint64_t)number,
-                                INFINITY};
+        tnp_anneal_options o = {.hot = run->hot, .cold = run->cold, .moves = run->moves,
+                                .seed = p->opt->seed, .stream = (uint64_t)number,
+                                .limit = INFINITY};
         status = tnp_anneal(tree, &o, p->ctl, caller);
     }
     if (!status) {

@@ -207,8 +207,9 @@ static tnp_status polish(search *s)
         double before = tree.total;
         if (stage > 0) {
             if (spent + work > worth || tnp_should_stop(s->ctl, true)) break;
-            tnp_anneal_options o = {0.35, 0.05, (int64_t)(work / tnp_move_work(s->net)),
-                                    s->opt->seed, ~stage, INFINITY};
+            tnp_anneal_options o = {.hot = 0.35, .cold = 0.05,
+                                    .moves = (int64_t)(work / tnp_move_work(s->net)),
+                                    .seed = s->opt->seed, .stream = ~stage, .limit = INFINITY};
             status = tnp_anneal(&tree, &o, s->ctl, true);
             spent += work;
         }

@@ -166,12 +166,17 @@ void tnp_tree_recount(tnp_tree *tree)
 {
     int32_t n_steps = from_the_top(tree);
     find_legs(tree, n_steps);
+    for (int32_t k = n_steps - 1; tree->once && k >= 0; k--) {
+        const int32_t *kids = tnp_kids(tree, tree->scratch[k]);
+        tree->once[tree->scratch[k]] = tree->once[kids[0]] & tree->once[kids[1]];
+    }
     for (int32_t v = 0; v < tree->n_nodes; v++) {
         tree->size[v] = tnp_union_size(tree, tnp_legs(tree, v), tnp_legs(tree, v));
     }
     double highest = 0.0;
     for (int32_t v = tree->n; v < tree->n_nodes; v++) {
         double step = tnp_tree_step(tree, v);
+        if (tree->once && tree->once[v]) step -= tree->slices;
         if (tree->base) step += tree->base[v];
         tree->cost[v] = step;
         if (step > highest) highest = step;

@@ -19,6 +19,9 @@ typedef struct {
     double unit, total;
     int32_t *bit;        /* by index of the network: its bit, -1 if it has none */
     tnp_objective objective;
+    unsigned char *once; /* per node, or NULL: no tensor below it has a sliced index, so that its
+                            step is made once for all slices; of the tensors the slicer's to set */
+    double slices;       /* log2 of their number, if there is `once` */
     const double *base;  /* per node, or NULL: log2 multiply-adds of the indices without bits */
     int32_t *scratch;    /* 2n */
 } tnp_tree;

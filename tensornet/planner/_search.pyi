@@ -25,4 +25,10 @@ def slice_steps(
     sizes: tuple[int, ...],
     steps_in: Steps,
     limit: float,
+    seed: int = 0,
+    samples: int = 0,
+    seconds: float = ...,
+    threads: int = 1,
+    report: Callable[[float, float], None] | None = None,
+    stopped: list[BaseException] | None = None,
 ) -> tuple[Steps, tuple[int, ...]]: ...

@@ -73,8 +73,8 @@ cdef extern from "planner/planner.h" nogil:
     tnp_status tnp_net_normalise(tnp_net *net)
     tnp_status tnp_search(const tnp_net *net, const tnp_options *opt, tnp_control *ctl,
                           int32_t *steps)
-    tnp_status tnp_slice(const tnp_net *net, double limit, tnp_control *ctl, int32_t *steps,
-                         int32_t *sliced, int32_t *n_sliced)
+    tnp_status tnp_slice(const tnp_net *net, double limit, const tnp_options *opt,
+                         tnp_control *ctl, int32_t *steps, int32_t *sliced, int32_t *n_sliced)
 
 cdef extern from "planner/num.h" nogil:
     double tnp_log2(double x)
@@ -213,14 +213,26 @@ def search(tuple inputs, tuple output, tuple sizes, str mode, uint64_t seed, int
         tnp_net_free(&net)
 
 
-def slice_steps(tuple inputs, tuple output, tuple sizes, tuple steps_in, double limit):
-    """(steps, sliced indices) such that no intermediate has more than 2**limit entries."""
+def slice_steps(tuple inputs, tuple output, tuple sizes, tuple steps_in, double limit,
+                uint64_t seed=0, int64_t samples=0, double seconds=INFINITY, int32_t threads=1,
+                report=None, list stopped=None):
+    """(steps, sliced indices) such that no intermediate has more than 2**limit entries.
+
+    The other arguments are those of `search`.
+    """
     cdef tnp_net net
     cdef tnp_control ctl
     cdef tnp_status status
     cdef int32_t n_sliced = 0
     cdef Py_ssize_t t
+    cdef tnp_options opt
     cdef _Watch watch = _Watch.__new__(_Watch)
+    watch.report = report
+    opt.mode = TNP_AUTO
+    opt.seed = seed
+    opt.samples = samples
+    opt.threads = max(threads, 1)
+    opt.least = LEAST_MICROSECONDS
     build(&net, inputs, output, sizes)
     cdef int32_t *steps = NULL
     cdef int32_t *sliced = NULL
@@ -231,10 +243,14 @@ def slice_steps(tuple inputs, tuple output, tuple sizes, tuple steps_in, double 
             steps[2 * t] = a
             steps[2 * t + 1] = b
         with nogil:
-            tnp_control_init(&ctl, poll, <void *>watch, INFINITY)
-            status = tnp_slice(&net, limit, &ctl, steps, sliced, &n_sliced)
+            tnp_control_init(&ctl, poll, <void *>watch, seconds)
+            status = tnp_slice(&net, limit, &opt, &ctl, steps, sliced, &n_sliced)
         if status:
             raise failure(status, watch)
+        if watch.error is not None:
+            if stopped is None:
+                raise watch.error
+            stopped.append(watch.error)
         return pairs(steps, max(net.n - 1, 0)), tuple([sliced[t] for t in range(n_sliced)])
     finally:
         free(steps)

@@ -15,6 +15,7 @@ from ..errors import PlanError
 from ..expr import Expr
 from . import _search
 from .cache import lookup, store
+from .slicing import slice_tree
 from .tree import Tree
 
 __all__ = ["search"]
@@ -62,7 +63,9 @@ def search(
         seed: names the tree that our searches find, the same for any number of threads.
         max_time: seconds to search. Such a search may find another tree on another run.
         max_steps: samples to draw (and 20,000 annealing moves each for "auto" and "hyper").
-        memory_limit: entries of the largest intermediate; only passed on to other optimizers.
+        memory_limit: entries of the largest intermediate. "hyper" then searches for the half of
+            its time and anneals tree and sliced indices for the other, so that the tree may be
+            sliced; opt_einsum's optimizers are told; other searches take no notice.
         progress: report the time spent and the best tree so far on stderr while searching.
 
     Ctrl-C ends a search of ours: with the best tree so far and a RuntimeWarning, or, before there
@@ -92,13 +95,13 @@ def search(
         return Tree(expr, _TRIVIAL[n])
     if mode == "hyper" and max_time is None and max_steps is None:
         max_time = _HYPER_SECONDS
-    key = (expr, mode, objective, seed, max_time, max_steps)
+    limit = memory_limit if mode == "hyper" else None
+    key = (expr, mode, objective, seed, max_time, max_steps, limit)
     tree = lookup(key)
     if tree is None:
-        stopped: list[BaseException] = []
-        steps = _run(expr, mode, objective, seed, max_time, max_steps, progress, stopped)
-        tree = Tree(expr, steps)
-        if stopped:
+        effort = _Effort(seed, max_time, max_steps, progress)
+        tree = effort.run(expr, mode, objective, limit)
+        if effort.stopped:
             message = "the search was interrupted: this is the best contraction order so far"
             warnings.warn(message, RuntimeWarning, stacklevel=2)
             return tree
@@ -124,40 +127,72 @@ def _objective(minimize: str) -> tuple[float, float, float, float, float]:
     return (1.0, weight, 0.0, 0.0, 1.0)
 
 
-def _run(
-    expr: Expr,
-    mode: str,
-    objective: tuple[float, float, float, float, float],
-    seed: int,
-    max_time: float | None,
-    max_steps: int | None,
-    progress: bool,
-    stopped: list[BaseException],
-) -> tuple[tuple[int, int], ...]:
-    if max_time is not None and not (isinstance(max_time, Real) and max_time >= 0):
-        raise PlanError(f"max_time is {max_time!r}: give a number of seconds")
-    if not isinstance(seed, Integral):
-        raise PlanError(f"seed is {seed!r}: give a whole number")
-    if max_steps is not None and not (isinstance(max_steps, Integral) and 0 < max_steps < 1 << 40):
-        raise PlanError(f"max_steps is {max_steps!r}: give a whole number of samples, at least 1")
-    report = _Reporter() if progress else None
-    try:
-        return _search.search(
-            expr.inputs,
-            expr.output,
-            expr.sizes,
-            mode,
-            int(seed) & 0xFFFFFFFFFFFFFFFF,
-            max_steps or 0,
-            inf if max_time is None else float(max_time),
-            get_num_threads(),
-            report,
-            objective,
-            stopped,
+class _Effort:
+    """How long to search, checked, and the interruption that came if one did."""
+
+    def __init__(
+        self, seed: int, max_time: float | None, max_steps: int | None, progress: bool
+    ) -> None:
+        if max_time is not None and not (isinstance(max_time, Real) and max_time >= 0):
+            raise PlanError(f"max_time is {max_time!r}: give a number of seconds")
+        if not isinstance(seed, Integral):
+            raise PlanError(f"seed is {seed!r}: give a whole number")
+        if max_steps is not None and not (
+            isinstance(max_steps, Integral) and 0 < max_steps < 1 << 40
+        ):
+            raise PlanError(
+                f"max_steps is {max_steps!r}: give a whole number of samples, at least 1"
+            )
+        self._seed: int = int(seed) & 0xFFFFFFFFFFFFFFFF
+        self._seconds: float | None = None if max_time is None else float(max_time)
+        self._steps: int = 0 if max_steps is None else int(max_steps)
+        self._progress: bool = progress
+        self.stopped: list[BaseException] = []
+
+    def run(
+        self,
+        expr: Expr,
+        mode: str,
+        objective: tuple[float, float, float, float, float],
+        limit: int | None,
+    ) -> Tree:
+        """The tree of a search in C, sliced if there is a limit."""
+        begin = time.monotonic()
+        seconds = self._seconds
+        if seconds is not None and limit is not None:
+            seconds /= 2
+        report = _Reporter() if self._progress else None
+        try:
+            steps = _search.search(
+                expr.inputs,
+                expr.output,
+                expr.sizes,
+                mode,
+                self._seed,
+                self._steps,
+                inf if seconds is None else seconds,
+                get_num_threads(),
+                report,
+                objective,
+                self.stopped,
+            )
+        finally:
+            if report is not None:
+                report.finish()
+        tree = Tree(expr, steps)
+        if limit is None or tree.max_size <= limit:
+            return tree
+        left = None
+        if self._seconds is not None:
+            left = max(0.0, self._seconds - (time.monotonic() - begin))
+        return slice_tree(
+            tree,
+            limit,
+            seed=self._seed,
+            max_time=0.0 if self.stopped else left,
+            max_steps=self._steps,
+            stopped=self.stopped,
         )
-    finally:
-        if report is not None:
-            report.finish()
 
 
 def _search_elsewhere(expr: Expr, name: str, memory_limit: int | None) -> Tree:
@@ -165,11 +200,11 @@ def _search_elsewhere(expr: Expr, name: str, memory_limit: int | None) -> Tree:
     from .foreign import path_names, search_by_name
 
     if name not in path_names():
-        ours, theirs = (
-            ", ".join(_search.MODES),
-            ", ".join(sorted({*path_names()} - {*_search.MODES})),
+        ours = ", ".join(_search.MODES)
+        theirs = ", ".join(sorted(set(path_names()).difference(_search.MODES)))
+        raise PlanError(
+            f"optimize={name!r} is no path name; use one of {ours}, or of opt_einsum's {theirs}"
         )
-        raise PlanError(f"optimize={name!r} is no search; use {ours}, or opt_einsum's {theirs}")
     key = (expr, name, memory_limit)
     tree = lookup(key)
     if tree is None:
