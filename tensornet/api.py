@@ -360,6 +360,7 @@ def plan(
     sizes: Mapping[Hashable, int],
     optimize: Any = "auto",
     *,
+    minimize: str = "macs",
     seed: int = 0,
     max_time: float | None = None,
     max_steps: int | None = None,
@@ -376,6 +377,8 @@ def plan(
         output: the labels of the result.
         sizes: the extent of each label.
         optimize: as for `einsum`.
+        minimize: what the search makes small: "macs", "size" (of the largest intermediate),
+            "write" (entries of all of them), "combo" (macs + 64 * write), "time" (of a run).
         memory_limit: bytes that a run may allocate, or text such as "512MB"; the plan is sliced
             until it fits.
         seed, max_time, max_steps, progress: of the search; seconds, and samples of the search.
@@ -397,6 +400,7 @@ def plan(
     made = plan_expr(
         from_labels(terms, output, sizes),
         optimize,
+        minimize=minimize,
         seed=seed,
         max_time=max_time,
         max_steps=max_steps,

@@ -283,6 +283,7 @@ def plan_expr(
     expr: Expr,
     optimize: Any = "auto",
     *,
+    minimize: str = "macs",
     seed: int = 0,
     max_time: float | None = None,
     max_steps: int | None = None,
@@ -298,6 +299,7 @@ def plan_expr(
     """Plan a contraction, sliced until it keeps to the limits.
 
     Args:
+        minimize: as in `tensornet.planner.search`.
         cache_slices: also slice a long contraction whose intermediates would leave the caches,
             where that adds little arithmetic: it is faster, and takes less memory.
         memory_limit: bytes that a run may allocate, as a number or as text such as "512MB".
@@ -315,6 +317,7 @@ def plan_expr(
     tree = find_tree(
         expr,
         optimize,
+        minimize=minimize,
         seed=seed,
         max_time=max_time,
         max_steps=max_steps,
