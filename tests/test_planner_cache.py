@@ -7,7 +7,6 @@ import math
 import multiprocessing
 import random
 import stat
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from test_planner import assert_valid, chain, lattice, networks, recount
 import tensornet
 from tensornet.errors import PlanError
 from tensornet.expr import Expr, from_labels
-from tensornet.planner import Tree, cache, clear_cache, search
+from tensornet.planner import Tree, _search, cache, clear_cache, search
 from tensornet.planner.cache import Found, Request, remember
 from tensornet.planner.shelf import Shelf
 from tensornet.planner.structure import structure
@@ -36,14 +35,13 @@ def _fresh(monkeypatch):
 def searches(monkeypatch):
     """The names of the searches that really ran."""
     ran: list[str] = []
-    module = sys.modules["tensornet.planner.search"]
-    original = module._run
+    original = _search.search
 
-    def run(expr, request, *rest):
-        ran.append(request.name)
-        return original(expr, request, *rest)
+    def run(*args, **options):
+        ran.append(args[3])
+        return original(*args, **options)
 
-    monkeypatch.setattr(module, "_run", run)
+    monkeypatch.setattr(_search, "search", run)
     return ran
 
 
