@@ -68,9 +68,10 @@ def search(
     if n < 3:
         return Tree(expr, _TRIVIAL[n])
     request = _request(mode, seed, max_time, max_steps)
+    end = inf if request.max_time is None else time.monotonic() + request.max_time
 
     def find(structure: Expr) -> Found:
-        return Found(Tree(structure, _run(structure, request, progress)))
+        return Found(Tree(structure, _run(structure, request, end, progress)))
 
     if mode == "greedy":  # takes less time than a search for what it found before
         return recall((expr, request), lambda: find(expr).tree)
@@ -93,7 +94,7 @@ def _request(mode: str, seed: int, max_time: float | None, max_steps: int | None
     return Request(mode, "macs", int(seed) & 0xFFFFFFFFFFFFFFFF, seconds, max_steps)
 
 
-def _run(expr: Expr, request: Request, progress: bool) -> tuple[tuple[int, int], ...]:
+def _run(expr: Expr, request: Request, end: float, progress: bool) -> tuple[tuple[int, int], ...]:
     report = _Reporter() if progress else None
     try:
         return _search.search(
@@ -103,7 +104,7 @@ def _run(expr: Expr, request: Request, progress: bool) -> tuple[tuple[int, int],
             request.name,
             request.seed,
             request.max_steps or 0,
-            inf if request.max_time is None else request.max_time,
+            max(0.0, end - time.monotonic()),
             get_num_threads(),
             report,
         )
