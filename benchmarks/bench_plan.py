@@ -24,6 +24,7 @@ from typing import Any
 THREADS = sys.argv[sys.argv.index("--threads") + 1] if "--threads" in sys.argv else "1"
 for variable in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "COTENGRA_NUM_WORKERS"):
     os.environ[variable] = THREADS  # before the imports
+os.environ.pop("TENSORNET_PLAN_CACHE", None)  # everyone starts from nothing
 
 import cotengra  # noqa: E402
 import opt_einsum  # noqa: E402

@@ -197,6 +197,14 @@ def test_a_sliced_cotengra_tree_keeps_its_slices():
     assert tree.macs == theirs.contraction_cost()
 
 
+def test_peers_that_want_single_characters_take_a_hundred_thousand_indices():
+    cotengra = pytest.importorskip("cotengra")
+    n = 100_000
+    expr = Expr(tuple((i, i + 1) for i in range(n)), (), (2,) * (n + 1))
+    tree = search(expr, cotengra.GreedyOptimizer())
+    assert len(tree.steps) == n - 1
+
+
 @pytest.mark.parametrize("kind", ["HyperOptimizer", "ReusableHyperOptimizer"])
 def test_slices_of_cotengras_searches_are_taken_over(kind):
     cotengra = pytest.importorskip("cotengra")

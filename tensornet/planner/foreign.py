@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -181,4 +182,5 @@ def _taken_over(expr: Expr, foreign: Any) -> Tree:
 
 def _label(i: int) -> str:
     """A label that any optimizer takes: one character as long as there are some."""
-    return chr(i + 192) if i < 50_000 else f"index{i}"
+    code = i + 192 if i + 192 < 0xD800 else i + 192 + 0x800  # surrogates are no characters
+    return chr(code) if code <= sys.maxunicode else f"index{i}"

@@ -127,6 +127,7 @@ class _Effort:
         self.seconds: float | None = None if max_time is None else float(max_time)
         self._steps: int = 0 if max_steps is None else int(max_steps)
         self._progress: bool = progress
+        self._begin = time.monotonic()
         self.stopped: list[BaseException] = []
 
     def run(
@@ -137,8 +138,7 @@ class _Effort:
         limit: int | None,
     ) -> Tree:
         """The tree of a search in C, sliced if there is a limit."""
-        begin = time.monotonic()
-        seconds = self.seconds
+        seconds = self._left()
         if seconds is not None and limit is not None:
             seconds /= 2
         report = _Reporter() if self._progress else None
@@ -162,17 +162,20 @@ class _Effort:
         tree = Tree(expr, steps)
         if limit is None or tree.max_size <= limit:
             return tree
-        left = None
-        if self.seconds is not None:
-            left = max(0.0, self.seconds - (time.monotonic() - begin))
         return slice_tree(
             tree,
             limit,
             seed=self.seed,
-            max_time=0.0 if self.stopped else left,
+            max_time=0.0 if self.stopped else self._left(),
             max_steps=self._steps,
             stopped=self.stopped,
         )
+
+    def _left(self) -> float | None:
+        """Seconds that are left of `max_time`."""
+        if self.seconds is None:
+            return None
+        return max(0.0, self.seconds - (time.monotonic() - self._begin))
 
 
 def _search_elsewhere(expr: Expr, name: str, memory_limit: int | None) -> Tree:
