@@ -127,7 +127,7 @@ class _Effort:
         self.seconds: float | None = None if max_time is None else float(max_time)
         self._steps: int = 0 if max_steps is None else int(max_steps)
         self._progress: bool = progress
-        self._begin = time.monotonic()
+        self._begin: float = time.monotonic()
         self.stopped: list[BaseException] = []
 
     def run(
