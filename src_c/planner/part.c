@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "bisect.h"
+#include "eliminate.h"
 #include "runs.h"
 
 enum {
@@ -19,6 +20,7 @@ enum {
     MORE_ORDERS = 6,
     RANDOM_SAMPLES = 128,
     BISECTIONS = 16,
+    CUTS = 4,            /* bisections of the auto search */
     CHAINS = 4,          /* annealing runs per stage */
     ROUND = 8,           /* and per round of the hyper search */
     MOVES_PER_TENSOR = 500,
@@ -28,7 +30,8 @@ enum {
 static const double MACS_PER_MICROSECOND = 1e4;
 static const double FRACTION = 0.2;       /* of the contraction that planning may take */
 static const double CEILING = 6e6;        /* microseconds that are never exceeded unasked */
-static const double SAMPLING_SHARE = 0.1; /* of the time, for each kind of first samples */
+static const double MOST_CUT = 3e5;       /* microseconds of a bisection that auto may try */
+static const double SAMPLING_SHARE = 0.04; /* of the time, for each kind of first samples */
 static const double ROUND_SHARE = 0.4;    /* of the time that is left, for a round at most */
 
 double tnp_allowance(const tnp_net *net, double cost, double least)
@@ -96,6 +99,16 @@ static double order_budget(const tnp_plan *p, int64_t orders)
     return left / (2.0 * (double)orders);
 }
 
+/* Bisection pays on large networks, where greed loses its way. */
+static tnp_status cut_if_worth(tnp_plan *p)
+{
+    double work = tnp_bisect_work(p->net);
+    if (p->opt->samples || p->net->n <= EXACT || work > MOST_CUT || !go_on(p, CUTS * work)) {
+        return TNP_OK;
+    }
+    return tnp_run_cuts(p, CUTS);
+}
+
 static tnp_status search_auto(tnp_plan *p)
 {
     tnp_status status = TNP_OK;
@@ -108,22 +121,22 @@ static tnp_status search_auto(tnp_plan *p)
     if (status || !(p->opt->samples || go_on(p, next))) return status;
     status = tnp_run_samples(p, samples);
     if (!status && shared) status = tnp_run_orders(p, MORE_ORDERS, order_budget(p, MORE_ORDERS));
+    if (!status) status = cut_if_worth(p);
     if (!status) status = refine_pool(p, p->trees.used);
     if (!status && p->refinable && p->net->n > EXACT) status = anneal_in_stages(p);
     return status;
 }
 
-/* Samples of one kind for a share of the time, at least one round of them. */
+/* `n` samples of one kind, or, against the clock, as many as fit into a share of the time. */
 static tnp_status sample_for(tnp_plan *p, tnp_status (*run)(tnp_plan *, int64_t), int64_t n,
                              double share)
 {
-    double begin = tnp_now(), seconds = share * (p->ctl->deadline - begin);
-    tnp_status status = run(p, n);
-    int64_t rounds = timed(p) ? INT64_MAX : 1;
-    while (!status && --rounds > 0 && tnp_now() - begin < seconds) {
-        if (tnp_should_stop(p->ctl, true)) break;
+    if (!timed(p)) return run(p, n);
+    double end = tnp_now() + share * (p->ctl->deadline - tnp_now());
+    tnp_status status = TNP_OK;
+    do {
         status = run(p, p->opt->threads);
-    }
+    } while (!status && tnp_now() < end && !tnp_should_stop(p->ctl, true));
     return status;
 }
 
@@ -185,9 +198,12 @@ static tnp_status anneal_in_rounds(tnp_plan *p, int64_t budget, bool further)
 static tnp_status search_hyper(tnp_plan *p)
 {
     int64_t budget = p->opt->samples * MOVES_PER_SAMPLE;
-    tnp_status status = sample_for(p, tnp_run_samples, FIRST_SAMPLES, 0.3 * SAMPLING_SHARE);
-    if (!status) status = sample_for(p, more_orders, FIRST_ORDERS + MORE_ORDERS, SAMPLING_SHARE);
+    tnp_status status = TNP_OK;
+    if (p->net->n_ix <= TNP_ELIMINATE_MAX) {
+        status = sample_for(p, more_orders, FIRST_ORDERS + MORE_ORDERS, SAMPLING_SHARE);
+    }
     if (!status) status = sample_for(p, tnp_run_cuts, BISECTIONS, SAMPLING_SHARE);
+    if (!status) status = sample_for(p, tnp_run_samples, FIRST_SAMPLES, SAMPLING_SHARE);
     if (!status) status = refine_pool(p, p->trees.used);
     if (!status && p->refinable) return anneal_in_rounds(p, budget, false);
     while (!status && timed(p) && !tnp_should_stop(p->ctl, true)) { /* too large to refine */
