@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tensornet.expr import Expr, from_labels
-from tensornet.formats import read_circuit, read_uai
+from tensornet.formats import read_circuit, read_network, read_uai
 
 Case = tuple[Expr, list[np.ndarray[Any, Any]]]
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -28,31 +28,52 @@ def fill(expr: Expr, dtype: str, seed: int = 0) -> list[np.ndarray[Any, Any]]:
     return arrays
 
 
-def from_edges(n: int, edges: list[tuple[int, int]], extent: int, dtype: str) -> Case:
+def graph_expr(n: int, edges: list[tuple[int, int]], extent: int = 2) -> Expr:
     """One tensor per vertex, one index per edge."""
     terms: list[list[int]] = [[] for _ in range(n)]
     for label, (u, v) in enumerate(edges):
         terms[u].append(label)
         terms[v].append(label)
-    expr = from_labels(terms, (), dict.fromkeys(range(len(edges)), extent))
-    return expr, fill(expr, dtype)
+    return from_labels(terms, (), dict.fromkeys(range(len(edges)), extent))
 
 
-def regular_graph(n: int, dtype: str, degree: int = 3, seed: int = 0) -> Case:
-    """A random regular graph without loops or parallel edges, all extents 2."""
+def regular_edges(n: int, degree: int = 3, seed: int = 0) -> list[tuple[int, int]]:
+    """A random regular graph without loops or parallel edges."""
     rng = np.random.default_rng(seed)
     while True:
         stubs = rng.permutation(np.repeat(np.arange(n), degree)).reshape(-1, 2)
         edges = {(int(min(pair)), int(max(pair))) for pair in stubs}
         if len(edges) == n * degree // 2 and all(u != v for u, v in edges):
-            return from_edges(n, sorted(edges), 2, dtype)
+            return sorted(edges)
+
+
+def lattice_edges(rows: int, columns: int) -> list[tuple[int, int]]:
+    """A square lattice with open boundaries."""
+    m = columns
+    edges = [(m * i + j, m * i + j + 1) for i in range(rows) for j in range(m - 1)]
+    return edges + [(m * i + j, m * (i + 1) + j) for i in range(rows - 1) for j in range(m)]
+
+
+def tree_edges(n: int, seed: int = 0) -> list[tuple[int, int]]:
+    """A random recursive tree: each vertex hangs on one of those before it."""
+    rng = np.random.default_rng(seed)
+    return [(int(rng.integers(v)), v) for v in range(1, n)]
+
+
+def from_edges(n: int, edges: list[tuple[int, int]], extent: int, dtype: str) -> Case:
+    """The network of a graph, with values."""
+    expr = graph_expr(n, edges, extent)
+    return expr, fill(expr, dtype)
+
+
+def regular_graph(n: int, dtype: str, degree: int = 3, seed: int = 0) -> Case:
+    """A random regular graph, all extents 2."""
+    return from_edges(n, regular_edges(n, degree, seed), 2, dtype)
 
 
 def lattice(side: int, extent: int, dtype: str) -> Case:
     """A square lattice with open boundaries."""
-    edges = [(side * i + j, side * i + j + 1) for i in range(side) for j in range(side - 1)]
-    edges += [(side * i + j, side * (i + 1) + j) for i in range(side - 1) for j in range(side)]
-    return from_edges(side * side, edges, extent, dtype)
+    return from_edges(side * side, lattice_edges(side, side), extent, dtype)
 
 
 def ladder(length: int, dtype: str) -> Case:
@@ -119,3 +140,28 @@ def network_cases(quick: bool) -> Iterator[tuple[str, str, Callable[[], Case]]]:
             yield f"UAI {name}", "float64", lambda name=name: uai(name, "float64")
     if not quick:
         yield "Sycamore m10 amplitude", "complex64", lambda: sycamore("complex64")
+
+
+def plan_cases(folder: Path) -> Iterator[tuple[str, Expr]]:
+    """The networks to plan: every *.json.gz in the folder, or a few made here if there are none."""
+    paths = sorted(folder.glob("*.json.gz"))
+    for path in paths:
+        yield path.name.removesuffix(".json.gz"), read_network(str(path)).expr
+    if paths:
+        return
+    yield "3-regular 80", graph_expr(80, regular_edges(80))
+    yield "5-regular 50", graph_expr(50, regular_edges(50, 5))
+    yield "lattice 10x10, extents 4", graph_expr(100, lattice_edges(10, 10), 4)
+    yield "MPS overlap 100, bond 32", mps_overlap(100, 32, "float32")[0]
+    yield "matrix chain 100", matrix_chain(100, "float32")[0]
+    yield "tree 1000", graph_expr(1000, tree_edges(1000))
+    yield "Sycamore m10 amplitude", sycamore("complex64")[0]
+
+
+def giant_case(name: str, n: int) -> Expr:
+    """A network of about n tensors."""
+    if name == "3-regular":
+        return graph_expr(n, regular_edges(n))
+    if name == "lattice":
+        return graph_expr(n, lattice_edges(n // int(n**0.5), int(n**0.5)))
+    return graph_expr(n, [(v - 1, v) for v in range(1, n)] if name == "chain" else tree_edges(n))

@@ -69,6 +69,7 @@ from .graph import (
     split_edge,
     switch_backend,
 )
+from .planner import Planner
 from .program import Program
 
 try:
@@ -89,6 +90,7 @@ __all__ = [
     "Program",
     "Expr",
     "plan_expr",
+    "Planner",
     "contract_expr",
     "clear_cache",
     # the node graph

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -361,6 +362,7 @@ def plan(
     sizes: Mapping[Hashable, int],
     optimize: Any = "auto",
     *,
+    minimize: str = "macs",
     seed: int = 0,
     max_time: float | None = None,
     max_steps: int | None = None,
@@ -368,6 +370,7 @@ def plan(
     dtype: DTypeLike = "float64",
     threads: int | None = None,
     progress: bool = False,
+    cache: str | os.PathLike[str] | None = None,
 ) -> Plan:
     """Plan the contraction of a network that is given by labels and extents, without arrays.
 
@@ -376,10 +379,14 @@ def plan(
         output: the labels of the result.
         sizes: the extent of each label.
         optimize: as for `einsum`.
+        minimize: what the search makes small: "macs", "size" (of the largest intermediate),
+            "write" (entries of all of them), "combo" (macs + 64 * write), "time" (of a run).
         memory_limit: bytes that a run may allocate, or text such as "512MB"; the plan is sliced
             until it fits.
         seed, max_time, max_steps, progress: of the search; seconds, and samples of the search.
         dtype, threads: what the memory is computed for.
+        cache: a folder in which the trees that our searches find are kept, improved, and shared
+            by processes; by default the one that TENSORNET_PLAN_CACHE names, if it is set.
 
     Raises:
         ShapeError: a label without an extent, or an output label that is on no tensor.
@@ -395,6 +402,7 @@ def plan(
     made = plan_expr(
         from_labels(terms, output, sizes),
         optimize,
+        minimize=minimize,
         seed=seed,
         max_time=max_time,
         max_steps=max_steps,
@@ -402,6 +410,7 @@ def plan(
         dtype=dtype,
         threads=threads,
         progress=progress,
+        cache=cache,
     )
     return replace(made, labels=tuple(dict.fromkeys(chain.from_iterable(terms))))
 

@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 
 from . import config
 from .errors import ShapeError
-from .expr import Equation, Term, bind_equation, from_labels, parse_einsum
+from .expr import Equation, bind_equation, from_labels, parse_einsum
 from .planner import Tree
 from .plans import Plan, find_tree, plan_expr
 from .program import Program
@@ -31,6 +31,7 @@ from .road import (
     result_dtype,
     run_program,
 )
+from .tables import format_term
 
 __all__ = ["ContractExpression", "contract_expression"]
 
@@ -364,16 +365,10 @@ def _part(
 
 def _format(equation: Equation, constants: Collection[int]) -> str:
     """The equation as text, runs of constants in brackets."""
-    terms = [_format_term(term) for term in equation.inputs]
+    terms = [format_term(term) for term in equation.inputs]
     text = ",".join([f"[{term}]" if k in constants else term for k, term in enumerate(terms)])
-    output = "" if equation.output is None else "->" + _format_term(equation.output)
+    output = "" if equation.output is None else "->" + format_term(equation.output)
     return text.replace("],[", ",") + output
-
-
-def _format_term(term: Term) -> str:
-    parts = ["..." if label is Ellipsis else str(label) for label in term]
-    plain = all(len(part) == 1 or part == "..." for part in parts)
-    return "".join(parts) if plain else f"({' '.join(parts)})"
 
 
 def _short(text: str) -> str:

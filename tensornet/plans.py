@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from math import ceil, log2, log10
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,8 +20,12 @@ from .config import check_threads, format_bytes, get_num_threads, parse_bytes
 from .errors import FormatError, MemoryLimitError, PlanError
 from .expr import Expr
 from .planner import Tree, search, slice_tree
-from .planner.cache import lookup, store
+from .planner.cache import recall
 from .program import Program, check_dtype, lower
+from .tables import readable, table
+
+if TYPE_CHECKING:
+    Axes = Any  # matplotlib's, which is imported when something is drawn
 
 __all__ = ["Plan", "plan_expr"]
 
@@ -37,6 +42,8 @@ class Plan:
         dtype, threads, strip_exponent: what `peak_memory` was computed for, and the defaults
             of `compile`.
         labels: the caller's label of each index id, or None if the ids are all there is.
+        search, seconds: what found the tree, and how long it took; None if that is not known.
+            Plans that differ only here are equal.
 
     >>> import tensornet
     >>> plan = tensornet.plan(["ab", "bc", "cd"], "ad", dict(a=2, b=3, c=4, d=5))
@@ -49,6 +56,8 @@ class Plan:
     threads: int | None = None
     strip_exponent: bool = False
     labels: tuple[Hashable, ...] | None = None
+    search: str | None = field(default=None, compare=False)
+    seconds: float | None = field(default=None, compare=False)
 
     @property
     def expr(self) -> Expr:
@@ -123,28 +132,70 @@ class Plan:
             strip_exponent=self.strip_exponent if strip_exponent is None else strip_exponent,
         )
 
+    def table(self, sort: str = "step", top: int | None = None, style: str = "text") -> str:
+        """The steps, one row each: indices and shapes that meet, macs, entries of the result.
+
+        Macs are those of all slices; "so far" is the share of this row and those above it.
+
+        Args:
+            sort: "step" for the order in which they run, "macs" or "size" for the largest first.
+            top: how many to show; None for all.
+            style: "text" or "markdown".
+
+        Raises:
+            ValueError: an order or a style that does not exist, or a negative `top`.
+
+        >>> import tensornet
+        >>> plan = tensornet.plan(["ab", "bc", "cd"], "ad", dict(a=2, b=3, c=4, d=5))
+        >>> print(plan.table(sort="macs", top=1))
+        step  contraction  shapes                 macs  size  share  so far
+           1  ac,cd->ad    2 x 4, 4 x 5 -> 2 x 5    40    10  62.5%   62.5%
+        <BLANKLINE>
+        and 1 more, with 37.5% of the macs
+        """
+        return table(self.tree, self.labels, sort, top, style)
+
+    def draw(self, kind: str = "tree", ax: Axes | None = None) -> Axes:
+        """Draw the tree with matplotlib (the extra `plot`); returns the axes and shows nothing.
+
+        Args:
+            kind: "tree" for steps above operands, lines as thick as tensors are large; "ring" for
+                operands on a circle in the order of the tree, indices between them. Colours
+                tell the macs of the step; sliced indices are dotted.
+            ax: matplotlib axes to draw on; new ones if left out.
+
+        Raises:
+            ValueError: no such kind.
+            ImportError: matplotlib is not installed.
+        """
+        from .drawing import draw
+
+        return draw(self.tree, kind, ax)
+
     def __str__(self) -> str:
         shape = self.expr.output_shape
         output = str(shape) if len(shape) < 12 else f"{len(shape)} axes"
-        largest = _readable(self.max_size)
+        largest = readable(self.max_size)
         shown = ", ".join([repr(label) for label in self.sliced[:12]])
         more = ", ..." if len(self.sliced) > 12 else ""
-        slices = _readable(self.n_slices) + (f" over {shown}{more}" if shown else "")
+        slices = readable(self.n_slices) + (f" over {shown}{more}" if shown else "")
         log_macs = f"{log10(self.macs):.2f}" if self.macs else "no multiplications"
         try:
             peak = f"{format_bytes(self.peak_memory)} as {self.dtype}"
         except MemoryLimitError as error:
             peak = str(error)
-        return "\n".join(
-            [
-                f"Plan of {self.n_tensors:,} tensors and {self.n_indices:,} indices",
-                f"  output       {output if shape else 'a scalar'}",
-                f"  width        {self.width:.1f} (largest tensor: {largest} entries)",
-                f"  log10 macs   {log_macs}",
-                f"  peak memory  {peak}",
-                f"  slices       {slices}",
-            ]
-        )
+        lines = [
+            f"Plan of {self.n_tensors:,} tensors and {self.n_indices:,} indices",
+            f"  output       {output if shape else 'a scalar'}",
+            f"  width        {self.width:.1f} (largest tensor: {largest} entries)",
+            f"  log10 macs   {log_macs}",
+            f"  peak memory  {peak}",
+            f"  slices       {slices}",
+        ]
+        if self.search is not None:
+            spent = "" if self.seconds is None else f", {_duration(self.seconds)}"
+            lines.append(f"  search       {self.search}{spent}")
+        return "\n".join(lines)
 
     def to_json(self) -> str:
         """The plan as JSON text.
@@ -160,6 +211,8 @@ class Plan:
             "threads": self.threads,
             "strip_exponent": self.strip_exponent,
             "labels": labels,
+            "search": self.search,
+            "seconds": self.seconds,
             "tree": self.tree.to_dict(),
         }
         return json.dumps(fields)
@@ -197,6 +250,8 @@ class Plan:
             dtype = check_dtype(fields["dtype"])
             threads = check_threads(fields["threads"])
             strip, saved = fields["strip_exponent"], fields["labels"]
+            search = None if fields.get("search") is None else str(fields["search"])
+            seconds = None if fields.get("seconds") is None else float(fields["seconds"])
         except PlanError:
             raise
         except KeyError as error:
@@ -208,7 +263,7 @@ class Plan:
         labels = None if saved is None else tuple([_label_from_json(x) for x in saved])
         if labels is not None and len(labels) != len(tree.expr.sizes):
             raise FormatError(f"the plan has {len(labels)} labels, {len(tree.expr.sizes)} indices")
-        return cls(tree, dtype, threads, strip, labels)
+        return cls(tree, dtype, threads, strip, labels, search, seconds)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
@@ -228,6 +283,7 @@ def plan_expr(
     expr: Expr,
     optimize: Any = "auto",
     *,
+    minimize: str = "macs",
     seed: int = 0,
     max_time: float | None = None,
     max_steps: int | None = None,
@@ -237,15 +293,18 @@ def plan_expr(
     threads: int | None = None,
     strip_exponent: bool = False,
     progress: bool = False,
+    cache: str | os.PathLike[str] | None = None,
     cache_slices: bool = False,
 ) -> Plan:
     """Plan a contraction, sliced until it keeps to the limits.
 
     Args:
+        minimize: as in `tensornet.planner.search`.
         cache_slices: also slice a long contraction whose intermediates would leave the caches,
             where that adds little arithmetic: it is faster, and takes less memory.
         memory_limit: bytes that a run may allocate, as a number or as text such as "512MB".
         max_entries: entries of the largest intermediate, opt_einsum's kind of limit.
+        cache: a folder of trees found before, as in `tensornet.planner.search`.
 
     Raises:
         PlanError: `optimize` names no search, or its path does not contract this network.
@@ -254,28 +313,46 @@ def plan_expr(
     """
     limit = parse_bytes(memory_limit)
     threads = check_threads(threads)
+    start = time.perf_counter()
     tree = find_tree(
         expr,
         optimize,
+        minimize=minimize,
         seed=seed,
         max_time=max_time,
         max_steps=max_steps,
         memory_limit=max_entries,
         progress=progress,
+        cache=cache,
     )
     if max_entries is not None and tree.max_size > max_entries:
         tree = slice_tree(tree, max_entries)
-    plan = Plan(tree, check_dtype(dtype), threads, strip_exponent)
+    plan = Plan(tree, check_dtype(dtype), threads, strip_exponent, search=_name_of(optimize))
     if cache_slices:
         plan = _sliced_for_cache(plan)
-    if limit is None or _required(plan) <= limit:
-        return plan
-    key = ("sliced to fit", plan, limit, get_num_threads() if threads is None else threads)
-    fitting = lookup(key)
-    if fitting is None:
-        fitting = _sliced_to_fit(plan, limit).tree
-        store(key, fitting)
-    return replace(plan, tree=fitting)
+    if limit is not None and _required(plan) > limit:
+        threads = get_num_threads() if threads is None else threads
+        key = ("sliced to fit", plan, limit, threads)
+        whole = plan
+        plan = replace(plan, tree=recall(key, lambda: _sliced_to_fit(whole, limit).tree))
+    return replace(plan, seconds=time.perf_counter() - start)
+
+
+def _name_of(optimize: Any) -> str:
+    """What found the tree, in a word or two."""
+    if optimize is None or isinstance(optimize, bool):
+        return "auto"
+    if isinstance(optimize, Plan) and optimize.search is not None:
+        return optimize.search
+    if isinstance(getattr(optimize, "tree", optimize), Tree):
+        return "given tree"
+    named = isinstance(optimize, tuple) and len(optimize) == 2 and isinstance(optimize[0], str)
+    name = optimize[0] if named else optimize
+    if isinstance(name, str):
+        return name
+    if isinstance(name, Sequence):
+        return "given path"
+    return getattr(name, "__name__", type(name).__name__)
 
 
 def find_tree(expr: Expr, optimize: Any, **options: Any) -> Tree:
@@ -298,14 +375,14 @@ def _sliced_for_cache(plan: Plan) -> Plan:
     if plan.max_size <= 4 * entries or plan.macs < _LONG_RUN or plan.expr.output_size > entries:
         return plan
     key = ("sliced for the cache", plan.tree, entries)
-    tree = lookup(key)
-    if tree is None:
+
+    def make() -> Tree:
         sliced = replace(plan, tree=slice_tree(plan.tree, entries))
         # steps outside the slice loop run once: the program knows what is really computed
         worth = sliced.compile().macs <= _MORE_MACS * plan.macs
-        tree = sliced.tree if worth else plan.tree
-        store(key, tree)
-    return replace(plan, tree=tree)
+        return sliced.tree if worth else plan.tree
+
+    return replace(plan, tree=recall(key, make))
 
 
 def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
@@ -328,7 +405,7 @@ def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
     result = plan.expr.output_size * plan.dtype.itemsize  # which no slicing makes smaller
     if result > _IMPOSSIBLE:
         raise MemoryLimitError(
-            f"the result alone takes {_readable(result)} bytes: no memory_limit would do"
+            f"the result alone takes {readable(result)} bytes: no memory_limit would do"
         )
     guess = ceil(log2(max(1, _required(plan))) - log2(max(1, limit, result)))
     too_big, halvings, stride = 0, min(last, max(1, guess)), 1
@@ -363,8 +440,8 @@ def _required(plan: Plan) -> int:
         return max(_IMPOSSIBLE, plan.max_size * plan.dtype.itemsize)
 
 
-def _readable(number: int) -> str:
-    return f"{number:,}" if number < 10**18 else f"2^{log2(number):.1f}"
+def _duration(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
 
 
 def _label_to_json(label: Hashable) -> Any:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import numpy as np
 import opt_einsum
 import pytest
 
+import tensornet
 from tensornet.errors import PlanError
-from tensornet.expr import Expr
+from tensornet.expr import Expr, from_labels
 from tensornet.planner import Planner, Tree, search
 
 EXPR = Expr(
@@ -169,3 +174,112 @@ def test_empty_tensors_are_no_trouble_for_other_optimizers(name):
     empty = Expr(EXPR.inputs, EXPR.output, (0, *EXPR.sizes[1:]))
     tree = search(empty, name)
     assert sorted(x for step in tree.steps for x in step) == list(range(12))
+
+
+def network_of_six():
+    """Labels, extents, and the Expr of a small network in which slicing pays."""
+    inputs = ["abc", "cde", "efa", "bdg", "gfh", "hi"]
+    sizes = dict.fromkeys("abcdefghi", 4)
+    return inputs, sizes, from_labels(inputs, "i", sizes)
+
+
+def test_a_sliced_cotengra_tree_keeps_its_slices():
+    cotengra = pytest.importorskip("cotengra")
+    inputs, sizes, expr = network_of_six()
+    theirs = cotengra.array_contract_tree(inputs, "i", sizes, optimize="greedy")
+    theirs.remove_ind_("e")
+    theirs.remove_ind_("b")
+    tree = search(expr, theirs)
+    assert sorted("abcdefghi".index(x) for x in "be") == sorted(
+        [list(dict.fromkeys("".join(inputs))).index("abcdefghi"[i]) for i in tree.sliced]
+    )
+    assert tree.n_slices == 16
+    assert tree.macs == theirs.contraction_cost()
+
+
+def test_peers_that_want_single_characters_take_a_hundred_thousand_indices():
+    cotengra = pytest.importorskip("cotengra")
+    n = 100_000
+    expr = Expr(tuple((i, i + 1) for i in range(n)), (), (2,) * (n + 1))
+    tree = search(expr, cotengra.GreedyOptimizer())
+    assert len(tree.steps) == n - 1
+
+
+@pytest.mark.parametrize("kind", ["HyperOptimizer", "ReusableHyperOptimizer"])
+def test_slices_of_cotengras_searches_are_taken_over(kind):
+    cotengra = pytest.importorskip("cotengra")
+    _, _, expr = network_of_six()
+    options = {"max_repeats": 2, "parallel": False, "methods": ["greedy"], "optlib": "random"}
+    hyper = getattr(cotengra, kind)(slicing_opts={"target_size": 16}, **options)
+    tree = search(expr, hyper)
+    assert tree.sliced
+    assert tree.max_size <= 16
+    rng = np.random.default_rng(3)
+    arrays = [rng.standard_normal(shape) for shape in expr.shapes]
+    value = tensornet.contract_expr(expr, arrays, optimize=hyper)
+    np.testing.assert_allclose(value, tensornet.contract_expr(expr, arrays), rtol=1e-10)
+
+
+def test_a_sliced_tree_of_another_network_is_refused():
+    cotengra = pytest.importorskip("cotengra")
+    inputs, sizes, _ = network_of_six()
+    theirs = cotengra.array_contract_tree(inputs, "i", sizes, optimize="greedy")
+    theirs.remove_ind_("e")
+    other = from_labels(["abc", "cdi", "efa", "bdg", "gfh", "hi"], "", sizes)
+    with pytest.raises(PlanError, match="operand 2 of the given sliced tree"):
+        search(other, theirs)
+    with pytest.raises(PlanError, match="given tree is for 6 operands, the network has 7"):
+        search(from_labels([*inputs, "i"], "i", sizes), theirs)
+
+
+def test_an_index_that_a_cotengra_tree_fixes_is_refused():
+    cotengra = pytest.importorskip("cotengra")
+    inputs, sizes, expr = network_of_six()
+    theirs = cotengra.array_contract_tree(inputs, "i", sizes, optimize="greedy")
+    theirs.remove_ind_("e", project=1)
+    with pytest.raises(PlanError, match="fixes an index"):
+        search(expr, theirs)
+
+
+@pytest.mark.parametrize("optimize", [tensornet.Planner(seed=1), "tensornet"])
+def test_our_planner_computes_with_both_libraries(optimize):
+    inputs, _, expr = network_of_six()
+    rng = np.random.default_rng(4)
+    arrays = [rng.standard_normal(shape) for shape in expr.shapes]
+    equation = ",".join(inputs) + "->i"
+    want = tensornet.einsum(equation, *arrays)
+    got = opt_einsum.contract(equation, *arrays, optimize=optimize)
+    np.testing.assert_allclose(got, want, rtol=1e-10)
+    np.testing.assert_allclose(
+        opt_einsum.contract(equation, *arrays, optimize=optimize, memory_limit=10**4),
+        want,
+        rtol=1e-10,
+    )
+    cotengra = pytest.importorskip("cotengra")
+    got = cotengra.einsum(equation, *arrays, optimize=optimize)
+    np.testing.assert_allclose(got, want, rtol=1e-10)
+    got = cotengra.array_contract(arrays, inputs, "i", optimize=optimize)
+    np.testing.assert_allclose(got, want, rtol=1e-10)
+
+
+def test_cotengra_gets_the_slices_of_our_planner():
+    cotengra = pytest.importorskip("cotengra")
+    inputs, sizes, expr = network_of_six()
+    planner = Planner("greedy", max_entries=16)
+    tree = cotengra.array_contract_tree(inputs, "i", sizes, optimize=planner)
+    assert tree.sliced_inds
+    assert tree.max_size() <= 4**3  # which operands have; they are counted there
+    rng = np.random.default_rng(5)
+    arrays = [rng.standard_normal(shape) for shape in expr.shapes]
+    want = tensornet.contract_expr(expr, arrays)
+    np.testing.assert_allclose(tree.contract(arrays), want, rtol=1e-10)
+
+
+def test_the_name_is_registered_with_the_import_of_tensornet():
+    code = (
+        "import tensornet, opt_einsum\n"
+        "print(opt_einsum.contract_path('ab,bc,cd', (2, 3), (3, 4), (4, 5), shapes=True, "
+        "optimize='tensornet')[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -16,8 +16,10 @@ typedef struct {
     double factor[FACTORS];
     double *power;     /* 2^(c * weight - unit) if every word has the same weight, else NULL */
     double root[POWERS]; /* 2^(k / POWERS), for when it is NULL */
-    double limit;
-    double *penalty;   /* by node: the factor for its result beyond the limit; NULL: none */
+    bool only_macs;
+    double step;       /* 2^-unit */
+    double share;      /* of a slice in the steps that are made once */
+    double limit;      /* log2 entries beyond which a result makes its step dearer */
     int32_t *best;     /* kids of the best tree so far */
     double best_total;
 } annealer;
@@ -50,12 +52,6 @@ static inline double quick_exp2(const annealer *a, double x)
     double scale;
     memcpy(&scale, &bits, sizeof scale);
     return scale * a->root[k % POWERS] * (1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r / 24.0))));
-}
-
-/* A result of `size` too large will have to be sliced, which costs less than it gains. */
-static inline double penalty_of(const annealer *a, double size)
-{
-    return size > a->limit ? quick_exp2(a, PENALTY * (size - a->limit)) : 1.0;
 }
 
 /* log2 size of the result of (A Z). */
@@ -99,11 +95,27 @@ price(const annealer *a, const uint64_t *la, const uint64_t *lb, const uint64_t 
     }
 }
 
-/* `moves` proposals at one temperature. */
-static inline __attribute__((always_inline)) void walk(annealer *a, int64_t moves)
+/* What steps count for besides multiply-adds, with the price of too large results. */
+static inline double full_price(const annealer *a, double macs, double size, double left,
+                                double right)
+{
+    const tnp_objective *o = &a->tree->objective;
+    double unit = a->tree->unit, cost = macs;
+    if (!a->only_macs) {
+        cost = o->macs * macs + o->step * a->step;
+        if (o->out > 0.0) cost += o->out * quick_exp2(a, o->power * size - unit);
+        if (o->in > 0.0) cost += o->in * (quick_exp2(a, left - unit) + quick_exp2(a, right - unit));
+    }
+    return size > a->limit ? cost * quick_exp2(a, PENALTY * (size - a->limit)) : cost;
+}
+
+/* `moves` proposals at one temperature; `bare`: multiply-adds are all that counts. */
+static inline __attribute__((always_inline)) void walk(annealer *a, int64_t moves, bool bare)
 {
     tnp_tree *tree = a->tree;
     int32_t n = tree->n, words = tree->words;
+    double *sizes = tree->size;
+    unsigned char *once = tree->once;
     for (; moves > 0; moves--) {
         uint64_t r = tnp_next(&a->rng);
         int32_t p = n + (int32_t)((r >> 32) * (uint64_t)(n - 1) >> 32);
@@ -115,18 +127,22 @@ static inline __attribute__((always_inline)) void walk(annealer *a, int64_t move
         int32_t *kq = tnp_kids(tree, q), b = kq[up], keep = kq[up ^ 1];
         const uint64_t *la = tnp_legs(tree, keep), *lb = tnp_legs(tree, b);
         const uint64_t *lz = tnp_legs(tree, z), *lp = tnp_legs(tree, p);
-        double inner, outer, old = tree->cost[p] + tree->cost[q];
+        double inner, outer, size = 0.0, old = tree->cost[p] + tree->cost[q];
         price(a, la, lb, lz, lp, &inner, &outer);
-        double penalty = 1.0;
-        if (a->penalty) {
-            penalty = penalty_of(a, result_size(tree, la, lb, lz, lp));
-            inner *= penalty;
-            outer *= a->penalty[p];
+        if (!bare) {
+            size = result_size(tree, la, lb, lz, lp);
+            inner = full_price(a, inner, size, sizes[keep], sizes[z]);
+            outer = full_price(a, outer, sizes[p], size, sizes[b]);
+            if (once) {
+                if (once[keep] & once[z]) inner *= a->share;
+                if (once[p]) outer *= a->share;
+            }
         }
         if (!(inner + outer <= old * a->factor[r >> 2 & (FACTORS - 1)])) continue;
         uint64_t *lq = tnp_legs(tree, q);
         for (int32_t w = 0; w < words; w++) lq[w] = (la[w] | lz[w]) & (lb[w] | lp[w]);
-        if (a->penalty) a->penalty[q] = penalty;
+        sizes[q] = size;
+        if (!bare && once) once[q] = once[keep] & once[z];
         kp[side ^ 1] = b;
         kq[up] = z;
         tree->parent[b] = p;
@@ -139,13 +155,15 @@ static inline __attribute__((always_inline)) void walk(annealer *a, int64_t move
 
 static void walk_plain(annealer *a, int64_t moves)
 {
-    walk(a, moves);
+    if (a->only_macs && a->limit == INFINITY) walk(a, moves, true);
+    else walk(a, moves, false);
 }
 
 #if defined(__x86_64__)
 __attribute__((target("popcnt"))) static void walk_popcnt(annealer *a, int64_t moves)
 {
-    walk(a, moves);
+    if (a->only_macs && a->limit == INFINITY) walk(a, moves, true);
+    else walk(a, moves, false);
 }
 #endif
 
@@ -178,21 +196,18 @@ static double *powers(const tnp_tree *tree)
     return power;
 }
 
-/* Make every step as dear as its result's size asks. */
-static tnp_status charge(annealer *a, double limit)
+/* Price every step as the walk does. */
+static void price_all(annealer *a)
 {
     tnp_tree *tree = a->tree;
-    a->limit = limit;
-    if (!(limit < INFINITY)) return TNP_OK;
-    a->penalty = malloc((size_t)tree->n_nodes * sizeof *a->penalty);
-    if (!a->penalty) return TNP_NO_MEMORY;
     for (int32_t v = tree->n; v < tree->n_nodes; v++) {
-        double size = tnp_union_size(tree, tnp_legs(tree, v), tnp_legs(tree, v));
-        a->penalty[v] = penalty_of(a, size);
-        tree->cost[v] *= a->penalty[v];
+        int32_t x = tnp_kids(tree, v)[0], y = tnp_kids(tree, v)[1];
+        double all = tnp_union_size(tree, tnp_legs(tree, x), tnp_legs(tree, y));
+        double macs = quick_exp2(a, all - tree->unit);
+        tree->cost[v] = full_price(a, macs, tree->size[v], tree->size[x], tree->size[y]);
+        if (tree->once && tree->once[v]) tree->cost[v] *= a->share;
     }
     resum(tree);
-    return TNP_OK;
 }
 
 static void restore(tnp_tree *tree, const int32_t *kids)
@@ -205,6 +220,21 @@ static void restore(tnp_tree *tree, const int32_t *kids)
     tnp_tree_recount(tree);
 }
 
+/* Let the owner of the index sets change them, and price what has changed. */
+static tnp_status look_around(annealer *a, const tnp_anneal_options *opt, double temperature)
+{
+    double unit = a->tree->unit;
+    tnp_status status = opt->between(opt->arg, temperature);
+    if (a->tree->unit != unit) {
+        free(a->power);
+        a->power = powers(a->tree);
+    }
+    a->step = tnp_exp2(-a->tree->unit);
+    a->share = a->tree->once ? tnp_exp2(-a->tree->slices) : 1.0;
+    price_all(a);
+    return status;
+}
+
 tnp_status tnp_anneal(tnp_tree *tree, const tnp_anneal_options *opt, tnp_control *ctl,
                       bool caller)
 {
@@ -215,30 +245,34 @@ tnp_status tnp_anneal(tnp_tree *tree, const tnp_anneal_options *opt, tnp_control
     a.power = powers(tree);
     for (int k = 0; k < POWERS; k++) a.root[k] = tnp_exp2((double)k / POWERS);
     a.best_total = INFINITY;
-    if (charge(&a, opt->limit)) {
-        free(a.best);
-        free(a.power);
-        return TNP_NO_MEMORY;
-    }
+    a.only_macs = tnp_only_macs(&tree->objective);
+    a.step = tnp_exp2(-tree->unit);
+    a.limit = opt->limit;
+    a.share = tree->once ? tnp_exp2(-tree->slices) : 1.0;
+    if (a.limit < INFINITY) price_all(&a);
     remember(&a);
     walker go = choose_walker();
+    double scale = tree->objective.macs > 0.0 ? 1.0 : tree->objective.power;
     int64_t batch = 1 + (4096 * 8) / tree->words;
     int64_t stage_moves = 1 + opt->moves / STAGES;
     bool running = true;
+    tnp_status status = TNP_OK;
     for (int s = 0; s < STAGES && running; s++) {
         double at = (double)s / (STAGES - 1);
-        cool(&a, opt->hot * tnp_exp2(at * tnp_log2(opt->cold / opt->hot)));
+        double temperature = opt->hot * tnp_exp2(at * tnp_log2(opt->cold / opt->hot));
+        cool(&a, scale * temperature);
         for (int64_t left = stage_moves; left > 0 && running; left -= batch) {
             go(&a, left < batch ? left : batch);
-            remember(&a);
-            running = !tnp_should_stop(ctl, caller);
+            if (!opt->between) remember(&a);
+            else if (!status) status = look_around(&a, opt, temperature);
+            running = !status && !tnp_should_stop(ctl, caller);
         }
         resum(tree);
     }
-    restore(tree, a.best);
+    if (!opt->between) restore(tree, a.best);
     free(a.best);
     free(a.power);
-    free(a.penalty);
+    if (status) return status;
     return tnp_interrupted(ctl, caller) ? TNP_INTERRUPTED : TNP_OK;
 }
 

@@ -16,13 +16,18 @@ double tnp_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void tnp_control_init(tnp_control *ctl, int (*poll)(void *), void *arg, double seconds)
+void tnp_control_init(tnp_control *ctl, int (*poll)(void *, double, double), void *arg,
+                      double seconds)
 {
     double now = tnp_now();
     ctl->poll = poll;
     ctl->arg = arg;
     ctl->deadline = now + seconds;
     ctl->next_poll = now + POLL_SECONDS;
+    ctl->watched = false;
+    atomic_init(&ctl->macs, INFINITY);
+    atomic_init(&ctl->width, INFINITY);
+    atomic_init(&ctl->ready, false);
     atomic_init(&ctl->stop, TNP_RUN);
     atomic_init(&ctl->status, TNP_OK);
 }
@@ -39,15 +44,22 @@ static bool poll_says_stop(tnp_control *ctl, bool caller, double now)
 {
     if (!caller || !ctl->poll || now < ctl->next_poll) return false;
     ctl->next_poll = now + POLL_SECONDS;
-    if (!ctl->poll(ctl->arg)) return false;
-    tnp_fail(ctl, TNP_INTERRUPTED);
+    int answer = ctl->poll(ctl->arg, atomic_load(&ctl->macs), atomic_load(&ctl->width));
+    if (answer == TNP_GO_ON) return false;
+    bool again = atomic_load(&ctl->stop) == TNP_STOPPED;
+    if (answer == TNP_ENOUGH && atomic_load(&ctl->ready) && !again) {
+        atomic_store(&ctl->stop, TNP_STOPPED);
+    } else {
+        tnp_fail(ctl, TNP_INTERRUPTED);
+    }
     return true;
 }
 
 bool tnp_interrupted(tnp_control *ctl, bool caller)
 {
     if (atomic_load_explicit(&ctl->stop, memory_order_relaxed) == TNP_FAILED) return true;
-    return caller && poll_says_stop(ctl, caller, tnp_now());
+    if (!caller || !poll_says_stop(ctl, caller, tnp_now())) return false;
+    return atomic_load(&ctl->stop) == TNP_FAILED;
 }
 
 bool tnp_should_stop(tnp_control *ctl, bool caller)

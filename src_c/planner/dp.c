@@ -4,7 +4,8 @@
  * inner(S) of those that are summed once S is one tensor. Contracting the halves A and B of S
  * then takes 2^(touch(S) - inner(A) - inner(B)) multiply-adds, hyperedges included: an index of
  * S is absent only if one half has summed it. Both functions are subset sums over index
- * signatures, so the work does not depend on the number of indices.
+ * signatures, so the work does not depend on the number of indices. What else a step counts for
+ * depends on the size of its result only, touch(S) - inner(S).
  */
 #include "dp.h"
 
@@ -12,12 +13,18 @@
 #include <string.h>
 
 #include "control.h"
-#include "num.h"
+#include "objective.h"
+
+/* log2 of the first cost cap of a whole network, how it grows, and where the search ends. */
+static const double FIRST_CAP = 24.0, CAP_STRIDE = 16.0, MOST_CAP = 1e6;
+static const double SLACK = 1e-9; /* sizes are sums of rounded logarithms */
 
 tnp_status tnp_dp_init(tnp_dp *dp, int32_t max_tensors)
 {
     size_t sets = (size_t)1 << max_tensors;
     memset(dp, 0, sizeof *dp);
+    dp->cap = INFINITY;
+    dp->outer = true;
     dp->inner = malloc(sets * sizeof *dp->inner);
     dp->touch = malloc(sets * sizeof *dp->touch);
     dp->cost = malloc(sets * sizeof *dp->cost);
@@ -38,10 +45,11 @@ void tnp_dp_free(tnp_dp *dp)
     memset(dp, 0, sizeof *dp);
 }
 
-void tnp_dp_begin(tnp_dp *dp, int32_t k)
+void tnp_dp_begin(tnp_dp *dp, int32_t k, const tnp_objective *objective)
 {
     size_t sets = (size_t)1 << k;
     dp->k = k;
+    dp->objective = *objective;
     memset(dp->inner, 0, sets * sizeof *dp->inner);
     memset(dp->touch, 0, sets * sizeof *dp->touch);
 }
@@ -73,21 +81,45 @@ static double best_split(const tnp_dp *dp, uint32_t set, double scale, uint32_t 
     return best;
 }
 
-/* The same for enormous indices: powers are taken of the difference. */
+/* The same for enormous indices, where powers are taken of the difference, or among the splits
+ * whose halves share an index. */
 static double best_split_wide(const tnp_dp *dp, uint32_t set, double unit, uint32_t *split)
 {
     uint32_t low = set & -set, rest = set ^ low;
     double best = INFINITY;
-    *split = low;
     for (uint32_t b = rest; b; b = (b - 1) & rest) {
-        double e = dp->touch[set] - dp->inner[b] - dp->inner[set ^ b] - unit;
-        double c = dp->cost[b] + dp->cost[set ^ b] + tnp_exp2(e);
+        uint32_t a = set ^ b;
+        double both = dp->cost[b] + dp->cost[a];
+        if (!(both < best)) continue;
+        if (!dp->outer && dp->touch[a] + dp->touch[b] <= dp->touch[set] + SLACK) continue;
+        double e = dp->touch[set] - dp->inner[b] - dp->inner[a] - unit;
+        double c = both + dp->objective.macs * tnp_exp2(e);
         if (c < best) {
             best = c;
             *split = b;
         }
     }
     return best;
+}
+
+/* The cheapest way to make the tensor of a set, or infinity if that exceeds the cap. */
+static double cost_of_set(tnp_dp *dp, uint32_t s, double unit, bool wide)
+{
+    const tnp_objective *o = &dp->objective;
+    double size = dp->touch[s] - dp->inner[s], cost;
+    if ((s & (s - 1)) == 0) return o->in > 0.0 ? o->in * tnp_exp2(size - unit) : 0.0;
+    bool whole = s == (1u << dp->k) - 1;
+    double made = tnp_only_macs(o) ? 0.0 : tnp_result_cost(o, size, unit, !whole);
+    double least = o->macs > 0.0 ? o->macs * tnp_exp2(size - unit) : 0.0;
+    dp->split[s] = s & (s - 1);
+    if (least + made > dp->cap) return INFINITY;
+    if (wide || !dp->outer) {
+        cost = best_split_wide(dp, s, unit, &dp->split[s]);
+    } else {
+        double scale = o->macs > 0.0 ? o->macs * tnp_exp2(dp->touch[s] - unit) : 0.0;
+        cost = best_split(dp, s, scale, &dp->split[s]);
+    }
+    return cost + made;
 }
 
 tnp_status tnp_dp_solve(tnp_dp *dp, double unit, tnp_control *ctl, bool caller, double *cost)
@@ -107,13 +139,7 @@ tnp_status tnp_dp_solve(tnp_dp *dp, double unit, tnp_control *ctl, bool caller, 
     }
     dp->cost[0] = 0.0;
     for (uint32_t s = 1; s < sets; s++) {
-        if ((s & (s - 1)) == 0) {
-            dp->cost[s] = 0.0;
-        } else if (wide) {
-            dp->cost[s] = best_split_wide(dp, s, unit, &dp->split[s]);
-        } else {
-            dp->cost[s] = best_split(dp, s, tnp_exp2(dp->touch[s] - unit), &dp->split[s]);
-        }
+        dp->cost[s] = cost_of_set(dp, s, unit, wide);
         if (s % 1024 == 0 && tnp_interrupted(ctl, caller)) return TNP_INTERRUPTED;
     }
     *cost = dp->cost[all];
@@ -148,30 +174,46 @@ static void write_steps(const tnp_dp *dp, int32_t *steps)
     }
 }
 
-tnp_status tnp_optimal(const tnp_net *net, tnp_control *ctl, int32_t *steps)
+static tnp_status add_indices(tnp_dp *dp, const tnp_net *net)
 {
-    if (net->n < 2) return TNP_OK;
-    tnp_dp dp;
-    tnp_status status = tnp_dp_init(&dp, net->n);
-    if (status) return status;
     uint32_t *holders = calloc((size_t)net->n_ix + 1, sizeof *holders);
-    if (!holders) {
-        tnp_dp_free(&dp);
-        return TNP_NO_MEMORY;
-    }
+    if (!holders) return TNP_NO_MEMORY;
     for (int32_t t = 0; t < net->n; t++) {
         for (int64_t j = net->start[t]; j < net->start[t + 1]; j++) {
             holders[net->ix[j]] |= 1u << t;
         }
     }
-    tnp_dp_begin(&dp, net->n);
+    tnp_dp_begin(dp, net->n, &net->objective);
     for (int32_t i = 0; i < net->n_ix; i++) {
-        if (holders[i]) tnp_dp_index(&dp, holders[i], net->open[i], net->weight[i]);
+        if (holders[i]) tnp_dp_index(dp, holders[i], net->open[i], net->weight[i]);
     }
-    double cost;
-    status = tnp_dp_solve(&dp, 0.0, ctl, true, &cost);
-    if (!status) write_steps(&dp, steps);
     free(holders);
+    return TNP_OK;
+}
+
+tnp_status tnp_optimal(const tnp_net *net, bool outer, tnp_control *ctl, int32_t *steps)
+{
+    if (net->n < 2) return TNP_OK;
+    if (net->n > TNP_DP_MAX) return TNP_TOO_LARGE;
+    tnp_dp dp;
+    tnp_status status = tnp_dp_init(&dp, net->n);
+    double cap = FIRST_CAP;
+    dp.outer = outer;
+    while (!status) { /* trees over the cap are not seen, so what is found must be below it */
+        double unit = cap < 500.0 ? 0.0 : cap - 500.0, cost;
+        dp.cap = tnp_exp2(cap - unit);
+        status = add_indices(&dp, net);
+        if (!status) status = tnp_dp_solve(&dp, unit, ctl, true, &cost);
+        if (status || cost <= dp.cap) break;
+        double next = isfinite(cost) ? tnp_log2(cost) + unit + 1e-6 : cap + CAP_STRIDE;
+        if (cap > MOST_CAP) { /* no tree without outer products */
+            if (outer) break;
+            dp.outer = outer = true;
+            next = FIRST_CAP;
+        }
+        cap = next;
+    }
+    if (!status) write_steps(&dp, steps);
     tnp_dp_free(&dp);
     return status;
 }

@@ -191,8 +191,8 @@ static double work_of(const elimination *e)
     return MICROSECONDS_PER_LOOK * (double)e->looks + (double)e->graph.n_ids;
 }
 
-static tnp_status run(elimination *e, double budget, tnp_control *ctl, bool caller, int32_t *steps,
-                      double *total)
+static tnp_status run(elimination *e, double budget, tnp_control *ctl, bool caller, bool needed,
+                      int32_t *steps, double *total)
 {
     tnp_graph *g = &e->graph;
     *total = -INFINITY;
@@ -207,7 +207,7 @@ static tnp_status run(elimination *e, double budget, tnp_control *ctl, bool call
         if (status) return status;
         eliminate_index(e, i);
         e->looks += e->words;
-        if (work_of(e) > budget) {
+        if (work_of(e) > budget || (!needed && tnp_should_stop(ctl, caller))) {
             *total = INFINITY;
             return TNP_OK;
         }
@@ -221,8 +221,8 @@ static tnp_status run(elimination *e, double budget, tnp_control *ctl, bool call
 }
 
 tnp_status tnp_eliminate(const tnp_net *net, uint64_t seed, int64_t number, double budget,
-                         tnp_control *ctl, bool caller, int32_t *steps, double *cost,
-                         double *work)
+                         tnp_control *ctl, bool caller, bool needed, int32_t *steps,
+                         double *cost, double *work)
 {
     elimination e;
     tnp_status status = elimination_init(&e, net);
@@ -231,7 +231,7 @@ tnp_status tnp_eliminate(const tnp_net *net, uint64_t seed, int64_t number, doub
         e.rng = tnp_rng_make(seed ^ 0x656c696d, (uint64_t)number);
         e.noise = 0.5 + 1.5 * tnp_uniform(&e.rng);
     }
-    if (!status) status = run(&e, budget, ctl, caller, steps, cost);
+    if (!status) status = run(&e, budget, ctl, caller, needed, steps, cost);
     *work = work_of(&e);
     elimination_free(&e);
     return status;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "objective.h"
+
 static const size_t CHUNK_BYTES = 1 << 16;
 
 static int size_class(int32_t n)
@@ -177,7 +179,7 @@ tnp_status tnp_graph_contract(tnp_graph *g, int32_t a, int32_t b, int32_t *made,
     g->n_ids++;
     g->alive--;
     *made = c;
-    *cost = all;
+    *cost = tnp_step_log2(&g->net->objective, all, size, g->size[a], g->size[b]);
     return TNP_OK;
 }
 
@@ -195,4 +197,23 @@ double tnp_graph_result_size(const tnp_graph *g, int32_t a, int32_t b)
         size -= g->held[x] == 2 && !g->net->open[x] ? 2.0 * weight[x] : weight[x];
     }
     return size;
+}
+
+tnp_status tnp_price(const tnp_net *net, const int32_t *steps, double *cost, double *width)
+{
+    tnp_graph g;
+    tnp_status status = tnp_graph_init(&g, net);
+    if (status) return status;
+    *cost = -INFINITY;
+    *width = 0.0;
+    for (int32_t t = 0; t < net->n - 1 && !status; t++) {
+        int32_t made;
+        double step;
+        status = tnp_graph_contract(&g, steps[2 * t], steps[2 * t + 1], &made, &step);
+        if (status) break;
+        *cost = tnp_add2(*cost, step);
+        if (g.size[made] > *width) *width = g.size[made];
+    }
+    tnp_graph_free(&g);
+    return status;
 }

@@ -47,10 +47,13 @@ void tnp_graph_free(tnp_graph *g);
 /* Back to the network as it was given. */
 tnp_status tnp_graph_reset(tnp_graph *g);
 
-/* Contract a and b into the new tensor *made; *cost is log2 of the multiply-adds. */
+/* Contract a and b into the new tensor *made; *cost is log2 of what the step counts for. */
 tnp_status tnp_graph_contract(tnp_graph *g, int32_t a, int32_t b, int32_t *made, double *cost);
 
 /* log2 size of the result of contracting a and b. */
 double tnp_graph_result_size(const tnp_graph *g, int32_t a, int32_t b);
+
+/* log2 of what the steps of a tree count for, and of its largest result. */
+tnp_status tnp_price(const tnp_net *net, const int32_t *steps, double *cost, double *width);
 
 #endif

@@ -221,7 +221,11 @@ tnp_status tnp_greedy_sample(tnp_greedy *w, uint64_t seed, int64_t number, doubl
             total = INFINITY;
             break;
         }
-        if (made % POLL_STEPS == 0 && tnp_interrupted(ctl, caller)) return TNP_INTERRUPTED;
+        if (made % POLL_STEPS == 0 && tnp_should_stop(ctl, caller)) {
+            if (tnp_interrupted(ctl, caller)) return TNP_INTERRUPTED;
+            total = number ? INFINITY : total; /* the plain path is finished whatever the time */
+            if (number) break;
+        }
         if ((status = offer(w, made))) return status;
     }
     *cost = total;

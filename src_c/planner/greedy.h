@@ -32,8 +32,8 @@ tnp_status tnp_greedy_init(tnp_greedy *w, const tnp_net *net, const tnp_candidat
 void tnp_greedy_free(tnp_greedy *w);
 
 /* One sample: number 0 is the plain greedy path, others draw their parameters from (seed,
- * number). *cost is log2 of the multiply-adds, infinity if it was given up for exceeding
- * `bound`. */
+ * number). *cost is log2 of what the steps count for, infinity if it was given up for exceeding
+ * `bound` or for lack of time. */
 tnp_status tnp_greedy_sample(tnp_greedy *w, uint64_t seed, int64_t number, double bound,
                              tnp_control *ctl, bool caller, int32_t *steps, double *cost);
 

@@ -7,6 +7,7 @@
 tnp_status tnp_net_alloc(tnp_net *net, int32_t n, int32_t n_ix, int64_t n_legs)
 {
     memset(net, 0, sizeof *net);
+    net->objective = (tnp_objective){.macs = 1.0, .power = 1.0};
     net->n = n;
     net->n_ix = n_ix;
     size_t ni = (size_t)n_ix + 1; /* never zero bytes */
@@ -139,6 +140,7 @@ tnp_status tnp_subnet(const tnp_net *net, const int32_t *members, int32_t n, int
         }
     }
     tnp_status status = tnp_net_alloc(sub, n, n_ix, legs);
+    sub->objective = net->objective;
     int64_t used = 0;
     for (int32_t m = 0; m < n && !status; m++) {
         int64_t begin = used;

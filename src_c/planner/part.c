@@ -1,20 +1,17 @@
 /* Plan one connected network: a portfolio of searches, each fed with the best of the last.
  *
- * How far to go is decided by costs, never by the clock, so that a seed names one tree: every
+ * How far "auto" goes is decided by costs, never by the clock, so that a seed names one tree: every
  * search reports its work in (rough) microseconds, and the search goes on while the work done is
  * small against the contraction that the best tree so far would take. `max_time` only cuts short
- * or, if given, removes that limit.
+ * or, if given, removes that limit. "hyper" takes all the time, or all the steps, that it is given.
  */
 #include "part.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "control.h"
+#include "bisect.h"
 #include "eliminate.h"
-#include "greedy.h"
-#include "pool.h"
-#include "refine.h"
+#include "runs.h"
 
 enum {
     EXACT = 9,           /* connected networks up to this size go straight to exact search */
@@ -22,263 +19,243 @@ enum {
     FIRST_ORDERS = 2,    /* elimination orders without noise, then more with it */
     MORE_ORDERS = 6,
     RANDOM_SAMPLES = 128,
+    BISECTIONS = 16,
+    CUTS = 4,            /* bisections of the auto search */
     CHAINS = 4,          /* annealing runs per stage */
+    ROUND = 8,           /* and per round of the hyper search */
     MOVES_PER_TENSOR = 500,
     MOVES_PER_SAMPLE = 20000,
     MAX_STAGES = 40
 };
 static const double MACS_PER_MICROSECOND = 1e4;
-static const double FRACTION = 0.2;         /* of the contraction that planning may take */
-static const double CEILING = 6e6;          /* and that are never exceeded unasked */
-static const double THREAD_WORTH = 2000.0;  /* microseconds that pay for starting threads */
+static const double FRACTION = 0.2;       /* of the contraction that planning may take */
+static const double CEILING = 6e6;        /* microseconds that are never exceeded unasked */
+static const double MOST_CUT = 3e5;       /* microseconds of a bisection that auto may try */
+static const double SAMPLING_SHARE = 0.04; /* of the time, for each kind of first samples */
+static const double ROUND_SHARE = 0.4;    /* of the time that is left, for a round at most */
 
-double tnp_allowance(double cost, double least)
+double tnp_allowance(const tnp_net *net, double cost, double least)
 {
+    if (net->objective.macs == 0.0) cost /= net->objective.power;
     double contraction = tnp_exp2(cost < 200.0 ? cost : 200.0) / MACS_PER_MICROSECOND;
     double worth = least + FRACTION * contraction;
     return worth < CEILING ? worth : CEILING;
 }
 
-typedef struct {
-    const tnp_net *net;
-    const tnp_options *opt;
-    tnp_control *ctl;
-    tnp_trees trees;       /* the best so far */
-    double spent;          /* microseconds of work, by count */
-    double move_work;      /* of one annealing proposal */
-    int32_t threads;       /* of the stage that runs */
-    /* greedy */
-    tnp_candidate *pairs;
-    int64_t n_pairs, first_sample;
-    tnp_greedy *greedy;    /* per thread, made when first needed */
-    int32_t **buffer;      /* per thread: steps */
-    /* elimination */
-    int64_t first_order;
-    double order_budget;
-    /* annealing */
-    tnp_tree *tree;        /* per thread */
-    tnp_trees *starts;     /* what the stage starts from: not written while it runs */
-    int64_t moves, first_run;
-    int64_t solved[TNP_MAX_THREADS];
-    double worked[TNP_MAX_THREADS]; /* microseconds by elimination */
-} plan;
-
-static double sample_work(const plan *p)
+static bool timed(const tnp_plan *p)
 {
-    return 0.6 * (double)(p->n_pairs + 2 * (int64_t)p->net->n);
-}
-
-static tnp_status plan_init(plan *p, const tnp_net *net, const tnp_options *opt, tnp_control *ctl)
-{
-    memset(p, 0, sizeof *p);
-    p->net = net;
-    p->opt = opt;
-    p->ctl = ctl;
-    p->move_work = tnp_move_work(net);
-    size_t threads = (size_t)opt->threads;
-    p->greedy = calloc(threads, sizeof *p->greedy);
-    p->buffer = calloc(threads, sizeof *p->buffer);
-    p->tree = calloc(threads, sizeof *p->tree);
-    if (!p->greedy || !p->buffer || !p->tree) return TNP_NO_MEMORY;
-    return tnp_trees_init(&p->trees, net->n, opt->mode == TNP_AUTO ? TNP_KEEP : 1);
-}
-
-static void plan_free(plan *p)
-{
-    for (int32_t t = 0; t < p->opt->threads; t++) {
-        if (p->greedy) tnp_greedy_free(&p->greedy[t]);
-        if (p->tree) tnp_tree_free(&p->tree[t]);
-        if (p->buffer) free(p->buffer[t]);
-    }
-    free(p->greedy);
-    free(p->tree);
-    free(p->buffer);
-    free(p->pairs);
-    tnp_trees_free(&p->trees);
-}
-
-static tnp_status buffer_for(plan *p, int32_t thread)
-{
-    if (p->buffer[thread]) return TNP_OK;
-    p->buffer[thread] = malloc(2 * (size_t)p->net->n * sizeof(int32_t));
-    return p->buffer[thread] ? TNP_OK : TNP_NO_MEMORY;
-}
-
-static int32_t threads_for(const plan *p, double work)
-{
-    return work > THREAD_WORTH ? p->opt->threads : 1;
-}
-
-static tnp_status run_sample(void *arg, int64_t item, int32_t thread)
-{
-    plan *p = arg;
-    int64_t number = p->first_sample + item;
-    tnp_greedy *g = &p->greedy[thread];
-    tnp_status status = buffer_for(p, thread);
-    if (!status && !g->heap) status = tnp_greedy_init(g, p->net, p->pairs, p->n_pairs);
-    if (status) return status;
-    double cost, bound = tnp_trees_bound(&p->trees);
-    status = tnp_greedy_sample(g, p->opt->seed, number, bound, p->ctl, thread == 0,
-                               p->buffer[thread], &cost);
-    if (!status) tnp_trees_offer(&p->trees, cost, number, p->buffer[thread]);
-    return status;
-}
-
-static tnp_status sample(plan *p, int64_t samples)
-{
-    double work = sample_work(p) * (double)samples;
-    tnp_status status =
-        tnp_for_each(p->ctl, threads_for(p, work), samples, run_sample, p);
-    p->first_sample += samples;
-    p->spent += work;
-    return status;
-}
-
-static tnp_status run_order(void *arg, int64_t item, int32_t thread)
-{
-    plan *p = arg;
-    int64_t number = p->first_order + item;
-    double cost, work;
-    tnp_status status = buffer_for(p, thread);
-    if (status) return status;
-    status = tnp_eliminate(p->net, p->opt->seed, number, p->order_budget, p->ctl, thread == 0,
-                           p->buffer[thread], &cost, &work);
-    if (status) return status;
-    p->worked[thread] += work;
-    tnp_trees_offer(&p->trees, cost, (int64_t)1 << 41 | number, p->buffer[thread]);
-    return TNP_OK;
-}
-
-/* Try elimination orders, each for a share of what the contraction is worth. */
-static tnp_status eliminate(plan *p, int64_t orders)
-{
-    if (p->net->n_ix > TNP_ELIMINATE_MAX) return TNP_OK;
-    double left = tnp_allowance(p->trees.cost[0], p->opt->least) - p->spent;
-    p->order_budget = p->opt->samples || isfinite(p->ctl->deadline) ? INFINITY
-                                                                   : left / (2.0 * (double)orders);
-    memset(p->worked, 0, sizeof p->worked);
-    int32_t threads = threads_for(p, (double)orders * (double)p->net->n_ix);
-    tnp_status status = tnp_for_each(p->ctl, threads, orders, run_order, p);
-    for (int32_t t = 0; t < TNP_MAX_THREADS; t++) p->spent += p->worked[t];
-    p->first_order += orders;
-    return status;
-}
-
-/* Refine one tree: re-optimise, anneal unless there are no moves, re-optimise again. */
-static tnp_status run_refinement(void *arg, int64_t item, int32_t thread)
-{
-    static const double hot[CHAINS] = {1.5, 0.7, 0.35, 1.5};
-    static const int32_t from[CHAINS] = {0, 0, 0, 1};
-    plan *p = arg;
-    bool caller = thread == 0;
-    tnp_tree *tree = &p->tree[thread];
-    tnp_status status = buffer_for(p, thread);
-    if (!status && !tree->kids) status = tnp_tree_init(tree, p->net, NULL);
-    if (status) return status;
-    int32_t chain = (int32_t)(item % CHAINS);
-    int32_t start = (p->moves ? from[chain] : (int32_t)item) % p->starts->used;
-    int64_t solved = 0;
-    tnp_tree_load(tree, p->starts->steps[start]);
-    if (p->moves) {
-        tnp_anneal_options o = {hot[chain], 0.05, p->moves, p->opt->seed,
-                                (uint64_t)(p->first_run + item), INFINITY};
-        status = tnp_anneal(tree, &o, p->ctl, caller);
-    }
-    if (!status) {
-        status = tnp_reoptimise(tree, TNP_REGION, TNP_IGNORE, INT64_MAX / 2, p->ctl, caller,
-                                &solved);
-    }
-    if (status) return status;
-    p->solved[thread] += solved;
-    tnp_tree_store(tree, p->buffer[thread]);
-    tnp_trees_offer(&p->trees, tnp_tree_macs(tree), (int64_t)1 << 40 | (p->first_run + item),
-                    p->buffer[thread]);
-    return TNP_OK;
-}
-
-/* Refine `runs` trees with `moves` annealing proposals each (0: only re-optimise them). */
-static tnp_status refine(plan *p, int64_t runs, int64_t moves)
-{
-    tnp_trees starts;
-    tnp_status status = tnp_trees_init(&starts, p->net->n, TNP_KEEP);
-    if (status) return status;
-    for (int32_t k = 0; k < p->trees.used; k++) {
-        tnp_trees_offer(&starts, p->trees.cost[k], k, p->trees.steps[k]);
-    }
-    p->starts = &starts;
-    p->moves = moves;
-    double work = (double)runs * (double)moves * p->move_work;
-    double reoptimise = (double)runs * (double)p->net->n * TNP_REGION_WORK;
-    memset(p->solved, 0, sizeof p->solved);
-    status = tnp_for_each(p->ctl, threads_for(p, work + reoptimise), runs, run_refinement, p);
-    for (int32_t t = 0; t < TNP_MAX_THREADS; t++) work += (double)p->solved[t] * TNP_REGION_WORK;
-    p->spent += work;
-    p->first_run += runs;
-    tnp_trees_free(&starts);
-    return status;
+    return isfinite(p->ctl->deadline);
 }
 
 /* Is more search worth its time? */
-static bool go_on(plan *p, double next)
+static bool go_on(tnp_plan *p, double next)
 {
     if (atomic_load(&p->ctl->stop) != TNP_RUN) return false;
-    if (isfinite(p->ctl->deadline)) return true;
-    return p->spent + next <= tnp_allowance(p->trees.cost[0], p->opt->least);
+    if (timed(p)) return true;
+    return p->spent + next <= tnp_allowance(p->net, p->trees.cost[0], p->opt->least);
+}
+
+static tnp_status refine_pool(tnp_plan *p, int64_t n)
+{
+    tnp_run runs[TNP_KEEP];
+    for (int32_t k = 0; k < n; k++) runs[k] = (tnp_run){.origin = TNP_FROM_POOL, .rank = k};
+    return p->refinable ? tnp_run_refinements(p, runs, n) : TNP_OK;
+}
+
+static tnp_status anneal_stage(tnp_plan *p, int64_t moves)
+{
+    static const double hot[CHAINS] = {1.5, 0.7, 0.35, 1.5};
+    tnp_run runs[CHAINS];
+    for (int32_t k = 0; k < CHAINS; k++) {
+        runs[k] = (tnp_run){TNP_FROM_POOL, k == CHAINS - 1, hot[k], 0.05, moves};
+    }
+    return tnp_run_refinements(p, runs, CHAINS);
 }
 
 /* Annealing in stages that double, while the best tree is still expensive. */
-static tnp_status anneal_in_stages(plan *p)
+static tnp_status anneal_in_stages(tnp_plan *p)
 {
     int64_t moves = (int64_t)MOVES_PER_TENSOR * p->net->n;
     tnp_status status = TNP_OK;
     if (p->opt->samples) {
         int64_t total = p->opt->samples * MOVES_PER_SAMPLE;
         for (int stage = 0; stage < 2 && !status; stage++) {
-            status = refine(p, CHAINS, 1 + total / (2 * CHAINS));
+            status = anneal_stage(p, 1 + total / (2 * CHAINS));
         }
         return status;
     }
     for (int stage = 0; stage < MAX_STAGES && !status; stage++, moves *= 2) {
         if (!go_on(p, CHAINS * (double)moves * p->move_work)) break;
-        status = refine(p, CHAINS, moves);
+        status = anneal_stage(p, moves);
     }
     return status;
 }
 
-static tnp_status search_auto(plan *p)
+/* Each of `orders` may take its share of what the contraction is worth. */
+static double order_budget(const tnp_plan *p, int64_t orders)
+{
+    if (p->opt->samples || timed(p)) return INFINITY;
+    double left = tnp_allowance(p->net, p->trees.cost[0], p->opt->least) - p->spent;
+    return left / (2.0 * (double)orders);
+}
+
+/* Bisection pays on large networks, where greed loses its way. */
+static tnp_status cut_if_worth(tnp_plan *p)
+{
+    double work = tnp_bisect_work(p->net);
+    if (p->opt->samples || p->net->n <= EXACT || work > MOST_CUT || !go_on(p, CUTS * work)) {
+        return TNP_OK;
+    }
+    return tnp_run_cuts(p, CUTS);
+}
+
+static tnp_status search_auto(tnp_plan *p)
 {
     tnp_status status = TNP_OK;
-    bool refinable = p->net->n > 2 && tnp_tree_bytes(p->net) < TNP_TREE_BYTES;
     double regions = TNP_REGION_WORK * (double)p->net->n;
     bool shared = p->net->n_ix <= p->net->n; /* many indices on several tensors */
-    if (shared) status = eliminate(p, FIRST_ORDERS);
-    if (!status && refinable && go_on(p, regions)) status = refine(p, 1, 0);
+    if (shared) status = tnp_run_orders(p, FIRST_ORDERS, order_budget(p, FIRST_ORDERS));
+    if (!status && go_on(p, regions)) status = refine_pool(p, 1);
     int64_t samples = p->opt->samples ? p->opt->samples - 1 : FIRST_SAMPLES - 1;
-    double next = sample_work(p) * (double)samples + 2.0 * regions;
+    double next = tnp_sample_work(p) * (double)samples + 2.0 * regions;
     if (status || !(p->opt->samples || go_on(p, next))) return status;
-    status = sample(p, samples);
-    if (!status && shared) status = eliminate(p, MORE_ORDERS);
-    if (!status && refinable) status = refine(p, p->trees.used, 0);
-    if (!status && refinable && p->net->n > EXACT) status = anneal_in_stages(p);
+    status = tnp_run_samples(p, samples);
+    if (!status && shared) status = tnp_run_orders(p, MORE_ORDERS, order_budget(p, MORE_ORDERS));
+    if (!status) status = cut_if_worth(p);
+    if (!status) status = refine_pool(p, p->trees.used);
+    if (!status && p->refinable && p->net->n > EXACT) status = anneal_in_stages(p);
     return status;
 }
 
-static tnp_status search_part(plan *p)
+/* `n` samples of one kind, or, against the clock, as many as fit into a share of the time. */
+static tnp_status sample_for(tnp_plan *p, tnp_status (*run)(tnp_plan *, int64_t), int64_t n,
+                             double share)
 {
-    tnp_status status = tnp_greedy_pairs(p->net, &p->pairs, &p->n_pairs);
-    if (!status) status = run_sample(p, 0, 0); /* plain greedy: there is always a tree */
-    if (status) return status;
-    p->first_sample = 1;
-    p->spent += sample_work(p);
-    if (p->opt->mode == TNP_RANDOM_GREEDY) {
-        int64_t samples = p->opt->samples;
-        if (!samples) samples = isfinite(p->ctl->deadline) ? INT64_MAX / 2 : RANDOM_SAMPLES;
-        return sample(p, samples - 1);
-    }
-    return p->opt->mode == TNP_AUTO ? search_auto(p) : TNP_OK;
+    if (!timed(p)) return run(p, n);
+    double end = tnp_now() + share * (p->ctl->deadline - tnp_now());
+    tnp_status status = TNP_OK;
+    do {
+        status = run(p, p->opt->threads);
+    } while (!status && tnp_now() < end && !tnp_should_stop(p->ctl, true));
+    return status;
 }
 
-tnp_status tnp_plan_part(const tnp_net *net, const tnp_options *opt, tnp_control *ctl,
+static tnp_status more_orders(tnp_plan *p, int64_t n)
+{
+    return tnp_run_orders(p, n, INFINITY);
+}
+
+/* The runs of one round of `moves` each: some from trees found so far, at temperatures that keep
+ * or lose most of them, some afresh. `further`: only the former, and gently. */
+static void set_up_round(const tnp_plan *p, tnp_run *runs, int64_t n, int64_t moves, bool further)
+{
+    static const tnp_run kinds[ROUND] = {
+        {TNP_FROM_POOL, 0, 0.5, 0.08, 0}, {TNP_FROM_CUTS, 0, 1.5, 0.2, 0},
+        {TNP_FROM_POOL, 0, 1.0, 0.2, 0},  {TNP_FROM_GREEDY, 0, 1.5, 0.2, 0},
+        {TNP_FROM_POOL, 1, 0.7, 0.15, 0}, {TNP_FROM_CUTS, 0, 0.8, 0.05, 0},
+        {TNP_FROM_POOL, 0, 0.3, 0.05, 0}, {TNP_FROM_POOL, 2, 1.0, 0.1, 0},
+    };
+    for (int64_t k = 0; k < n; k++) {
+        runs[k] = kinds[k % ROUND];
+        runs[k].moves = moves;
+        if (further) runs[k].origin = TNP_FROM_POOL;
+        if (further && runs[k].hot > 0.5) runs[k].hot = 0.5;
+        if (runs[k].origin != TNP_FROM_POOL) runs[k].rank = (int32_t)(p->n_runs + k);
+        else if (k >= ROUND) runs[k].rank = (int32_t)(k % TNP_KEEP);
+    }
+}
+
+/* Rounds of annealing that double in length, until the time or the steps are used up. */
+static tnp_status anneal_in_rounds(tnp_plan *p, int64_t budget, bool further)
+{
+    tnp_run runs[TNP_MOST_RUNS];
+    int32_t threads = p->opt->threads;
+    int64_t n = ROUND, moves = (int64_t)MOVES_PER_TENSOR * p->net->n;
+    if (timed(p) && threads > 1) n = threads < ROUND ? ROUND / threads * threads : threads;
+    if (n > TNP_MOST_RUNS) n = TNP_MOST_RUNS;
+    double per_move = p->move_work * 1e-6 * (double)n / (double)threads;
+    tnp_status status = TNP_OK;
+    while (!status && !tnp_should_stop(p->ctl, true)) {
+        if (timed(p)) {
+            double begin = tnp_now(), left = p->ctl->deadline - begin;
+            int64_t most = 1 + (int64_t)(ROUND_SHARE * left / per_move);
+            if (moves > most) moves = most;
+        } else {
+            if (budget <= 0) break;
+            if (moves * n > budget) moves = 1 + budget / n;
+            budget -= moves * n;
+        }
+        double begin = tnp_now();
+        set_up_round(p, runs, n, moves, further);
+        status = tnp_run_refinements(p, runs, n);
+        double taken = tnp_now() - begin;
+        if (timed(p) && taken > 0.0) per_move = taken / (double)moves;
+        moves *= 2;
+    }
+    return status;
+}
+
+static tnp_status search_hyper(tnp_plan *p)
+{
+    int64_t budget = p->opt->samples * MOVES_PER_SAMPLE;
+    tnp_status status = TNP_OK;
+    if (p->net->n_ix <= TNP_ELIMINATE_MAX) {
+        status = sample_for(p, more_orders, FIRST_ORDERS + MORE_ORDERS, SAMPLING_SHARE);
+    }
+    if (!status) status = sample_for(p, tnp_run_cuts, BISECTIONS, SAMPLING_SHARE);
+    if (!status) status = sample_for(p, tnp_run_samples, FIRST_SAMPLES, SAMPLING_SHARE);
+    if (!status) status = refine_pool(p, p->trees.used);
+    if (!status && p->refinable) return anneal_in_rounds(p, budget, false);
+    while (!status && timed(p) && !tnp_should_stop(p->ctl, true)) { /* too large to refine */
+        status = tnp_run_cuts(p, p->opt->threads);
+        if (!status) status = tnp_run_samples(p, p->opt->threads);
+    }
+    return status;
+}
+
+/* As many samples as were asked for, or as there is time for, else `usual`. */
+static int64_t samples_for(const tnp_plan *p, int64_t usual)
+{
+    return p->opt->samples ? p->opt->samples : timed(p) ? INT64_MAX / 2 : usual;
+}
+
+static tnp_status search_by_name(tnp_plan *p)
+{
+    tnp_status status;
+    switch (p->opt->mode) {
+    case TNP_RANDOM_GREEDY:
+        return tnp_run_samples(p, samples_for(p, RANDOM_SAMPLES));
+    case TNP_MIN_FILL:
+    case TNP_MIN_SIZE:
+        p->orders = p->opt->mode == TNP_MIN_FILL ? TNP_FILL_ORDERS : TNP_SIZE_ORDERS;
+        return tnp_run_orders(p, samples_for(p, 1), INFINITY);
+    case TNP_BISECTION:
+        return tnp_run_cuts(p, samples_for(p, BISECTIONS));
+    case TNP_ANNEAL:
+        status = tnp_run_samples(p, FIRST_SAMPLES);
+        return status || !p->refinable ? status : anneal_in_stages(p);
+    case TNP_AUTO:
+        return search_auto(p);
+    case TNP_HYPER:
+        return search_hyper(p);
+    default:
+        return TNP_OK;
+    }
+}
+
+static tnp_status search_part(tnp_plan *p, bool last)
+{
+    tnp_mode mode = p->opt->mode;
+    bool by_itself = mode == TNP_MIN_FILL || mode == TNP_MIN_SIZE || mode == TNP_BISECTION;
+    tnp_status status = TNP_OK;
+    if (!by_itself) status = tnp_run_samples(p, 1); /* plain greedy: there is always a tree */
+    if (!status && last && !by_itself) atomic_store(&p->ctl->ready, true);
+    if (!status) status = search_by_name(p);
+    if (!status && p->trees.used == 0) status = tnp_run_samples(p, 1); /* too large for others */
+    return status;
+}
+
+tnp_status tnp_plan_part(const tnp_net *net, const tnp_options *opt, tnp_control *ctl, bool last,
                          int32_t *steps)
 {
     if (net->n == 2) {
@@ -286,11 +263,32 @@ tnp_status tnp_plan_part(const tnp_net *net, const tnp_options *opt, tnp_control
         steps[1] = 1;
         return TNP_OK;
     }
-    if (opt->mode == TNP_AUTO && net->n <= EXACT) return tnp_optimal(net, ctl, steps);
-    plan p;
-    tnp_status status = plan_init(&p, net, opt, ctl);
-    if (!status) status = search_part(&p);
+    bool portfolio = opt->mode == TNP_AUTO || opt->mode == TNP_HYPER;
+    if (portfolio && net->n <= EXACT) return tnp_optimal(net, true, ctl, steps);
+    tnp_plan p;
+    tnp_status status = tnp_plan_init(&p, net, opt, ctl);
+    if (!status) status = search_part(&p, last);
     if (!status) memcpy(steps, p.trees.steps[0], 2 * (size_t)(net->n - 1) * sizeof *steps);
-    plan_free(&p);
+    tnp_plan_free(&p);
+    return status;
+}
+
+tnp_status tnp_plan_further(const tnp_net *net, const tnp_options *opt, tnp_control *ctl,
+                            int32_t *steps)
+{
+    tnp_plan p;
+    double cost, width;
+    tnp_status status = tnp_plan_init(&p, net, opt, ctl);
+    if (!status && !p.refinable) {
+        tnp_plan_free(&p);
+        return TNP_OK;
+    }
+    if (!status) status = tnp_price(net, steps, &cost, &width);
+    if (!status) status = tnp_plan_offer(&p, cost, 0, steps);
+    if (!status) status = refine_pool(&p, 1);
+    int64_t budget = opt->samples * MOVES_PER_SAMPLE / 4;
+    if (!status) status = anneal_in_rounds(&p, budget, true);
+    if (!status) memcpy(steps, p.trees.steps[0], 2 * (size_t)(net->n - 1) * sizeof *steps);
+    tnp_plan_free(&p);
     return status;
 }

@@ -41,7 +41,7 @@ static int32_t position(const tnp_trees *trees, double cost, int64_t number, boo
     return at < trees->room ? at : -1;
 }
 
-void tnp_trees_offer(tnp_trees *trees, double cost, int64_t number, const int32_t *steps)
+bool tnp_trees_offer(tnp_trees *trees, double cost, int64_t number, const int32_t *steps)
 {
     bool replaces;
     pthread_mutex_lock(&trees->lock);
@@ -62,6 +62,7 @@ void tnp_trees_offer(tnp_trees *trees, double cost, int64_t number, const int32_
         memcpy(trees->steps[at], steps, 2 * (size_t)(trees->n - 1) * sizeof *steps);
     }
     pthread_mutex_unlock(&trees->lock);
+    return at == 0;
 }
 
 double tnp_trees_bound(tnp_trees *trees)

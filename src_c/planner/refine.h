@@ -22,6 +22,10 @@ typedef struct {
     int64_t moves;
     uint64_t seed, stream;
     double limit; /* log2 entries beyond which a result makes its step dearer, or infinity */
+    /* If not NULL: called between batches of proposals with the temperature, may change index sets
+     * and recount, and keeps the best tree itself. */
+    tnp_status (*between)(void *arg, double temperature);
+    void *arg;
 } tnp_anneal_options;
 
 tnp_status tnp_anneal(tnp_tree *tree, const tnp_anneal_options *opt, tnp_control *ctl,

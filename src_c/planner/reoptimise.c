@@ -45,7 +45,7 @@ static void grow_region(const tnp_tree *tree, int32_t v, int32_t k, region *r)
 static void describe(const tnp_tree *tree, const region *r, tnp_dp *dp)
 {
     const uint64_t *top = tnp_legs(tree, r->inner[0]);
-    tnp_dp_begin(dp, r->k);
+    tnp_dp_begin(dp, r->k, &tree->objective);
     for (int32_t w = 0; w < tree->words; w++) {
         uint64_t word[TNP_DP_MAX], any = 0;
         for (int32_t j = 0; j < r->k; j++) any |= word[j] = tnp_legs(tree, r->leaf[j])[w];
@@ -72,6 +72,7 @@ static void join_legs(tnp_tree *tree, const region *r, uint32_t set, int32_t v)
         }
         legs[w] = in & out;
     }
+    tree->size[v] = tnp_union_size(tree, legs, legs);
 }
 
 static void rebuild(tnp_tree *tree, const region *r, const tnp_dp *dp)
@@ -101,9 +102,7 @@ static void rebuild(tnp_tree *tree, const region *r, const tnp_dp *dp)
     }
     tree->total -= r->cost;
     for (int32_t j = 0; j < r->k - 1; j++) {
-        const int32_t *kids = tnp_kids(tree, r->inner[j]);
-        double size = tnp_union_size(tree, tnp_legs(tree, kids[0]), tnp_legs(tree, kids[1]));
-        tree->cost[r->inner[j]] = tnp_exp2(size - tree->unit);
+        tree->cost[r->inner[j]] = tnp_exp2(tnp_tree_step(tree, r->inner[j]) - tree->unit);
         tree->total += tree->cost[r->inner[j]];
     }
 }
@@ -133,6 +132,7 @@ static tnp_status pass(tnp_tree *tree, int32_t k, double least, ranked *order, c
         grow_region(tree, v, k, &r);
         if (r.k < 3 || r.cost < least) continue;
         describe(tree, &r, dp);
+        dp->cap = r.cost;
         double cost;
         tnp_status status = tnp_dp_solve(dp, tree->unit, ctl, caller, &cost);
         if (status) return status;

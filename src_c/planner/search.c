@@ -86,14 +86,15 @@ static void group_parts(search *s)
 static void set_deadline(search *s, int32_t tensors, int64_t tensors_left)
 {
     if (!isfinite(s->deadline)) return;
-    int up = TNP_TIME_UP;
+    int up = TNP_TIME_UP; /* what the user stopped stays so */
     double now = tnp_now(), left = s->deadline - now;
     atomic_compare_exchange_strong(&s->ctl->stop, &up, TNP_RUN);
     s->ctl->deadline = now + left * (double)tensors / (double)tensors_left;
 }
 
 /* Plan one part and append its steps; *id is the SSA number of its result. */
-static tnp_status plan_part(search *s, int32_t part, const tnp_options *opt, int32_t *id)
+static tnp_status plan_part(search *s, int32_t part, const tnp_options *opt, bool last,
+                            int32_t *id)
 {
     const int32_t *members = s->members + s->first[part];
     int32_t k = s->first[part + 1] - s->first[part], base = s->net->n + s->n_steps;
@@ -102,7 +103,7 @@ static tnp_status plan_part(search *s, int32_t part, const tnp_options *opt, int
     tnp_net sub;
     tnp_status status = tnp_subnet(&s->small, members, k, s->local, &sub);
     if (status) return status;
-    status = tnp_plan_part(&sub, opt, s->ctl, s->part_steps);
+    status = tnp_plan_part(&sub, opt, s->ctl, last, s->part_steps);
     tnp_net_free(&sub);
     if (status) return status;
     for (int32_t j = 0; j < 2 * (k - 1); j++) {
@@ -181,7 +182,7 @@ static tnp_status plan_parts(search *s)
         opt.least = s->opt->least * (double)tensors / (double)(s->small.n + ROUND_NUMBER);
         left -= tensors;
         results[k].size = open_size(s, part);
-        status = plan_part(s, part, &opt, &results[k].id);
+        status = plan_part(s, part, &opt, k == s->n_parts - 1, &results[k].id);
         if (!status && k % 256 == 0 && tnp_interrupted(s->ctl, true)) status = TNP_INTERRUPTED;
     }
     if (!status) merge_parts(s, results);
@@ -199,15 +200,16 @@ static tnp_status polish(search *s)
     if (status) return status;
     tnp_tree_load(&tree, s->steps);
     bool timed = isfinite(s->deadline);
-    double worth = timed ? 1e15 : tnp_allowance(tnp_tree_macs(&tree), POLISH_LEAST);
+    double worth = timed ? 1e15 : tnp_allowance(s->net, tnp_tree_cost(&tree), POLISH_LEAST);
     double spent = 0.0, work = 500.0 * (double)s->net->n * tnp_move_work(s->net);
     for (uint64_t stage = 0; !status; stage++, work *= 2.0) {
         int64_t solved, regions = 1 + (int64_t)((worth - spent) / TNP_REGION_WORK);
         double before = tree.total;
         if (stage > 0) {
             if (spent + work > worth || tnp_should_stop(s->ctl, true)) break;
-            tnp_anneal_options o = {0.35, 0.05, (int64_t)(work / tnp_move_work(s->net)),
-                                    s->opt->seed, ~stage, INFINITY};
+            tnp_anneal_options o = {.hot = 0.35, .cold = 0.05,
+                                    .moves = (int64_t)(work / tnp_move_work(s->net)),
+                                    .seed = s->opt->seed, .stream = ~stage, .limit = INFINITY};
             status = tnp_anneal(&tree, &o, s->ctl, true);
             spent += work;
         }
@@ -225,7 +227,10 @@ tnp_status tnp_search(const tnp_net *net, const tnp_options *opt, tnp_control *c
                       int32_t *steps)
 {
     if (net->n < 2) return TNP_OK;
-    if (opt->mode == TNP_AUTO && net->n <= EXACT) return tnp_optimal(net, ctl, steps);
+    bool portfolio = opt->mode == TNP_AUTO || opt->mode == TNP_HYPER;
+    if ((portfolio && net->n <= EXACT) || opt->mode == TNP_OPTIMAL || opt->mode == TNP_DP) {
+        return tnp_optimal(net, opt->mode != TNP_DP, ctl, steps);
+    }
     search s = {.opt = opt, .ctl = ctl, .net = net, .steps = steps, .deadline = ctl->deadline};
     tnp_status status = search_init(&s);
     if (!status) status = tnp_simplify(net, ctl, steps, &s.n_steps, &s.small, s.origin);
@@ -235,7 +240,9 @@ tnp_status tnp_search(const tnp_net *net, const tnp_options *opt, tnp_control *c
         status = plan_parts(&s);
     }
     set_deadline(&s, 1, 1);
+    if (!status) atomic_store(&ctl->ready, true);
     if (!status && opt->mode == TNP_AUTO) status = polish(&s);
+    if (!status && opt->mode == TNP_HYPER) status = tnp_plan_further(net, opt, ctl, steps);
     search_free(&s);
     return status;
 }

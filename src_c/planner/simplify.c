@@ -72,6 +72,7 @@ static tnp_status remains(const tnp_graph *g, tnp_net *small, int32_t *origin)
     }
     tnp_status status = tnp_net_alloc(small, n, g->net->n_ix, legs);
     if (status) return status;
+    small->objective = g->net->objective;
     legs = 0;
     for (int32_t s = 0; s < n; s++) {
         for (int32_t k = 0; k < g->rank[origin[s]]; k++) {

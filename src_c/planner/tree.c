@@ -63,15 +63,17 @@ static tnp_status tree_alloc(tnp_tree *tree, int32_t n, int32_t words)
     tree->kids = malloc(nodes * sizeof *tree->kids);
     tree->parent = malloc(nodes * sizeof *tree->parent);
     tree->legs = calloc(nodes * (size_t)words, sizeof *tree->legs);
+    tree->size = calloc(nodes, sizeof *tree->size);
     tree->cost = calloc(nodes, sizeof *tree->cost);
     tree->scratch = malloc(nodes * sizeof *tree->scratch);
-    bool ok = tree->kids && tree->parent && tree->legs && tree->cost && tree->scratch;
-    return ok ? TNP_OK : TNP_NO_MEMORY;
+    bool ok = tree->kids && tree->parent && tree->legs && tree->size && tree->cost;
+    return ok && tree->scratch ? TNP_OK : TNP_NO_MEMORY;
 }
 
 tnp_status tnp_tree_init(tnp_tree *tree, const tnp_net *net, const unsigned char *chosen)
 {
     memset(tree, 0, sizeof *tree);
+    tree->objective = net->objective;
     tree->bit = malloc(((size_t)net->n_ix + 1) * sizeof *tree->bit);
     tnp_status status = TNP_NO_MEMORY;
     int32_t words;
@@ -102,6 +104,7 @@ void tnp_tree_free(tnp_tree *tree)
     free(tree->parent);
     free(tree->legs);
     free(tree->word_weight);
+    free(tree->size);
     free(tree->cost);
     free(tree->bit);
     free(tree->scratch);
@@ -163,13 +166,20 @@ void tnp_tree_recount(tnp_tree *tree)
 {
     int32_t n_steps = from_the_top(tree);
     find_legs(tree, n_steps);
+    for (int32_t k = n_steps - 1; tree->once && k >= 0; k--) {
+        const int32_t *kids = tnp_kids(tree, tree->scratch[k]);
+        tree->once[tree->scratch[k]] = tree->once[kids[0]] & tree->once[kids[1]];
+    }
+    for (int32_t v = 0; v < tree->n_nodes; v++) {
+        tree->size[v] = tnp_union_size(tree, tnp_legs(tree, v), tnp_legs(tree, v));
+    }
     double highest = 0.0;
     for (int32_t v = tree->n; v < tree->n_nodes; v++) {
-        const int32_t *kids = tnp_kids(tree, v);
-        double size = tnp_union_size(tree, tnp_legs(tree, kids[0]), tnp_legs(tree, kids[1]));
-        if (tree->base) size += tree->base[v];
-        tree->cost[v] = size;
-        if (size > highest) highest = size;
+        double step = tnp_tree_step(tree, v);
+        if (tree->once && tree->once[v]) step -= tree->slices;
+        if (tree->base) step += tree->base[v];
+        tree->cost[v] = step;
+        if (step > highest) highest = step;
     }
     tree->unit = highest < 200.0 ? 0.0 : highest - 200.0; /* room above, none lost below */
     tree->total = 0.0;

@@ -6,8 +6,7 @@
 #ifndef TNP_TREE_H
 #define TNP_TREE_H
 
-#include "num.h"
-#include "planner.h"
+#include "objective.h"
 
 typedef struct {
     int32_t n, n_nodes, words, root;
@@ -15,9 +14,14 @@ typedef struct {
     int32_t *parent;     /* -1 above the root */
     uint64_t *legs;      /* `words` per node */
     double *word_weight; /* log2 extent of the indices in a word */
-    double *cost;        /* per node: multiply-adds in units of 2^unit; 0 for tensors */
+    double *size;        /* per node: log2 of its entries */
+    double *cost;        /* per node: what its step counts for, in units of 2^unit; 0 for tensors */
     double unit, total;
     int32_t *bit;        /* by index of the network: its bit, -1 if it has none */
+    tnp_objective objective;
+    unsigned char *once; /* per node, or NULL: no tensor below it has a sliced index, so that its
+                            step is made once for all slices; of the tensors the slicer's to set */
+    double slices;       /* log2 of their number, if there is `once` */
     const double *base;  /* per node, or NULL: log2 multiply-adds of the indices without bits */
     int32_t *scratch;    /* 2n */
 } tnp_tree;
@@ -33,7 +37,7 @@ double tnp_tree_bytes(const tnp_net *net);
 void tnp_tree_load(tnp_tree *tree, const int32_t *steps);
 void tnp_tree_store(tnp_tree *tree, int32_t *steps);
 
-/* Recompute every step's index set and cost, the unit and the total. */
+/* Recompute every step's index set, size and cost, the unit and the total. */
 void tnp_tree_recount(tnp_tree *tree);
 
 static inline uint64_t *tnp_legs(const tnp_tree *tree, int32_t v)
@@ -61,8 +65,16 @@ static inline double tnp_union_size(const tnp_tree *tree, const uint64_t *a, con
     return size;
 }
 
-/* log2 of the multiply-adds summed over all steps. */
-static inline double tnp_tree_macs(const tnp_tree *tree)
+/* log2 of what step v counts for, from the index sets and sizes around it. */
+static inline double tnp_tree_step(const tnp_tree *tree, int32_t v)
+{
+    int32_t a = tnp_kids(tree, v)[0], b = tnp_kids(tree, v)[1];
+    double all = tnp_union_size(tree, tnp_legs(tree, a), tnp_legs(tree, b));
+    return tnp_step_log2(&tree->objective, all, tree->size[v], tree->size[a], tree->size[b]);
+}
+
+/* log2 of what all steps count for. */
+static inline double tnp_tree_cost(const tnp_tree *tree)
 {
     return tnp_log2(tree->total) + tree->unit;
 }

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 MAX_EXACT: int
+MODES: dict[str, int]
 
 Terms = tuple[tuple[int, ...], ...]
 Steps = tuple[tuple[int, int], ...]
@@ -14,13 +15,20 @@ def search(
     samples: int,
     seconds: float,
     threads: int,
-    report: Callable[[], None] | None = None,
+    report: Callable[[float, float], None] | None = None,
+    objective: tuple[float, float, float, float, float] = (1.0, 0.0, 0.0, 0.0, 1.0),
+    stopped: list[BaseException] | None = None,
 ) -> Steps: ...
-def optimal(inputs: Terms, output: tuple[int, ...], sizes: tuple[int, ...]) -> Steps: ...
 def slice_steps(
     inputs: Terms,
     output: tuple[int, ...],
     sizes: tuple[int, ...],
     steps_in: Steps,
     limit: float,
+    seed: int = 0,
+    samples: int = 0,
+    seconds: float = ...,
+    threads: int = 1,
+    report: Callable[[float, float], None] | None = None,
+    stopped: list[BaseException] | None = None,
 ) -> tuple[Steps, tuple[int, ...]]: ...

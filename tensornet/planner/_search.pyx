@@ -17,10 +17,31 @@ cdef extern from "planner/planner.h" nogil:
         TNP_INTERRUPTED
         TNP_IMPOSSIBLE
 
+        TNP_TOO_LARGE
+
+    ctypedef enum tnp_answer:
+        TNP_GO_ON
+        TNP_ENOUGH
+        TNP_ABANDON
+
     ctypedef enum tnp_mode:
+        TNP_AUTO
+        TNP_HYPER
         TNP_GREEDY
         TNP_RANDOM_GREEDY
-        TNP_AUTO
+        TNP_MIN_FILL
+        TNP_MIN_SIZE
+        TNP_BISECTION
+        TNP_ANNEAL
+        TNP_OPTIMAL
+        TNP_DP
+
+    ctypedef struct tnp_objective:
+        double macs
+        double out
+        double in_ "in"
+        double step
+        double power
 
     ctypedef struct tnp_net:
         int32_t n
@@ -29,9 +50,10 @@ cdef extern from "planner/planner.h" nogil:
         int32_t *ix
         double *weight
         unsigned char *open
+        tnp_objective objective
 
     ctypedef struct tnp_control:
-        pass
+        bint watched
 
     ctypedef struct tnp_options:
         tnp_mode mode
@@ -43,22 +65,34 @@ cdef extern from "planner/planner.h" nogil:
     enum:
         TNP_DP_MAX
 
-    void tnp_control_init(tnp_control *ctl, int (*poll)(void *) noexcept nogil, void *arg,
+    void tnp_control_init(tnp_control *ctl,
+                          int (*poll)(void *, double, double) noexcept nogil, void *arg,
                           double seconds)
     tnp_status tnp_net_alloc(tnp_net *net, int32_t n, int32_t n_ix, int64_t n_legs)
     void tnp_net_free(tnp_net *net)
     tnp_status tnp_net_normalise(tnp_net *net)
     tnp_status tnp_search(const tnp_net *net, const tnp_options *opt, tnp_control *ctl,
                           int32_t *steps)
-    tnp_status tnp_optimal(const tnp_net *net, tnp_control *ctl, int32_t *steps)
-    tnp_status tnp_slice(const tnp_net *net, double limit, tnp_control *ctl, int32_t *steps,
-                         int32_t *sliced, int32_t *n_sliced)
+    tnp_status tnp_slice(const tnp_net *net, double limit, const tnp_options *opt,
+                         tnp_control *ctl, int32_t *steps, int32_t *sliced, int32_t *n_sliced)
 
 cdef extern from "planner/num.h" nogil:
     double tnp_log2(double x)
 
 
 MAX_EXACT = TNP_DP_MAX
+MODES = {
+    "auto": TNP_AUTO,
+    "hyper": TNP_HYPER,
+    "greedy": TNP_GREEDY,
+    "random-greedy": TNP_RANDOM_GREEDY,
+    "min-fill": TNP_MIN_FILL,
+    "min-size": TNP_MIN_SIZE,
+    "bisection": TNP_BISECTION,
+    "anneal": TNP_ANNEAL,
+    "optimal": TNP_OPTIMAL,
+    "dp": TNP_DP,
+}
 
 cdef double LEAST_MICROSECONDS = 10000.0
 
@@ -70,16 +104,19 @@ cdef class _Watch:
     cdef object error
 
 
-cdef int poll(void *arg) noexcept with gil:
+cdef int poll(void *arg, double macs, double width) noexcept with gil:
     cdef _Watch watch = <_Watch>arg
     try:
         PyErr_CheckSignals()
         if watch.report is not None:
-            watch.report()
+            watch.report(macs, width)
+    except KeyboardInterrupt as error:  # the best tree so far will do, if there is one
+        watch.error = error
+        return TNP_ENOUGH
     except BaseException as error:  # carried out of the C search and raised again there
         watch.error = error
-        return 1
-    return 0
+        return TNP_ABANDON
+    return TNP_GO_ON
 
 
 cdef int build(tnp_net *net, tuple inputs, tuple output, tuple sizes) except -1:
@@ -114,6 +151,8 @@ cdef object failure(tnp_status status, _Watch watch):
     """The exception that a status stands for."""
     if status == TNP_INTERRUPTED:
         return watch.error
+    if status == TNP_TOO_LARGE:
+        return ValueError(f"exact search takes at most {TNP_DP_MAX} tensors")
     if status == TNP_IMPOSSIBLE:
         return ValueError("no choice of sliced indices keeps to the limit")
     return MemoryError("not enough memory to plan the network")
@@ -131,19 +170,23 @@ cdef int32_t *allocate(Py_ssize_t n) except NULL:
 
 
 def search(tuple inputs, tuple output, tuple sizes, str mode, uint64_t seed, int64_t samples,
-           double seconds, int32_t threads, report=None):
-    """Pairwise SSA steps by the portfolio ("auto"), "greedy" or "random-greedy" search.
+           double seconds, int32_t threads, report=None, tuple objective=(1.0, 0.0, 0.0, 0.0, 1.0),
+           list stopped=None):
+    """Pairwise SSA steps by one of MODES.
 
-    `samples` 0 and `seconds` infinite leave the effort to the search.
+    `samples` 0 and `seconds` infinite leave the effort to the search. `report` is called with
+    log2 of the best macs and the width so far, infinite before there are any. `objective` holds
+    the weights of planner.h's tnp_objective. A KeyboardInterrupt that came once there was a tree
+    is appended to `stopped`, if given, instead of raised.
     """
     cdef tnp_net net
     cdef tnp_control ctl
     cdef tnp_options opt
     cdef tnp_status status
     cdef _Watch watch = _Watch.__new__(_Watch)
+    cdef bint watched = report is not None
     watch.report = report
-    opt.mode = (TNP_AUTO if mode == "auto" else
-                TNP_GREEDY if mode == "greedy" else TNP_RANDOM_GREEDY)
+    opt.mode = MODES[mode]
     opt.seed = seed
     opt.samples = samples
     opt.threads = max(threads, 1)
@@ -151,49 +194,45 @@ def search(tuple inputs, tuple output, tuple sizes, str mode, uint64_t seed, int
     build(&net, inputs, output, sizes)
     cdef int32_t *steps = NULL
     try:
+        (net.objective.macs, net.objective.out, net.objective.in_, net.objective.step,
+         net.objective.power) = objective
         steps = allocate(2 * net.n)
         with nogil:
             tnp_control_init(&ctl, poll, <void *>watch, seconds)
+            ctl.watched = watched
             status = tnp_search(&net, &opt, &ctl, steps)
         if status:
             raise failure(status, watch)
+        if watch.error is not None:
+            if stopped is None:
+                raise watch.error
+            stopped.append(watch.error)
         return pairs(steps, max(net.n - 1, 0))
     finally:
         free(steps)
         tnp_net_free(&net)
 
 
-def optimal(tuple inputs, tuple output, tuple sizes):
-    """Pairwise SSA steps of the cheapest tree of at most MAX_EXACT tensors."""
-    cdef tnp_net net
-    cdef tnp_control ctl
-    cdef tnp_status status
-    cdef _Watch watch = _Watch.__new__(_Watch)
-    if len(inputs) > TNP_DP_MAX:
-        raise ValueError(f"exact search takes at most {TNP_DP_MAX} tensors, not {len(inputs)}")
-    build(&net, inputs, output, sizes)
-    cdef int32_t *steps = NULL
-    try:
-        steps = allocate(2 * net.n)
-        with nogil:
-            tnp_control_init(&ctl, poll, <void *>watch, INFINITY)
-            status = tnp_optimal(&net, &ctl, steps)
-        if status:
-            raise failure(status, watch)
-        return pairs(steps, max(net.n - 1, 0))
-    finally:
-        free(steps)
-        tnp_net_free(&net)
+def slice_steps(tuple inputs, tuple output, tuple sizes, tuple steps_in, double limit,
+                uint64_t seed=0, int64_t samples=0, double seconds=INFINITY, int32_t threads=1,
+                report=None, list stopped=None):
+    """(steps, sliced indices) such that no intermediate has more than 2**limit entries.
 
-
-def slice_steps(tuple inputs, tuple output, tuple sizes, tuple steps_in, double limit):
-    """(steps, sliced indices) such that no intermediate has more than 2**limit entries."""
+    The other arguments are those of `search`.
+    """
     cdef tnp_net net
     cdef tnp_control ctl
     cdef tnp_status status
     cdef int32_t n_sliced = 0
     cdef Py_ssize_t t
+    cdef tnp_options opt
     cdef _Watch watch = _Watch.__new__(_Watch)
+    watch.report = report
+    opt.mode = TNP_AUTO
+    opt.seed = seed
+    opt.samples = samples
+    opt.threads = max(threads, 1)
+    opt.least = LEAST_MICROSECONDS
     build(&net, inputs, output, sizes)
     cdef int32_t *steps = NULL
     cdef int32_t *sliced = NULL
@@ -204,10 +243,14 @@ def slice_steps(tuple inputs, tuple output, tuple sizes, tuple steps_in, double 
             steps[2 * t] = a
             steps[2 * t + 1] = b
         with nogil:
-            tnp_control_init(&ctl, poll, <void *>watch, INFINITY)
-            status = tnp_slice(&net, limit, &ctl, steps, sliced, &n_sliced)
+            tnp_control_init(&ctl, poll, <void *>watch, seconds)
+            status = tnp_slice(&net, limit, &opt, &ctl, steps, sliced, &n_sliced)
         if status:
             raise failure(status, watch)
+        if watch.error is not None:
+            if stopped is None:
+                raise watch.error
+            stopped.append(watch.error)
         return pairs(steps, max(net.n - 1, 0)), tuple([sliced[t] for t in range(n_sliced)])
     finally:
         free(steps)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
-from math import inf
+from math import inf, log10
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,38 +15,55 @@ from ..config import get_num_threads
 from ..errors import PlanError
 from ..expr import Expr
 from . import _search
-from .cache import lookup, store
+from .cache import Found, Request, recall, remember
+from .objective import Objective, cost, objective_of
+from .slicing import slice_tree
 from .tree import Tree
 
 __all__ = ["search"]
 
-_OURS = {"auto": "auto", "tensornet": "auto", "greedy": "greedy", "random-greedy": "random-greedy"}
 _TRIVIAL: tuple[tuple[tuple[int, int], ...], ...] = ((), (), ((0, 1),))
+_HYPER_SECONDS = 10.0
 
 
 def search(
     expr: Expr,
     optimize: Any = "auto",
     *,
+    minimize: str = "macs",
     seed: int = 0,
     max_time: float | None = None,
     max_steps: int | None = None,
     memory_limit: int | None = None,
     progress: bool = False,
+    cache: str | os.PathLike[str] | None = None,
 ) -> Tree:
     """Find a contraction order.
 
     Args:
         expr: the network; any number of tensors, hyperedges included.
         optimize: "auto" (exact for small networks, else a portfolio that searches as long as the
-            contraction is worth it), "greedy", "random-greedy"; any other name that opt_einsum
-            knows; True, False or None (all "auto"); a linear path; an opt_einsum or cotengra
-            optimizer; a finished cotengra tree; a `Tree`, or an object with one as its ``tree``.
+            contraction is worth it), "hyper" (all searches on all cores for `max_time`, 10 s
+            unless told otherwise), or one search: "greedy", "random-greedy", "min-fill",
+            "min-size" (elimination orders), "bisection", "anneal", "optimal" (exact), "dp" (exact
+            but for outer products); any other name that opt_einsum knows; True, False or None
+            (all "auto"); a linear path; an opt_einsum or cotengra optimizer; a finished cotengra
+            tree; a `Tree`, or an object with one as its ``tree``.
+        minimize: what our searches make small: "macs", "size" (of the largest result), "write"
+            (entries of all results), "combo" (macs + 64 * write; "combo-256" for another factor)
+            or "time" (of a run of our kernels, by a model of them).
         seed: names the tree that our searches find, the same for any number of threads.
         max_time: seconds to search. Such a search may find another tree on another run.
-        max_steps: greedy samples to draw (and proportional annealing for "auto").
-        memory_limit: entries of the largest intermediate; only passed on to other optimizers.
-        progress: report the time spent on stderr while searching.
+        max_steps: samples to draw (and 20,000 annealing moves each for "auto" and "hyper").
+        memory_limit: entries of the largest intermediate. "hyper" then searches for the half of
+            its time and anneals tree and sliced indices for the other, so that the tree may be
+            sliced; opt_einsum's optimizers are told; other searches take no notice.
+        progress: report the time spent and the best tree so far on stderr while searching.
+        cache: a folder in which our searches keep their best trees, see `cache.remember`; by
+            default the one that the environment variable TENSORNET_PLAN_CACHE names, if any.
+
+    Ctrl-C ends a search of ours: with the best tree so far and a RuntimeWarning, or, before there
+    is any, with KeyboardInterrupt.
 
     Raises:
         PlanError: an unknown name, or a path or tree that does not fit the network.
@@ -55,64 +74,122 @@ def search(
     """
     if optimize is None or isinstance(optimize, bool):
         optimize = "auto"
+    objective = objective_of(minimize)
     if not isinstance(optimize, str):
         return _search_with(expr, optimize, memory_limit)
-    mode = _OURS.get(optimize)
-    if mode is None:
-        return _search_elsewhere(expr, optimize, memory_limit)
+    mode = "auto" if optimize == "tensornet" else optimize
     n = len(expr.inputs)
+    if mode not in _search.MODES or (mode == "dp" and n > _search.MAX_EXACT):
+        return _search_elsewhere(expr, optimize, memory_limit)
+    if mode == "optimal" and n > _search.MAX_EXACT:
+        raise PlanError(
+            f'optimize="optimal" takes at most {_search.MAX_EXACT} operands, not {n}: use "hyper"'
+        )
     if n < 3:
         return Tree(expr, _TRIVIAL[n])
-    key = (expr, mode, seed, max_time, max_steps)
-    tree = lookup(key)
-    if tree is None:
-        tree = Tree(expr, _run(expr, mode, seed, max_time, max_steps, progress))
-        store(key, tree)
+    if mode == "hyper" and max_time is None and max_steps is None:
+        max_time = _HYPER_SECONDS
+    limit = memory_limit if mode == "hyper" else None
+    effort = _Effort(seed, max_time, max_steps, progress)
+
+    def find(structure: Expr) -> Found:
+        tree = effort.run(structure, mode, objective, limit)
+        return Found(tree, not effort.stopped)
+
+    goal = minimize if limit is None else f"{minimize} within {limit}"
+    request = Request(mode, goal, effort.seed, effort.seconds, max_steps)
+    if mode == "greedy":  # takes less time than a search for what it found before
+        return recall((expr, request), lambda: find(expr).tree)
+    tree = remember(expr, request, find, lambda tree: cost(tree, objective), cache)
+    if effort.stopped:
+        message = "the search was interrupted: this is the best contraction order so far"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
     return tree
 
 
-def _run(
-    expr: Expr,
-    mode: str,
-    seed: int,
-    max_time: float | None,
-    max_steps: int | None,
-    progress: bool,
-) -> tuple[tuple[int, int], ...]:
-    if max_time is not None and not (isinstance(max_time, Real) and max_time >= 0):
-        raise PlanError(f"max_time is {max_time!r}: give a number of seconds")
-    if not isinstance(seed, Integral):
-        raise PlanError(f"seed is {seed!r}: give a whole number")
-    if max_steps is not None and not (isinstance(max_steps, Integral) and 0 < max_steps < 1 << 40):
-        raise PlanError(f"max_steps is {max_steps!r}: give a whole number of samples, at least 1")
-    report = _Reporter() if progress else None
-    try:
-        return _search.search(
-            expr.inputs,
-            expr.output,
-            expr.sizes,
-            mode,
-            int(seed) & 0xFFFFFFFFFFFFFFFF,
-            max_steps or 0,
-            inf if max_time is None else float(max_time),
-            get_num_threads(),
-            report,
+class _Effort:
+    """How long to search, checked, and the interruption that came if one did."""
+
+    def __init__(
+        self, seed: int, max_time: float | None, max_steps: int | None, progress: bool
+    ) -> None:
+        if max_time is not None and not (isinstance(max_time, Real) and max_time >= 0):
+            raise PlanError(f"max_time is {max_time!r}: give a number of seconds")
+        if not isinstance(seed, Integral):
+            raise PlanError(f"seed is {seed!r}: give a whole number")
+        if max_steps is not None and not (
+            isinstance(max_steps, Integral) and 0 < max_steps < 1 << 40
+        ):
+            raise PlanError(
+                f"max_steps is {max_steps!r}: give a whole number of samples, at least 1"
+            )
+        self.seed: int = int(seed) & 0xFFFFFFFFFFFFFFFF
+        self.seconds: float | None = None if max_time is None else float(max_time)
+        self._steps: int = 0 if max_steps is None else int(max_steps)
+        self._progress: bool = progress
+        self._begin: float = time.monotonic()
+        self.stopped: list[BaseException] = []
+
+    def run(
+        self,
+        expr: Expr,
+        mode: str,
+        objective: Objective,
+        limit: int | None,
+    ) -> Tree:
+        """The tree of a search in C, sliced if there is a limit."""
+        seconds = self._left()
+        if seconds is not None and limit is not None:
+            seconds /= 2
+        report = _Reporter() if self._progress else None
+        try:
+            steps = _search.search(
+                expr.inputs,
+                expr.output,
+                expr.sizes,
+                mode,
+                self.seed,
+                self._steps,
+                inf if seconds is None else seconds,
+                get_num_threads(),
+                report,
+                objective,
+                self.stopped,
+            )
+        finally:
+            if report is not None:
+                report.finish()
+        tree = Tree(expr, steps)
+        if limit is None or tree.max_size <= limit:
+            return tree
+        return slice_tree(
+            tree,
+            limit,
+            seed=self.seed,
+            max_time=0.0 if self.stopped else self._left(),
+            max_steps=self._steps,
+            stopped=self.stopped,
         )
-    finally:
-        if report is not None:
-            report.finish()
+
+    def _left(self) -> float | None:
+        """Seconds that are left of `max_time`."""
+        if self.seconds is None:
+            return None
+        return max(0.0, self.seconds - (time.monotonic() - self._begin))
 
 
 def _search_elsewhere(expr: Expr, name: str, memory_limit: int | None) -> Tree:
     """A name of opt_einsum's, looked up only when one is used: importing it takes a while."""
-    from .foreign import search_by_name
+    from .foreign import path_names, search_by_name
 
+    if name not in path_names():
+        ours = ", ".join(_search.MODES)
+        theirs = ", ".join(sorted(set(path_names()).difference(_search.MODES)))
+        raise PlanError(
+            f"optimize={name!r} is no path name; use one of {ours}, or of opt_einsum's {theirs}"
+        )
     key = (expr, name, memory_limit)
-    tree = lookup(key)
-    if tree is None:
-        tree = search_by_name(expr, name, memory_limit)
-        store(key, tree)
-    return tree
+    return recall(key, lambda: search_by_name(expr, name, memory_limit))
 
 
 def _search_with(expr: Expr, given: Any, memory_limit: int | None) -> Tree:
@@ -150,19 +227,20 @@ def _fit(expr: Expr, tree: Tree) -> Tree:
 
 
 class _Reporter:
-    """Writes the seconds spent so far to stderr, about once a second."""
+    """Writes the seconds spent and the best tree so far to stderr, about once a second."""
 
     def __init__(self, write: Callable[[str], object] | None = None) -> None:
         self._start = self._last = time.monotonic()
         self._write = sys.stderr.write if write is None else write
         self._wrote = False
 
-    def __call__(self) -> None:
+    def __call__(self, macs: float = inf, width: float = inf) -> None:
         now = time.monotonic()
         if now - self._last >= 1.0:
             self._last = now
             self._wrote = True
-            self._write(f"\rplanning: {now - self._start:.0f} s")
+            best = f", log10 macs {macs * log10(2):.2f}, width {width:.1f} " if macs < inf else ""
+            self._write(f"\rplanning: {now - self._start:.0f} s{best}")
 
     def finish(self) -> None:
         """End the line."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from math import log2, prod
+from math import inf, log2
 
+from ..config import get_num_threads
 from ..errors import MemoryLimitError
 from . import _search
 from .tree import Tree
@@ -11,12 +12,25 @@ from .tree import Tree
 __all__ = ["slice_tree"]
 
 
-def slice_tree(tree: Tree, max_size: int) -> Tree:
+def slice_tree(
+    tree: Tree,
+    max_size: int,
+    *,
+    seed: int = 0,
+    max_time: float | None = None,
+    max_steps: int | None = None,
+    stopped: list[BaseException] | None = None,
+) -> Tree:
     """Slice indices until no intermediate or output has more than `max_size` entries.
 
-    Repeatedly slices the index that adds the least work, tunes the order of the steps for the
-    smaller problem, and finally gives back every index that turns out not to be needed. Indices of
-    the output may be sliced too. Operands themselves are not counted: they exist already.
+    Slices the index that adds the least work again and again, tuning the order of the steps for
+    the smaller problem; then anneals the tree and the choice of indices together, for `max_time`
+    seconds, for 20,000 moves times `max_steps`, or as long as the contraction is worth it. What
+    counts is `Tree.hoisted_macs`. Indices of the output may be sliced too. Operands themselves are
+    not counted: they exist already.
+
+    Ctrl-C ends the search as it does for `search`: appended to `stopped`, if given, once there is
+    a choice that keeps to the limit, else raised.
 
     Raises:
         MemoryLimitError: `max_size` is below 1, which not even slicing every index can keep.
@@ -39,29 +53,24 @@ def slice_tree(tree: Tree, max_size: int) -> Tree:
     sizes = list(expr.sizes)
     for i in tree.sliced:
         sizes[i] = 1
-    if not tree.steps:
-        return Tree(expr, (), tree.sliced + _slice_one(expr.output, sizes, max_size))
     limit, margin = log2(max_size), 0.0
     while True:
         steps, sliced = _search.slice_steps(
-            expr.inputs, expr.output, tuple(sizes), tree.steps, max(limit - margin, 0.0)
+            expr.inputs,
+            expr.output,
+            tuple(sizes),
+            tree.steps,
+            max(limit - margin, 0.0),
+            seed & 0xFFFFFFFFFFFFFFFF,
+            max_steps or 0,
+            seconds=inf if max_time is None else max_time,
+            threads=get_num_threads(),
+            stopped=stopped,
         )
         result = Tree(expr, steps, tree.sliced + sliced)
         if result.max_size <= max_size:
             return result
         margin = max(2.0 * margin, 1e-8)  # logarithms were too coarse for this limit
-
-
-def _slice_one(output: tuple[int, ...], sizes: list[int], max_size: int) -> tuple[int, ...]:
-    """Of a single operand only the result counts: slice the largest of its indices."""
-    chosen = []
-    size = prod([sizes[i] for i in output])
-    for i in sorted(output, key=lambda i: (-sizes[i], i)):
-        if size <= max_size:
-            break
-        chosen.append(i)
-        size //= sizes[i]
-    return tuple(chosen)
 
 
 def _slice_output(tree: Tree, max_size: int) -> Tree:

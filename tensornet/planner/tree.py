@@ -108,8 +108,8 @@ class Tree:
         return count, frozenset(self.sliced)
 
     @cached_property
-    def _costs(self) -> tuple[int, int]:
-        """Multiply-adds and largest result of one slice.
+    def _costs(self) -> tuple[int, int, int]:
+        """Multiply-adds and largest result of one slice, and macs that no slice changes.
 
         Sizes are carried along and the larger set is extended in place, so a small tensor on a
         large one costs the small one's indices only.
@@ -121,7 +121,8 @@ class Tree:
             {i for i in term if count[i] > 1 and i not in sliced} for term in self.expr.inputs
         ]
         entries = [prod([sizes[i] for i in term]) for term in live]
-        macs, largest = 0, 0
+        macs, largest, once = 0, 0, 0
+        fixed = [sliced.isdisjoint(term) for term in self.expr.inputs]
         nothing: set[int] = set()
         for a, b in self.steps:
             small, large = (a, b) if len(live[a]) < len(live[b]) else (b, a)
@@ -142,15 +143,17 @@ class Tree:
                 size = 0 if not empty.isdisjoint(union) else work // summed
             else:
                 macs += work
+                once += work if fixed[a] and fixed[b] else 0
                 union.difference_update(dead)
                 size = work // summed
             largest = max(largest, size)
             live[a] = live[b] = nothing
             live.append(union)
             entries.append(work // summed)
+            fixed.append(fixed[a] and fixed[b])
         if not self.steps:
             largest = prod([self.expr.sizes[i] for i in self.expr.output if i not in sliced])
-        return macs, largest
+        return macs, largest, once
 
     @cached_property
     def n_slices(self) -> int:
@@ -165,6 +168,18 @@ class Tree:
         that live on one operand only.
         """
         return self._costs[0] * self.n_slices
+
+    @property
+    def hoisted_macs(self) -> int:
+        """Multiply-adds when steps that no sliced index reaches are made once for all slices.
+
+        >>> expr = Expr(((0, 1), (1, 2), (2, 3)), (0, 3), (2, 2, 2, 2))
+        >>> tree = Tree(expr, ((0, 1), (3, 2)), sliced=(3,))
+        >>> tree.macs, tree.hoisted_macs
+        (24, 16)
+        """
+        macs, _, once = self._costs
+        return (macs - once) * self.n_slices + once
 
     @property
     def max_size(self) -> int:

@@ -1,0 +1,236 @@
+/* Trees from the top: cut the tensors into two halves that share little, and each half again.
+ *
+ * The halves of a set become the operands of the step that makes it. Sets of a few tensors are
+ * solved exactly. Good where networks are large and have a shape (lattices, circuits), in which
+ * pairwise greed loses its way.
+ */
+#include "bisect.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "control.h"
+#include "cut.h"
+#include "dp.h"
+#include "graph.h"
+
+enum { SMALL = 8 }; /* tensors of a set that is solved exactly */
+static const double LEAST_SLACK = 0.02, MOST_SLACK = 0.8;
+
+typedef struct {
+    int32_t begin, end; /* in `members` */
+    int32_t id;         /* of the tensor that the set becomes */
+} set;
+
+typedef struct {
+    const tnp_net *net;
+    tnp_control *ctl;
+    bool caller;
+    tnp_rng rng;
+    double slack;
+    int32_t *members, *spare; /* the tensors, those of a set side by side */
+    set *stack;
+    int32_t depth, next;      /* sets to do; SSA number to give out, from the back */
+    int32_t *steps;
+    int32_t *edge_of;         /* by index, -1 between uses */
+    int32_t *inside;          /* by index: its tensors in the set, zero between uses */
+    unsigned char *side;
+    tnp_dp dp;
+    int64_t pins;             /* looked at so far */
+} bisection;
+
+static void bisection_free(bisection *b)
+{
+    free(b->members);
+    free(b->spare);
+    free(b->stack);
+    free(b->edge_of);
+    free(b->inside);
+    free(b->side);
+    tnp_dp_free(&b->dp);
+}
+
+static tnp_status bisection_init(bisection *b, const tnp_net *net, uint64_t seed, int64_t number)
+{
+    size_t n = (size_t)net->n + 1, n_ix = (size_t)net->n_ix + 1;
+    b->net = net;
+    b->rng = tnp_rng_make(seed ^ 0x62697365, (uint64_t)number);
+    double u = tnp_uniform(&b->rng);
+    b->slack = LEAST_SLACK + (MOST_SLACK - LEAST_SLACK) * u * u;
+    b->next = 2 * net->n - 2;
+    b->members = malloc(n * sizeof *b->members);
+    b->spare = malloc(n * sizeof *b->spare);
+    b->stack = malloc(n * sizeof *b->stack);
+    b->edge_of = malloc(n_ix * sizeof *b->edge_of);
+    b->inside = calloc(n_ix, sizeof *b->inside);
+    b->side = malloc(n);
+    bool ok = b->members && b->spare && b->stack && b->edge_of && b->inside && b->side;
+    if (!ok) return TNP_NO_MEMORY;
+    for (int32_t t = 0; t < net->n; t++) b->members[t] = t;
+    for (int32_t i = 0; i < net->n_ix; i++) b->edge_of[i] = -1;
+    return tnp_dp_init(&b->dp, SMALL);
+}
+
+/* The hypergraph of a set of tensors: an edge for each index on at least two of them. */
+static tnp_status describe(bisection *b, set s, tnp_hyper *h)
+{
+    const tnp_net *net = b->net;
+    int32_t edges = 0, pins = 0;
+    for (int32_t m = s.begin; m < s.end; m++) {
+        int32_t t = b->members[m];
+        for (int64_t k = net->start[t]; k < net->start[t + 1]; k++) b->inside[net->ix[k]]++;
+    }
+    for (int32_t m = s.begin; m < s.end; m++) {
+        int32_t t = b->members[m];
+        for (int64_t k = net->start[t]; k < net->start[t + 1]; k++) {
+            int32_t i = net->ix[k];
+            if (b->inside[i] < 2) continue;
+            if (b->edge_of[i] < 0) b->edge_of[i] = edges++;
+            pins++;
+        }
+    }
+    b->pins += pins;
+    tnp_status status = tnp_hyper_alloc(h, s.end - s.begin, edges, pins);
+    if (status) return status;
+    memset(h->e_start, 0, ((size_t)edges + 2) * sizeof *h->e_start);
+    for (int pass = 0; pass < 2; pass++) { /* count the pins of each edge, then place them */
+        for (int32_t m = s.begin; m < s.end; m++) {
+            int32_t t = b->members[m];
+            h->v_weight[m - s.begin] = 1;
+            for (int64_t k = net->start[t]; k < net->start[t + 1]; k++) {
+                int32_t e = b->edge_of[net->ix[k]];
+                if (e < 0) continue;
+                if (pass == 0) h->e_start[e + 1]++;
+                else h->e_pin[h->e_start[e]++] = m - s.begin;
+                h->e_weight[e] = net->weight[net->ix[k]];
+            }
+        }
+        if (pass == 0) {
+            for (int32_t e = 0; e < edges; e++) h->e_start[e + 1] += h->e_start[e];
+        }
+    }
+    for (int32_t e = edges; e > 0; e--) h->e_start[e] = h->e_start[e - 1];
+    h->e_start[0] = 0;
+    for (int32_t m = s.begin; m < s.end; m++) { /* leave the maps as they were found */
+        int32_t t = b->members[m];
+        for (int64_t k = net->start[t]; k < net->start[t + 1]; k++) {
+            b->edge_of[net->ix[k]] = -1;
+            b->inside[net->ix[k]] = 0;
+        }
+    }
+    tnp_hyper_transpose(h);
+    return TNP_OK;
+}
+
+/* Place the tensors of side 0 first; returns where side 1 begins. */
+static int32_t divide(bisection *b, set s)
+{
+    int32_t k = s.end - s.begin, at = s.begin, rest = 0;
+    for (int32_t m = 0; m < k; m++) {
+        if (b->side[m]) b->spare[rest++] = b->members[s.begin + m];
+        else b->members[at++] = b->members[s.begin + m];
+    }
+    memcpy(b->members + at, b->spare, (size_t)rest * sizeof *b->spare);
+    if (at == s.begin || at == s.end) at = s.begin + k / 2; /* a cut of nothing */
+    return at;
+}
+
+/* Give half a set its number and queue it, or name its only tensor. */
+static int32_t enter(bisection *b, int32_t begin, int32_t end)
+{
+    if (end - begin == 1) return b->members[begin];
+    b->stack[b->depth++] = (set){begin, end, b->next};
+    return b->next--;
+}
+
+/* The best tree of a small set. */
+static tnp_status solve(bisection *b, set s)
+{
+    const tnp_net *net = b->net;
+    int32_t k = s.end - s.begin;
+    uint32_t *holders = (uint32_t *)b->inside;
+    for (int32_t m = 0; m < k; m++) {
+        int32_t t = b->members[s.begin + m];
+        for (int64_t j = net->start[t]; j < net->start[t + 1]; j++) {
+            holders[net->ix[j]] |= 1u << m;
+        }
+    }
+    tnp_dp_begin(&b->dp, k, &net->objective);
+    double most = 0.0;
+    for (int32_t m = 0; m < k; m++) {
+        int32_t t = b->members[s.begin + m];
+        for (int64_t j = net->start[t]; j < net->start[t + 1]; j++) {
+            int32_t i = net->ix[j];
+            if (!holders[i]) continue;
+            bool open = net->open[i] || net->count[i] > __builtin_popcount(holders[i]);
+            tnp_dp_index(&b->dp, holders[i], open, net->weight[i]);
+            most += net->weight[i];
+            holders[i] = 0;
+        }
+    }
+    double cost, unit = net->objective.power * most;
+    tnp_status status = tnp_dp_solve(&b->dp, unit < 500.0 ? 0.0 : unit - 500.0, b->ctl, b->caller,
+                                     &cost);
+    struct {
+        uint32_t set;
+        int32_t id;
+    } stack[SMALL + 1];
+    int32_t depth = 1;
+    stack[0].set = (1u << k) - 1;
+    stack[0].id = s.id;
+    while (depth && !status) {
+        uint32_t all = stack[--depth].set;
+        int32_t at = stack[depth].id - net->n;
+        for (int side = 0; side < 2; side++) {
+            uint32_t half = side ? b->dp.split[all] : all ^ b->dp.split[all];
+            if (half & (half - 1)) {
+                b->steps[2 * at + side] = b->next;
+                stack[depth].set = half;
+                stack[depth++].id = b->next--;
+            } else {
+                b->steps[2 * at + side] = b->members[s.begin + __builtin_ctz(half)];
+            }
+        }
+    }
+    return status;
+}
+
+static tnp_status split(bisection *b, set s)
+{
+    tnp_hyper h;
+    tnp_status status = describe(b, s, &h);
+    if (status) return status;
+    status = tnp_cut(&h, b->slack, &b->rng, b->ctl, b->caller, b->side);
+    tnp_hyper_free(&h);
+    if (status) return status;
+    int32_t middle = divide(b, s), at = s.id - b->net->n;
+    b->steps[2 * at] = enter(b, s.begin, middle);
+    b->steps[2 * at + 1] = enter(b, middle, s.end);
+    return TNP_OK;
+}
+
+double tnp_bisect_work(const tnp_net *net)
+{
+    double levels = 1.0 + tnp_log2(1.0 + (double)net->n / SMALL);
+    return 0.35 * (double)net->start[net->n] * levels + 2.0 * (double)net->n;
+}
+
+tnp_status tnp_bisect(const tnp_net *net, uint64_t seed, int64_t number, tnp_control *ctl,
+                      bool caller, bool needed, int32_t *steps, double *cost)
+{
+    bisection b = {.ctl = ctl, .caller = caller, .steps = steps};
+    tnp_status status = bisection_init(&b, net, seed, number);
+    if (!status) enter(&b, 0, net->n);
+    while (b.depth && !status) {
+        set s = b.stack[--b.depth];
+        status = s.end - s.begin <= SMALL ? solve(&b, s) : split(&b, s);
+        if (status || !tnp_should_stop(ctl, caller)) continue;
+        if (tnp_interrupted(ctl, caller)) status = TNP_INTERRUPTED;
+        else if (!needed) break;
+    }
+    double width;
+    *cost = INFINITY;
+    if (!status && !b.depth) status = tnp_price(net, steps, cost, &width);
+    bisection_free(&b);
+    return status;
+}
