@@ -363,26 +363,31 @@ def find_tree(expr: Expr, optimize: Any, **options: Any) -> Tree:
     return search(expr, optimize, **options)
 
 
-# Slicing for the caches: bytes of the largest intermediate of a slice, the macs from which on it is
-# looked into, and how many more macs it may cost. Constants, so that plans are the same everywhere.
-_CACHED_BYTES = 8 << 20
+# Slicing for the caches: bytes of the largest intermediate of a slice, the best first, the macs
+# from which on it is looked into, and how many more macs it may cost. Constants, so that plans are
+# the same everywhere.
+_CACHED_BYTES = (8 << 20, 16 << 20, 32 << 20, 64 << 20)
 _LONG_RUN = 10**8
 _MORE_MACS = 1.5
 
 
 def _sliced_for_cache(plan: Plan) -> Plan:
-    entries = _CACHED_BYTES // plan.dtype.itemsize
-    if plan.max_size <= 4 * entries or plan.macs < _LONG_RUN or plan.expr.output_size > entries:
+    """The plan in slices that stay near the caches, or as it is where they cost too much."""
+    itemsize = plan.dtype.itemsize
+    if plan.macs < _LONG_RUN or plan.expr.output_size * itemsize > _CACHED_BYTES[0]:
         return plan
-    key = ("sliced for the cache", plan.tree, entries)
 
     def make() -> Tree:
-        sliced = replace(plan, tree=slice_tree(plan.tree, entries))
-        # steps outside the slice loop run once: the program knows what is really computed
-        worth = sliced.compile().macs <= _MORE_MACS * plan.macs
-        return sliced.tree if worth else plan.tree
+        for limit in _CACHED_BYTES:
+            if plan.max_size * itemsize <= 4 * limit:
+                break
+            sliced = replace(plan, tree=slice_tree(plan.tree, limit // itemsize))
+            # steps outside the slice loop run once: the program knows what is really computed
+            if sliced.compile().macs <= _MORE_MACS * plan.macs:
+                return sliced.tree
+        return plan.tree
 
-    return replace(plan, tree=recall(key, make))
+    return replace(plan, tree=recall(("sliced for the cache", plan.tree, itemsize), make))
 
 
 def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
