@@ -26,6 +26,7 @@ enum {
     MOVES_PER_TENSOR = 500,
     MOVES_PER_SAMPLE = 20000,
     MAX_STAGES = 40,
+    LARGE = 5000,        /* tensors: fewer samples may be all that there is time for */
     FRESH = 1 << 20      /* samples that runs start from count on from here */
 };
 static const double MACS_PER_MICROSECOND = 1e4;
@@ -119,6 +120,12 @@ static tnp_status search_auto(tnp_plan *p)
     if (shared) status = tnp_run_orders(p, FIRST_ORDERS, order_budget(p, FIRST_ORDERS));
     if (!status && go_on(p, regions)) status = refine_pool(p, 1);
     int64_t samples = p->opt->samples ? p->opt->samples - 1 : FIRST_SAMPLES - 1;
+    double room = tnp_allowance(p->net, p->trees.cost[0], p->opt->least) - p->spent - 2.0 * regions;
+    bool large = p->net->n > LARGE && !timed(p) && !p->opt->samples;
+    if (large && room < tnp_sample_work(p) * (double)samples) {
+        samples = room > 0.0 ? (int64_t)(room / tnp_sample_work(p)) : 0;
+        if (samples < 1) return status;
+    }
     double next = tnp_sample_work(p) * (double)samples + 2.0 * regions;
     if (status || !(p->opt->samples || go_on(p, next))) return status;
     status = tnp_run_samples(p, samples);
@@ -144,7 +151,8 @@ static tnp_status sample_for(tnp_plan *p, tnp_status (*run)(tnp_plan *, int64_t)
 
 static tnp_status more_orders(tnp_plan *p, int64_t n)
 {
-    return tnp_run_orders(p, n, INFINITY);
+    double left = 1e6 * (p->ctl->deadline - tnp_now()); /* microseconds */
+    return tnp_run_orders(p, n, SAMPLING_SHARE * left);
 }
 
 /* The runs of one round of `moves` each: some from trees found so far, at temperatures that keep
