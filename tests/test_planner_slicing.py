@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,8 @@ from test_planner import assert_valid, chain, lattice, networks, recount
 
 from tensornet.errors import MemoryLimitError
 from tensornet.expr import Expr
-from tensornet.planner import Tree, search, slice_tree
+from tensornet.planner import Tree, _search, search, slice_tree
+from tensornet.plans import plan_expr
 
 
 @settings(deadline=None)
@@ -32,6 +34,76 @@ def test_no_sliced_index_could_have_been_spared(expr, max_size):
         fewer = Tree(expr, tree.steps, tuple(k for k in tree.sliced if k != i))
         assume(expr.sizes[i] > 1)
         assert fewer.max_size > max_size
+
+
+@settings(deadline=None)
+@given(networks(min_tensors=2), st.integers(1, 64))
+def test_hoisted_macs_count_steps_that_no_slice_changes_once(expr, max_size):
+    tree = slice_tree(search(expr), max_size)
+    extent = [1 if i in tree.sliced else s for i, s in enumerate(expr.sizes)]
+    changes = [not set(tree.sliced).isdisjoint(term) for term in expr.inputs]
+    macs = 0
+    whole = Tree(Expr(expr.inputs, expr.output, tuple(extent)), tree.steps)
+    for (a, b), (left, right, _) in zip(tree.steps, held_terms(whole), strict=True):
+        changes.append(changes[a] or changes[b])
+        work = math.prod(extent[i] for i in left | right)
+        macs += work * (tree.n_slices if changes[-1] else 1)
+    assert tree.hoisted_macs == macs <= max(tree.macs, macs)
+
+
+def held_terms(tree: Tree) -> list[tuple[set[int], set[int], None]]:
+    """The indices that both operands of each step still hold, dangling ones summed."""
+    n = len(tree.expr.inputs)
+    below = [frozenset([k]) for k in range(n)]
+
+    def held(leaves: frozenset[int]) -> set[int]:
+        inside = {i for k in leaves for i in tree.expr.inputs[k]}
+        outside = {i for k in set(range(n)) - leaves for i in tree.expr.inputs[k]}
+        return inside & (outside | set(tree.expr.output))
+
+    terms = []
+    for a, b in tree.steps:
+        terms.append((held(below[a]), held(below[b]), None))
+        below.append(below[a] | below[b])
+    return terms
+
+
+@settings(deadline=None, max_examples=20)
+@given(networks(min_tensors=3, max_tensors=14, max_indices=12), st.integers(1, 32))
+def test_the_hyper_search_keeps_a_limit(expr, limit):
+    tree = search(expr, "hyper", max_steps=1, memory_limit=limit)
+    assert_valid(tree)
+    assert tree.max_size <= limit
+    assert (tree.macs, tree.max_size) == recount(tree)
+
+
+def test_sliced_plans_sum_to_the_unsliced_value():
+    rng = np.random.default_rng(5)
+    for rows, columns, limit in ((4, 5, 4), (5, 5, 8), (3, 9, 2)):
+        expr = lattice(rows, columns)
+        arrays = [rng.standard_normal([expr.sizes[i] for i in t]) for t in expr.inputs]
+        whole = plan_expr(expr).compile()(*arrays)
+        plan = plan_expr(expr, "hyper", max_steps=2, max_entries=limit)
+        assert plan.n_slices > 1
+        np.testing.assert_allclose(plan.compile()(*arrays), whole, rtol=1e-9)
+
+
+def test_a_seed_names_one_sliced_tree_whatever_the_number_of_threads():
+    expr = lattice(10, 10)
+    steps = search(expr, "greedy").steps
+    runs = [
+        _search.slice_steps(expr.inputs, (), expr.sizes, steps, 6.0, 1, 10, math.inf, threads)
+        for threads in (1, 2, 5)
+    ]
+    assert runs[0] == runs[1] == runs[2]
+
+
+def test_annealing_makes_slices_no_dearer():
+    expr = lattice(12, 12)
+    tree = search(expr, "greedy")
+    at_once = slice_tree(tree, 64, max_time=0.0)
+    assert at_once.max_size <= 64
+    assert slice_tree(tree, 64, max_steps=10).hoisted_macs < at_once.hoisted_macs
 
 
 def test_a_tree_that_fits_is_returned_as_it_is():

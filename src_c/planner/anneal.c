@@ -7,8 +7,7 @@
 #include "refine.h"
 
 /* Factors by which two steps may grow, drawn once per temperature. */
-enum { FACTORS = 1024, STAGES = 256, POWERS = 256 };
-static const double PENALTY = 0.8; /* log2 of the price of a bit beyond the limit */
+enum { FACTORS = 1024, STAGES = 256, POWERS = 256, LOOK_MOVES = 8 };
 
 typedef struct {
     tnp_tree *tree;
@@ -20,6 +19,7 @@ typedef struct {
     double step;       /* 2^-unit */
     double share;      /* of a slice in the steps that are made once */
     double limit;      /* log2 entries beyond which a result makes its step dearer */
+    double penalty;    /* log2 of how much, per bit */
     int32_t *best;     /* kids of the best tree so far */
     double best_total;
 } annealer;
@@ -106,7 +106,7 @@ static inline double full_price(const annealer *a, double macs, double size, dou
         if (o->out > 0.0) cost += o->out * quick_exp2(a, o->power * size - unit);
         if (o->in > 0.0) cost += o->in * (quick_exp2(a, left - unit) + quick_exp2(a, right - unit));
     }
-    return size > a->limit ? cost * quick_exp2(a, PENALTY * (size - a->limit)) : cost;
+    return size > a->limit ? cost * quick_exp2(a, a->penalty * (size - a->limit)) : cost;
 }
 
 /* `moves` proposals at one temperature; `bare`: multiply-adds are all that counts. */
@@ -248,12 +248,14 @@ tnp_status tnp_anneal(tnp_tree *tree, const tnp_anneal_options *opt, tnp_control
     a.only_macs = tnp_only_macs(&tree->objective);
     a.step = tnp_exp2(-tree->unit);
     a.limit = opt->limit;
+    a.penalty = opt->penalty;
     a.share = tree->once ? tnp_exp2(-tree->slices) : 1.0;
     if (a.limit < INFINITY) price_all(&a);
     remember(&a);
     walker go = choose_walker();
     double scale = tree->objective.macs > 0.0 ? 1.0 : tree->objective.power;
     int64_t batch = 1 + (4096 * 8) / tree->words;
+    if (opt->between && batch > LOOK_MOVES * (int64_t)tree->n) batch = LOOK_MOVES * tree->n;
     int64_t stage_moves = 1 + opt->moves / STAGES;
     bool running = true;
     tnp_status status = TNP_OK;

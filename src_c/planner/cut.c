@@ -187,7 +187,9 @@ static tnp_status push(refiner *r, int side, move x)
     }
     move *heap = r->heap[side];
     int64_t at = r->n_heap[side]++;
-    for (; at > 0 && before(x, heap[(at - 1) / 2]); at = (at - 1) / 2) heap[at] = heap[(at - 1) / 2];
+    for (; at > 0 && before(x, heap[(at - 1) / 2]); at = (at - 1) / 2) {
+        heap[at] = heap[(at - 1) / 2];
+    }
     heap[at] = x;
     return TNP_OK;
 }

@@ -13,7 +13,7 @@
 
 /* An index on more tensors than GIANT offers each of them only PARTNERS of the others. Every
  * tensor on it still gets one, so the heap cannot run dry before the network is one tensor. */
-enum { GIANT = 64, PARTNERS = 12, POLL_STEPS = 1024 };
+enum { GIANT = 64, PARTNERS = 12, POLL_STEPS = 1024, WEEDS = 64 };
 
 static tnp_status grow(tnp_candidate **list, int64_t n, int64_t *room)
 {
@@ -101,7 +101,9 @@ tnp_status tnp_greedy_init(tnp_greedy *w, const tnp_net *net, const tnp_candidat
     w->heap = malloc((size_t)w->heap_room * sizeof *w->heap);
     w->shared = calloc(2 * (size_t)net->n + 1, sizeof *w->shared);
     w->touched = malloc((2 * (size_t)net->n + 1) * sizeof *w->touched);
-    if (w->heap && w->shared && w->touched) return TNP_OK;
+    w->entries = malloc((2 * (size_t)net->n + 1) * sizeof *w->entries);
+    for (int32_t i = 0; i < net->n_ix; i++) w->all_entries += net->weight[i];
+    if (w->heap && w->shared && w->touched && w->entries) return TNP_OK;
     tnp_greedy_free(w);
     return TNP_NO_MEMORY;
 }
@@ -112,11 +114,12 @@ void tnp_greedy_free(tnp_greedy *w)
     free(w->heap);
     free(w->shared);
     free(w->touched);
+    free(w->entries);
     memset(w, 0, sizeof *w);
 }
 
 /* Signed log2 of 2^(out) / alpha - alpha * (2^a + 2^b): orders like the difference itself. */
-static double score(tnp_greedy *w, double out, double a, double b)
+static double score_of(tnp_greedy *w, double out, double a, double b)
 {
     double gain = out - w->alpha, loss = tnp_add2(a, b) + w->alpha;
     double hi = gain > loss ? gain : loss, lo = gain > loss ? loss : gain;
@@ -129,21 +132,47 @@ static double score(tnp_greedy *w, double out, double a, double b)
     return s;
 }
 
+/* The same for tensors a and b; on plain paths the difference itself, which is quicker. */
+static inline double score(tnp_greedy *w, double out, int32_t a, int32_t b)
+{
+    if (w->plain) return tnp_exp2(out) - w->entries[a] - w->entries[b];
+    return score_of(w, out, w->graph.size[a], w->graph.size[b]);
+}
+
+/* Without branches: the answer is a coin toss, and equal scores are common. */
 static inline bool before(tnp_candidate x, tnp_candidate y)
 {
-    if (x.score != y.score) return x.score < y.score;
-    return x.a != y.a ? x.a < y.a : x.b < y.b;
+    uint64_t i = (uint64_t)x.a << 32 | (uint32_t)x.b, j = (uint64_t)y.a << 32 | (uint32_t)y.b;
+    return (x.score < y.score) | ((x.score == y.score) & (i < j));
 }
 
 static void sift_down(tnp_candidate *heap, int64_t n, int64_t at)
 {
     tnp_candidate x = heap[at];
     for (int64_t child; (child = 2 * at + 1) < n; at = child) {
-        if (child + 1 < n && before(heap[child + 1], heap[child])) child++;
+        if (child + 1 < n) child += before(heap[child + 1], heap[child]);
         if (!before(heap[child], x)) break;
         heap[at] = heap[child];
     }
     heap[at] = x;
+}
+
+static void heapify(tnp_greedy *w)
+{
+    for (int64_t k = w->n_heap / 2 - 1; k >= 0; k--) sift_down(w->heap, w->n_heap, k);
+    w->stale = 0;
+}
+
+/* Drop the pairs of which a tensor is gone: in bulk that is cheaper than one by one at the top. */
+static void weed(tnp_greedy *w)
+{
+    int64_t kept = 0;
+    for (int64_t k = 0; k < w->n_heap; k++) {
+        tnp_candidate x = w->heap[k];
+        if (w->graph.rank[x.a] >= 0 && w->graph.rank[x.b] >= 0) w->heap[kept++] = x;
+    }
+    w->n_heap = kept;
+    heapify(w);
 }
 
 static tnp_status push(tnp_greedy *w, tnp_candidate x)
@@ -160,13 +189,15 @@ static tnp_status push(tnp_greedy *w, tnp_candidate x)
 
 static void start(tnp_greedy *w)
 {
-    const double *size = w->graph.size;
+    for (int32_t t = 0; w->plain && t < w->graph.net->n; t++) {
+        w->entries[t] = tnp_exp2(w->graph.size[t]);
+    }
     for (int64_t k = 0; k < w->n_pairs; k++) {
         tnp_candidate p = w->pairs[k];
-        w->heap[k] = (tnp_candidate){score(w, p.score, size[p.a], size[p.b]), p.a, p.b};
+        w->heap[k] = (tnp_candidate){score(w, p.score, p.a, p.b), p.a, p.b};
     }
     w->n_heap = w->n_pairs;
-    for (int64_t k = w->n_heap / 2 - 1; k >= 0; k--) sift_down(w->heap, w->n_heap, k);
+    heapify(w);
 }
 
 static tnp_status offer(tnp_greedy *w, int32_t c)
@@ -174,6 +205,7 @@ static tnp_status offer(tnp_greedy *w, int32_t c)
     tnp_graph *g = &w->graph;
     bool partial;
     tnp_status status = TNP_OK;
+    if (w->plain) w->entries[c] = tnp_exp2(g->size[c]);
     int32_t found = neighbours(g, c, w->shared, w->touched, &partial);
     for (int32_t k = 0; k < found; k++) {
         int32_t t = w->touched[k];
@@ -181,7 +213,7 @@ static tnp_status offer(tnp_greedy *w, int32_t c)
         w->shared[t] = 0.0;
         if (status) continue;
         if (partial) size = tnp_graph_result_size(g, c, t);
-        status = push(w, (tnp_candidate){score(w, size, g->size[t], g->size[c]), t, c});
+        status = push(w, (tnp_candidate){score(w, size, t, c), t, c});
     }
     return status;
 }
@@ -189,6 +221,7 @@ static tnp_status offer(tnp_greedy *w, int32_t c)
 static void draw_parameters(tnp_greedy *w, uint64_t seed, int64_t number)
 {
     w->alpha = w->temperature = 0.0;
+    w->plain = number == 0 && w->all_entries < 1000.0;
     if (number == 0) return;
     w->rng = tnp_rng_make(seed, (uint64_t)number);
     w->alpha = tnp_log2(0.1 + 3.9 * tnp_uniform(&w->rng));
@@ -209,7 +242,10 @@ tnp_status tnp_greedy_sample(tnp_greedy *w, uint64_t seed, int64_t number, doubl
         tnp_candidate best = w->heap[0];
         w->heap[0] = w->heap[--w->n_heap];
         if (w->n_heap) sift_down(w->heap, w->n_heap, 0);
-        if (g->rank[best.a] < 0 || g->rank[best.b] < 0) continue;
+        if (g->rank[best.a] < 0 || g->rank[best.b] < 0) {
+            if (++w->stale > WEEDS + w->n_heap / 8) weed(w);
+            continue;
+        }
         int32_t made;
         double macs;
         status = tnp_graph_contract(g, best.a, best.b, &made, &macs);

@@ -15,10 +15,14 @@ typedef struct {
     tnp_graph graph;
     tnp_candidate *heap;
     int64_t n_heap, heap_room;
+    int64_t stale; /* entries of contracted tensors that have surfaced since the last weeding */
     const tnp_candidate *pairs; /* the neighbours at the start; score holds log2 result size */
     int64_t n_pairs;
     double *shared;   /* by tensor: log2 size that a contraction with the newest would save */
     int32_t *touched; /* tensors with an entry in `shared` */
+    bool plain;       /* no luck, and no power of two can overflow */
+    double all_entries; /* log2 size of all indices together */
+    double *entries;  /* by tensor, for plain paths: 2^size */
     double alpha;     /* log2 */
     double temperature;
     tnp_rng rng;

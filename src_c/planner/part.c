@@ -25,7 +25,9 @@ enum {
     ROUND = 8,           /* and per round of the hyper search */
     MOVES_PER_TENSOR = 500,
     MOVES_PER_SAMPLE = 20000,
-    MAX_STAGES = 40
+    MAX_STAGES = 40,
+    LARGE = 5000,        /* tensors: fewer samples may be all that there is time for */
+    FRESH = 1 << 20      /* samples that runs start from count on from here */
 };
 static const double MACS_PER_MICROSECOND = 1e4;
 static const double FRACTION = 0.2;       /* of the contraction that planning may take */
@@ -33,6 +35,7 @@ static const double CEILING = 6e6;        /* microseconds that are never exceede
 static const double MOST_CUT = 3e5;       /* microseconds of a bisection that auto may try */
 static const double SAMPLING_SHARE = 0.04; /* of the time, for each kind of first samples */
 static const double ROUND_SHARE = 0.4;    /* of the time that is left, for a round at most */
+static const double LAST_SHARE = 0.95;    /* and for the last, not to end in ever shorter ones */
 
 double tnp_allowance(const tnp_net *net, double cost, double least)
 {
@@ -117,6 +120,12 @@ static tnp_status search_auto(tnp_plan *p)
     if (shared) status = tnp_run_orders(p, FIRST_ORDERS, order_budget(p, FIRST_ORDERS));
     if (!status && go_on(p, regions)) status = refine_pool(p, 1);
     int64_t samples = p->opt->samples ? p->opt->samples - 1 : FIRST_SAMPLES - 1;
+    double room = tnp_allowance(p->net, p->trees.cost[0], p->opt->least) - p->spent - 2.0 * regions;
+    bool large = p->net->n > LARGE && !timed(p) && !p->opt->samples;
+    if (large && room < tnp_sample_work(p) * (double)samples) {
+        samples = room > 0.0 ? (int64_t)(room / tnp_sample_work(p)) : 0;
+        if (samples < 1) return status;
+    }
     double next = tnp_sample_work(p) * (double)samples + 2.0 * regions;
     if (status || !(p->opt->samples || go_on(p, next))) return status;
     status = tnp_run_samples(p, samples);
@@ -142,7 +151,8 @@ static tnp_status sample_for(tnp_plan *p, tnp_status (*run)(tnp_plan *, int64_t)
 
 static tnp_status more_orders(tnp_plan *p, int64_t n)
 {
-    return tnp_run_orders(p, n, INFINITY);
+    double left = 1e6 * (p->ctl->deadline - tnp_now()); /* microseconds */
+    return tnp_run_orders(p, n, SAMPLING_SHARE * left);
 }
 
 /* The runs of one round of `moves` each: some from trees found so far, at temperatures that keep
@@ -160,7 +170,7 @@ static void set_up_round(const tnp_plan *p, tnp_run *runs, int64_t n, int64_t mo
         runs[k].moves = moves;
         if (further) runs[k].origin = TNP_FROM_POOL;
         if (further && runs[k].hot > 0.5) runs[k].hot = 0.5;
-        if (runs[k].origin != TNP_FROM_POOL) runs[k].rank = (int32_t)(p->n_runs + k);
+        if (runs[k].origin != TNP_FROM_POOL) runs[k].rank = FRESH + (int32_t)(p->n_runs + k);
         else if (k >= ROUND) runs[k].rank = (int32_t)(k % TNP_KEEP);
     }
 }
@@ -170,7 +180,7 @@ static tnp_status anneal_in_rounds(tnp_plan *p, int64_t budget, bool further)
 {
     tnp_run runs[TNP_MOST_RUNS];
     int32_t threads = p->opt->threads;
-    int64_t n = ROUND, moves = (int64_t)MOVES_PER_TENSOR * p->net->n;
+    int64_t n = ROUND, moves = (int64_t)MOVES_PER_TENSOR * p->net->n, longest = 0;
     if (timed(p) && threads > 1) n = threads < ROUND ? ROUND / threads * threads : threads;
     if (n > TNP_MOST_RUNS) n = TNP_MOST_RUNS;
     double per_move = p->move_work * 1e-6 * (double)n / (double)threads;
@@ -179,7 +189,9 @@ static tnp_status anneal_in_rounds(tnp_plan *p, int64_t budget, bool further)
         if (timed(p)) {
             double begin = tnp_now(), left = p->ctl->deadline - begin;
             int64_t most = 1 + (int64_t)(ROUND_SHARE * left / per_move);
+            if (3 * most < longest) most = 1 + (int64_t)(LAST_SHARE * left / per_move);
             if (moves > most) moves = most;
+            if (moves > longest) longest = moves;
         } else {
             if (budget <= 0) break;
             if (moves * n > budget) moves = 1 + budget / n;

@@ -21,7 +21,8 @@ typedef struct {
     double hot, cold; /* temperature, in units of log2 of the cost ratio */
     int64_t moves;
     uint64_t seed, stream;
-    double limit; /* log2 entries beyond which a result makes its step dearer, or infinity */
+    double limit;   /* log2 entries beyond which a result makes its step dearer, or infinity */
+    double penalty; /* log2 of how much, per bit */
     /* If not NULL: called between batches of proposals with the temperature, may change index sets
      * and recount, and keeps the best tree itself. */
     tnp_status (*between)(void *arg, double temperature);

@@ -16,31 +16,60 @@
 enum { LOOKS = 48, POLL_ROUNDS = 1024 };
 static const double SLACK = 1e-9; /* sizes are sums of rounded logarithms */
 
-/* The partner with which t makes the smallest step that grows nothing, or -1. */
-static int32_t find_partner(const tnp_graph *g, int32_t t)
+/* What looking for partners needs. */
+typedef struct {
+    double *saved;    /* by tensor: log2 size that a contraction with it would save, else 0 */
+    int32_t *touched; /* tensors with an entry in `saved` */
+} partners;
+
+/* Find the tensors that share an index with t; returns how many. */
+static int32_t look(const tnp_graph *g, int32_t t, partners *p, bool *partial)
 {
-    int32_t best = -1;
-    double best_macs = 0.0;
+    int32_t n = 0;
+    *partial = false;
     for (int32_t k = 0; k < g->rank[t]; k++) {
         tnp_leg leg = g->legs[t][k];
         const tnp_holder *list = g->holders + g->first[leg.index];
-        int32_t held = g->held[leg.index], looks = held - 1 < LOOKS ? held - 1 : LOOKS;
+        int32_t held = g->held[leg.index], looks = held - 1;
+        double weight = g->net->weight[leg.index];
+        double saves = held == 2 && !g->net->open[leg.index] ? 2.0 * weight : weight;
+        if (looks > LOOKS) {
+            looks = LOOKS;
+            *partial = true;
+        }
         for (int32_t j = 0, at = leg.place; j < looks; j++) {
             if (++at == held) at = 0;
             int32_t u = list[at].tensor;
-            double larger = g->size[t] > g->size[u] ? g->size[t] : g->size[u];
-            double size = tnp_graph_result_size(g, t, u);
-            if (size > larger + SLACK) continue;
-            double macs = size + larger; /* orders partners: small ones first */
-            if (best >= 0 && (macs > best_macs || (macs == best_macs && u >= best))) continue;
-            best = u;
-            best_macs = macs;
+            if (p->saved[u] == 0.0) p->touched[n++] = u;
+            p->saved[u] += saves;
         }
+    }
+    return n;
+}
+
+/* The partner with which t makes the smallest step that grows nothing, or -1. */
+static int32_t find_partner(const tnp_graph *g, int32_t t, partners *p)
+{
+    bool partial;
+    int32_t best = -1, n = look(g, t, p, &partial);
+    double best_macs = 0.0;
+    for (int32_t k = 0; k < n; k++) {
+        int32_t u = p->touched[k];
+        double larger = g->size[t] > g->size[u] ? g->size[t] : g->size[u];
+        double size = g->size[t] + g->size[u] - p->saved[u];
+        p->saved[u] = 0.0;
+        if (partial) size = tnp_graph_result_size(g, t, u);
+        if (size > larger + SLACK) continue;
+        double macs = size + larger; /* orders partners: small ones first */
+        if (best >= 0 && (macs > best_macs || (macs == best_macs && u >= best))) continue;
+        best = u;
+        best_macs = macs;
     }
     return best;
 }
 
-static tnp_status shrink(tnp_graph *g, tnp_control *ctl, int32_t *steps, int32_t *n_steps)
+static tnp_status shrink(tnp_graph *g, partners *p, tnp_control *ctl, int32_t *steps,
+                         int32_t *n_steps)
 {
     int32_t n = g->net->n;
     *n_steps = 0;
@@ -49,7 +78,7 @@ static tnp_status shrink(tnp_graph *g, tnp_control *ctl, int32_t *steps, int32_t
     for (int32_t t = 0; t < g->n_ids; t++) {
         if (t % POLL_ROUNDS == 0 && tnp_interrupted(ctl, true)) return TNP_INTERRUPTED;
         if (g->rank[t] <= 0) continue;
-        int32_t u = find_partner(g, t), made;
+        int32_t u = find_partner(g, t, p), made;
         if (u < 0) continue;
         double macs;
         tnp_status status = tnp_graph_contract(g, t, u, &made, &macs);
@@ -94,7 +123,11 @@ tnp_status tnp_simplify(const tnp_net *net, tnp_control *ctl, int32_t *steps, in
     tnp_graph g;
     tnp_status status = tnp_graph_init(&g, net);
     if (status) return status;
-    status = shrink(&g, ctl, steps, n_steps);
+    size_t ids = 2 * (size_t)net->n + 1;
+    partners p = {calloc(ids, sizeof *p.saved), malloc(ids * sizeof *p.touched)};
+    status = p.saved && p.touched ? shrink(&g, &p, ctl, steps, n_steps) : TNP_NO_MEMORY;
+    free(p.saved);
+    free(p.touched);
     if (!status) status = remains(&g, small, origin);
     tnp_graph_free(&g);
     return status;

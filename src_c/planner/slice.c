@@ -20,12 +20,15 @@ enum {
     LEAST_MOVES = 100,  /* fewer per tensor are not worth annealing */
     SWAP_ROUNDS = 3,
     RUNS = 4,           /* of annealing per round */
+    PRUNING = 4,        /* one in so many looks that sliced more */
     MOST_ROUNDS = 40,
     MOVES_PER_TENSOR = 1000,
     MOVES_PER_SAMPLE = 20000
 };
 static const double SLACK = 1e-9;       /* sizes are sums of rounded logarithms */
 static const double PENALTY = 0.7;      /* log2 of the price of a bit beyond the limit */
+static const double SOFT = 0.8, HARD = 8.0; /* the same in annealing */
+static const double SWAP_HEAT = 0.25;   /* temperature of exchanges, over that of moves */
 static const double COLD = 0.05;        /* temperature at which annealing ends */
 static const double LEAST_MICROSECONDS = 1000.0;
 static const double EXCHANGE_WORK = 1e9; /* words looked at: give up beyond */
@@ -199,7 +202,8 @@ static tnp_status tune(slicer *s, const style *how)
     if (moves >= (int64_t)LEAST_MOVES * tree->n) {
         tnp_anneal_options o = {.hot = how->hot, .cold = COLD, .moves = moves,
                                 .stream = (uint64_t)s->n_sliced,
-                                .limit = how->minding ? s->limit : INFINITY};
+                                .limit = how->minding ? s->limit : INFINITY,
+                                .penalty = SOFT};
         status = tnp_anneal(tree, &o, s->ctl, s->caller);
     }
     int64_t regions = 1 + (int64_t)(s->share / TNP_REGION_WORK);
@@ -350,28 +354,51 @@ static bool fit(slicer *s, int32_t avoid)
     return true;
 }
 
-/* Between moves of the tree: slice what it asks for, and exchange an index that is sliced. */
-static tnp_status look(void *arg, double temperature)
+/* Exchange a sliced index for those that its return asks for, or for none, and keep the change by
+ * the Metropolis rule. */
+static void swap(slicer *s, double temperature)
 {
-    slicer *s = arg;
-    apply(s); /* true costs */
-    if (!fit(s, -1)) return TNP_IMPOSSIBLE;
-    keep_best(s);
-    if (s->n_sliced == 0) return TNP_OK;
     double before = total(s);
     int32_t n = s->n_sliced, at = (int32_t)tnp_below(&s->rng, (uint32_t)n);
     memcpy(s->old, s->sliced, (size_t)n * sizeof *s->old);
     int32_t bit = s->tree.bit[s->sliced[at]];
     drop(s, at);
     apply(s);
-    double most = before - temperature * tnp_log2(tnp_uniform(&s->rng));
+    double most = before - SWAP_HEAT * temperature * tnp_log2(tnp_uniform(&s->rng));
     if (fit(s, bit) && total(s) <= most) {
         keep_best(s);
-        return TNP_OK;
+        return;
     }
     s->n_sliced = n;
     memcpy(s->sliced, s->old, (size_t)n * sizeof *s->old);
     apply(s);
+}
+
+/* Drop the indices that later ones have made needless. */
+static void prune(slicer *s)
+{
+    for (int32_t k = s->n_sliced - 1; k >= 0; k--) {
+        int32_t index = s->sliced[k];
+        drop(s, k);
+        apply(s);
+        if (fits(s)) continue;
+        for (int32_t j = s->n_sliced++; j > k; j--) s->sliced[j] = s->sliced[j - 1];
+        s->sliced[k] = index;
+    }
+    apply(s);
+}
+
+/* Between moves of the tree: slice what it asks for, then exchange some indices. */
+static tnp_status look(void *arg, double temperature)
+{
+    slicer *s = arg;
+    int32_t before = s->n_sliced;
+    apply(s); /* true costs */
+    if (!fit(s, -1)) return TNP_IMPOSSIBLE;
+    if (s->n_sliced > before && tnp_below(&s->rng, PRUNING) == 0) prune(s);
+    keep_best(s);
+    int32_t swaps = s->n_sliced > before ? 3 : 1;
+    for (int32_t k = 0; k < swaps && s->n_sliced > 0; k++) swap(s, temperature);
     return TNP_OK;
 }
 
@@ -407,7 +434,8 @@ typedef struct {
 
 static tnp_status run(void *arg, int64_t item, int32_t thread)
 {
-    static const double hot[RUNS] = {0.5, 0.25, 1.0, 1.0};
+    static const double hot[RUNS] = {0.5, 0.3, 0.7, 1.0};
+    static const double penalty[RUNS] = {SOFT, HARD, HARD, SOFT};
     rounds *r = arg;
     slicer *s = &r->slicers[thread];
     int64_t number = r->first_run + item;
@@ -424,13 +452,16 @@ static tnp_status run(void *arg, int64_t item, int32_t thread)
     go_to(s, r->best.sliced, fresh ? 0 : r->best.n_sliced);
     if (!fit(s, -1)) return TNP_IMPOSSIBLE;
     keep_best(s);
-    tnp_anneal_options o = {hot[item % RUNS], COLD, r->moves, r->opt->seed, (uint64_t)number,
-                            s->limit, look, s};
+    tnp_anneal_options o = {.hot = hot[item % RUNS], .cold = COLD, .moves = r->moves,
+                            .seed = r->opt->seed, .stream = (uint64_t)number, .limit = s->limit,
+                            .penalty = penalty[item % RUNS], .between = look, .arg = s};
     status = tnp_anneal(&s->tree, &o, s->ctl, s->caller);
     if (status) return status;
     memcpy(s->tree.kids, s->best_kids, 2 * (size_t)s->tree.n * sizeof *s->best_kids);
     go_to(s, s->best_sliced, s->n_best);
-    status = tune(s, &STYLES[0]);
+    int64_t solved;
+    status = tnp_reoptimise(&s->tree, TNP_REGION, TNP_IGNORE, INT64_MAX / 2, s->ctl, s->caller,
+                            &solved);
     apply(s);
     keep_best(s);
     memcpy(s->tree.kids, s->best_kids, 2 * (size_t)s->tree.n * sizeof *s->best_kids);
