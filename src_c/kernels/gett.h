@@ -54,8 +54,7 @@ ALWAYS_INLINE void FN(one_tile)(const FN(block) *x, int64_t i, int rows, int64_t
     const char *a = x->a ? x->a + x->a_rows[i] : (const char *)(x->packed_a + i * x->depth * PARTS);
     const char *b = b_direct ? x->b + x->b_columns[j]
                              : (const char *)(x->packed_b + j * x->depth * PARTS);
-    /* the last panel is narrower */
-    const int64_t packed_step = MIN(x->width, x->rows - i / x->width * x->width) * sizeof(T);
+    const int64_t packed_step = rows * (int64_t)sizeof(T); /* a panel is as wide as its tiles */
     if (!x->a && !b_direct) {
         if (fetches)
             FN(tile_ahead)(rows, packed_step, x->depth, a, b, to);
@@ -72,41 +71,47 @@ ALWAYS_INLINE void FN(one_tile)(const FN(block) *x, int64_t i, int rows, int64_t
 /* So many tiles ahead c is fetched: time enough for memory to answer. */
 ALWAYS_INLINE int64_t FN(lead)(const FN(block) *x) { return 1 + 512 / (x->depth * x->width); }
 
+/* The columns of the tile that is fetched meanwhile; those of the last tile when there are no more. */
+ALWAYS_INLINE void FN(fetch_columns)(const FN(block) *x, int64_t j, FN(tile_target) *to) {
+    const int64_t first = MIN(j, x->columns - 1);
+    to->later = x->c + x->c_columns[first];
+    to->span = x->c_columns[MIN(first + NR, x->columns) - 1] - x->c_columns[first] +
+               (int64_t)sizeof(T) - 1;
+}
+
 /* All tiles of one block: c[rows, columns] += a[rows, depth] b[depth, columns]. */
 static void FN(run_block)(FN(block) *x) {
     _Alignas(64) R buffer[MR * NR * PARTS];
     int64_t buffer_rows[MR];
     for (int i = 0; i < MR; i++) buffer_rows[i] = i * NR * (int64_t)sizeof(T);
     const int64_t panels = (x->rows + x->width - 1) / x->width, lead = FN(lead)(x);
+    const int fetching = x->ahead[0].lots > 0 || x->ahead[1].lots > 0;
     int64_t later_j = lead / panels * NR, later_i = lead % panels * x->width;
+    FN(tile_target) to = {.ahead = {NULL}};
+    FN(fetch_columns)(x, later_j, &to);
     for (int64_t j = 0; j < x->columns; j += NR) {
         const int64_t *c_columns = x->c_columns + j;
         const int columns = (int)MIN((int64_t)NR, x->columns - j);
         const int whole = columns == NR && FN(in_runs)(c_columns, E);
         const int in_runs = S < E && columns == NR && FN(in_runs)(c_columns, S);
+        to.c = whole ? x->c : (char *)buffer;
+        to.accumulate = whole && x->accumulate;
+        for (int v = 0; v < TILE_VECTORS; v++)
+            to.columns[v] = whole ? c_columns[v * E] : v * VBYTES;
         for (int64_t i = 0; i < x->rows; i += x->width) {
             const int rows = (int)MIN(x->width, x->rows - i);
-            FN(tile_target) to = {.c = x->c, .rows = x->c_rows + i, .accumulate = x->accumulate};
-            const int fetches = next_fetch(x->ahead, x->depth, to.ahead, to.lines);
-            const int64_t first = MIN(later_j, x->columns - 1);
-            to.later = x->c + x->c_columns[first];
+            const int fetches = fetching ? next_fetch(x->ahead, x->depth, to.ahead, to.lines) : 0;
+            to.rows = whole ? x->c_rows + i : buffer_rows;
             to.later_rows = x->c_rows + MIN(later_i, x->rows - rows);
-            to.span = x->c_columns[MIN(first + NR, x->columns) - 1] - x->c_columns[first] +
-                      (int64_t)sizeof(T) - 1;
-            later_i += x->width;
-            if (later_i >= x->rows) later_i = 0, later_j += NR;
-            if (whole) {
-                for (int v = 0; v < TILE_VECTORS; v++) to.columns[v] = c_columns[v * E];
-                FN(one_tile)(x, i, rows, j, columns, fetches, &to);
-                continue;
-            }
-            to.c = (char *)buffer, to.rows = buffer_rows, to.accumulate = 0;
-            for (int v = 0; v < TILE_VECTORS; v++) to.columns[v] = v * VBYTES;
             FN(one_tile)(x, i, rows, j, columns, fetches, &to);
-            if (in_runs)
+            if (!whole && in_runs)
                 FN(store_runs)(x, i, rows, c_columns, buffer);
-            else
+            else if (!whole)
                 FN(store_edge)(x, i, rows, c_columns, columns, buffer);
+            later_i += x->width;
+            if (later_i < x->rows) continue;
+            later_i = 0;
+            FN(fetch_columns)(x, later_j += NR, &to);
         }
     }
 }
