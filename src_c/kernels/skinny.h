@@ -6,7 +6,34 @@
 #if FLOATING
 #define E (VL / PARTS)
 
-enum { FN(SKINNY_ROWS) = VBYTES == 64 ? 8 : 4 }; /* of c at a time, two vectors each */
+/* Rows of c at a time, two vectors each. */
+enum { FN(SKINNY_ROWS) = VBYTES == 64 ? 8 : VBYTES == 32 ? 6 - COMPLEX : 4 };
+
+/* Real numbers of an element of b: complex ones are [re, -im, im], the last two for swapped parts. */
+enum { FN(ENTRY) = COMPLEX ? 3 : 1 };
+
+#if COMPLEX
+/* A vector of the pair of numbers at p. */
+#if R_BYTES == 4
+typedef int64_t FN(pairs) __attribute__((vector_size(VBYTES)));
+ALWAYS_INLINE V FN(pair)(const R *p) {
+    int64_t bits;
+    memcpy(&bits, p, sizeof bits);
+    return (V)((FN(pairs)){0} + bits);
+}
+#elif VBYTES == 64
+#define PAIR_4(p) (p)[0], (p)[1], (p)[0], (p)[1]
+ALWAYS_INLINE V FN(pair)(const R *p) { return (V){PAIR_4(p), PAIR_4(p)}; }
+#undef PAIR_4
+#elif VBYTES == 32
+ALWAYS_INLINE V FN(pair)(const R *p) { return (V){p[0], p[1], p[0], p[1]}; }
+#else
+ALWAYS_INLINE V FN(pair)(const R *p) { return *(const VU *)p; }
+#endif
+#endif
+
+/* The row at which block number i begins; blocks differ by one row at most. */
+ALWAYS_INLINE int64_t FN(block_row)(int64_t i, int64_t blocks, int64_t n) { return i * n / blocks; }
 
 typedef enum { FN(WRITE), FN(ADD), FN(STREAM_PAST) } FN(write_mode);
 
@@ -75,7 +102,7 @@ static void FN(exchange)(const tn_shuffle *x, const char *from, char *to,
 typedef struct {
     const tn_move *columns;
     const int64_t *from_rows, *to_rows;
-    int64_t count, k, n, width; /* width: rows of a block of b, which is [blocks][k][width] */
+    int64_t count, k, n, blocks; /* b is [blocks][k][rows of the block] */
     const R *b;
     FN(write_mode) mode;
     int64_t ahead; /* from here to what is fetched for later; 0: nothing */
@@ -84,29 +111,29 @@ typedef struct {
 ALWAYS_INLINE void FN(skinny_rows)(const int rows, const int vectors, const FN(skinny_tile) *x,
                                    const char *from, char *to, const tn_move *column, int64_t row) {
     V sum[FN(SKINNY_ROWS)][2];
-    const R *b = x->b + row * x->k * PARTS;
+    const R *b = x->b + row * x->k * FN(ENTRY);
     const char *near = from + column[0].from, *far = from + column[vectors - 1].from;
     const int64_t ahead = row == 0 ? x->ahead : 0, *steps = x->from_rows, ks = x->k;
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vectors; v++) sum[r][v] = (V){0};
-    for (int64_t p = 0; p < ks; p++, b += rows * PARTS) {
+    for (int64_t p = 0; p < ks; p++, b += rows * FN(ENTRY)) {
         const V values[2] = {*(const VU *)(near + steps[p]), *(const VU *)(far + steps[p])};
         if (ahead) {
             __builtin_prefetch(near + steps[p] + ahead, 0, 2); /* into L2 */
             __builtin_prefetch(far + steps[p] + ahead, 0, 2);
         }
 #if COMPLEX
-        V turned[2]; /* times i */
-        for (int v = 0; v < vectors; v++) turned[v] = NEGATE_REAL * SWAP_PARTS(values[v]);
+        V swapped[2];
+        for (int v = 0; v < vectors; v++) swapped[v] = SWAP_PARTS(values[v]);
 #endif
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
-            const R real = FN(real)((const char *)(b + r * PARTS));
+            const R real = b[r * FN(ENTRY)];
             for (int v = 0; v < vectors; v++) sum[r][v] += real * values[v];
 #if COMPLEX
-            const R imaginary = FN(real)((const char *)(b + r * PARTS + 1));
-            for (int v = 0; v < vectors; v++) sum[r][v] += imaginary * turned[v];
+            const V imaginary = FN(pair)(b + r * FN(ENTRY) + 1);
+            for (int v = 0; v < vectors; v++) sum[r][v] += imaginary * swapped[v];
 #endif
         }
     }
@@ -141,8 +168,10 @@ static void FN(multiply_tile)(const FN(skinny_tile) *x, const char *from, char *
     static void (*const instances[])(const FN(skinny_tile) *, const char *, char *, int64_t) = {
         FN(skinny_rows_1), FN(skinny_rows_2), FN(skinny_rows_3), FN(skinny_rows_4),
         FN(skinny_rows_5), FN(skinny_rows_6), FN(skinny_rows_7), FN(skinny_rows_8)};
-    for (int64_t row = 0; row < x->n; row += x->width)
-        instances[MIN(x->width, x->n - row) - 1](x, from, to, row);
+    for (int64_t i = 0, row = 0, next; i < x->blocks; i++, row = next) {
+        next = FN(block_row)(i + 1, x->blocks, x->n);
+        instances[next - row - 1](x, from, to, row);
+    }
 }
 
 static void FN(gather_points)(const tn_tile_points *points, const char *a, const int64_t *a_rows,
@@ -166,13 +195,21 @@ static void FN(scatter_points)(const tn_tile_points *points, char *c, const int6
     }
 }
 
-/* b as [blocks of n][k][width] */
-static void FN(gather_tiny)(const tn_tiling *t, int64_t k, int64_t n, int64_t width, const char *b,
+/* b as [blocks of n][k][rows of the block] */
+static void FN(gather_tiny)(const tn_tiling *t, int64_t k, int64_t n, int64_t blocks, const char *b,
                             R *to) {
-    for (int64_t row = 0; row < n; row += width)
+    for (int64_t i = 0; i < blocks; i++) {
+        const int64_t row = FN(block_row)(i, blocks, n), end = FN(block_row)(i + 1, blocks, n);
         for (int64_t p = 0; p < k; p++)
-            for (int64_t r = row; r < MIN(row + width, n); r++, to += PARTS)
-                memcpy(to, b + t->b_steps[p] + t->b_columns[r], sizeof(T));
+            for (int64_t r = row; r < end; r++, to += FN(ENTRY)) {
+                const char *entry = b + t->b_steps[p] + t->b_columns[r];
+                to[0] = FN(real)(entry);
+#if COMPLEX
+                to[2] = FN(real)(entry + sizeof(R));
+                to[1] = -to[2];
+#endif
+            }
+    }
 }
 
 /* Whether every vector of c lies at a multiple of its length. */
@@ -200,20 +237,19 @@ static int64_t FN(tiles_ahead)(const tn_contraction *x, const tn_tiling *t) {
 
 static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *a, const char *b,
                        char *c, const tn_box *box) {
-    _Alignas(64) R tiny[TN_TILE_ENTRIES * PARTS];
+    _Alignas(64) R tiny[TN_TILE_ENTRIES * FN(ENTRY)];
     _Alignas(64) R read[TN_TILE_VECTORS * VL], written[TN_TILE_VECTORS * VL];
     const int64_t blocks = (x->n + FN(SKINNY_ROWS) - 1) / FN(SKINNY_ROWS);
-    const int64_t width = (x->n + blocks - 1) / blocks;
     const int a_direct = !t->a_elementwise && !t->load.lanes;
     const int c_direct = !t->c_elementwise && !t->store.lanes;
     const int stream = STREAMS && box->far > 1 && !x->accumulate && !t->c_elementwise &&
                        FN(aligned_tiles)(x, t, c);
     const FN(write_mode) mode = x->accumulate ? FN(ADD) : stream ? FN(STREAM_PAST) : FN(WRITE);
     FN(skinny_tile) whole = {t->column, a_direct ? t->a_rows : t->buffer_rows,
-                             c_direct ? t->c_rows : t->buffer_rows, t->columns, x->k, x->n, width,
+                             c_direct ? t->c_rows : t->buffer_rows, t->columns, x->k, x->n, blocks,
                              tiny, c_direct ? mode : FN(WRITE), 0};
     const FN(skinny_tile) rest = {t->buffer_column, t->buffer_rows, t->buffer_rows,
-                                  (t->rest.count + E - 1) / E, x->k, x->n, width, tiny,
+                                  (t->rest.count + E - 1) / E, x->k, x->n, blocks, tiny,
                                   FN(WRITE), 0};
     const char *tiny_from = NULL;
     const int64_t ahead_tiles = FN(tiles_ahead)(x, t);
@@ -227,7 +263,7 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
         const int64_t ahead = ahead_tiles ? next.a - w.a : 0;
         const int64_t ahead_to = ahead_tiles && !stream ? next.c - w.c : 0;
         if (a_direct) whole.ahead = ahead;
-        if (tiny_from != b + w.b) FN(gather_tiny)(t, x->k, x->n, width, tiny_from = b + w.b, tiny);
+        if (tiny_from != b + w.b) FN(gather_tiny)(t, x->k, x->n, blocks, tiny_from = b + w.b, tiny);
         if (t->rest_axis >= 0 && w.at[t->rest_axis] == t->outer[t->rest_axis].n - 1) {
             FN(gather_points)(&t->rest, from, t->a_rows, x->k, read, t->row_bytes);
             FN(multiply_tile)(&rest, (const char *)read, (char *)written);

@@ -8,6 +8,7 @@ enum {
     CUT_FROM = 64,         /* extents from which a tile need not divide an axis */
     BUFFER = 2 << 10,      /* bytes: small tiles let memory and arithmetic overlap */
     READ = 16 << 10,       /* of a tile that passes through no buffer */
+    PAIR = 2,              /* vectors of a row that are multiplied together */
     NONE = -1
 };
 
@@ -261,7 +262,9 @@ static void row_offsets(const tn_dim *dims, int n_dims, int64_t *on_b, int64_t *
 /* Adds digits to the tile while its buffers stay in the cache. */
 static void grow_tile(layout *l, const tn_tiling *t, int64_t rows, int limited) {
     const int64_t bytes = tn_reads_in_place(t) && !limited ? READ : BUFFER;
-    const int64_t most = bytes / (rows * (l->size << l->depth));
+    const int64_t vector = l->size << l->depth;
+    int64_t most = bytes / (rows * vector);
+    if (most < PAIR) most = PAIR;
     int64_t columns = 1, points = power(l->depth);
     for (int i = 0; i < l->count; i++)
         if (l->digits[i].of == ON_M && l->digits[i].used && !holds(l, l->settled, i))
