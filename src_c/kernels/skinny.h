@@ -108,40 +108,53 @@ typedef struct {
     int64_t ahead; /* from here to what is fetched for later; 0: nothing */
 } FN(skinny_tile);
 
-ALWAYS_INLINE void FN(skinny_rows)(const int rows, const int vectors, const FN(skinny_tile) *x,
-                                   const char *from, char *to, const tn_move *column, int64_t row) {
-    V sum[FN(SKINNY_ROWS)][2];
-    const R *b = x->b + row * x->k * FN(ENTRY);
-    const char *near = from + column[0].from, *far = from + column[vectors - 1].from;
-    const int64_t ahead = row == 0 ? x->ahead : 0, *steps = x->from_rows, ks = x->k;
+/* One step of k: adds to, or with `first` begins, the sums of so many rows of c. */
+ALWAYS_INLINE void FN(skinny_step)(const int rows, const int vectors, const int first, V sum[][2],
+                                   const R *b, const char *near, const char *far) {
+    const V values[2] = {*(const VU *)near, *(const VU *)far};
+#if COMPLEX
+    V swapped[2];
+    for (int v = 0; v < vectors; v++) swapped[v] = SWAP_PARTS(values[v]);
+#endif
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++) sum[r][v] = (V){0};
-    for (int64_t p = 0; p < ks; p++, b += rows * FN(ENTRY)) {
-        const V values[2] = {*(const VU *)(near + steps[p]), *(const VU *)(far + steps[p])};
-        if (ahead) {
+    for (int r = 0; r < rows; r++) {
+        const R real = b[r * FN(ENTRY)];
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = first ? real * values[v] : sum[r][v] + real * values[v];
+#if COMPLEX
+        const V imaginary = FN(pair)(b + r * FN(ENTRY) + 1);
+        for (int v = 0; v < vectors; v++) sum[r][v] += imaginary * swapped[v];
+#endif
+    }
+}
+
+ALWAYS_INLINE void FN(skinny_rows)(const int rows, const int vectors, const FN(skinny_tile) *x,
+                                   const R *b, const char *from, char *const *to,
+                                   const tn_move *column, int64_t ahead) {
+    V sum[FN(SKINNY_ROWS)][2];
+    const char *near = from + column[0].from, *far = from + column[vectors - 1].from;
+    const int64_t *steps = x->from_rows, ks = x->k;
+    FN(skinny_step)(rows, vectors, 1, sum, b, near + steps[0], far + steps[0]);
+    for (int64_t p = 1; p < ks; p++) {
+        b += rows * FN(ENTRY);
+        FN(skinny_step)(rows, vectors, 0, sum, b, near + steps[p], far + steps[p]);
+    }
+    if (ahead)
+        for (int64_t p = 0; p < ks; p++) {
             __builtin_prefetch(near + steps[p] + ahead, 0, 2); /* into L2 */
             __builtin_prefetch(far + steps[p] + ahead, 0, 2);
         }
-#if COMPLEX
-        V swapped[2];
-        for (int v = 0; v < vectors; v++) swapped[v] = SWAP_PARTS(values[v]);
-#endif
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            const R real = b[r * FN(ENTRY)];
-            for (int v = 0; v < vectors; v++) sum[r][v] += real * values[v];
-#if COMPLEX
-            const V imaginary = FN(pair)(b + r * FN(ENTRY) + 1);
-            for (int v = 0; v < vectors; v++) sum[r][v] += imaginary * swapped[v];
-#endif
-        }
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++) {
-        char *at = to + x->to_rows[row + r];
-        for (int v = 0; v < vectors; v++) FN(write)(at + column[v].to, sum[r][v], x->mode);
-    }
+    const int64_t places[2] = {column[0].to, column[vectors - 1].to};
+#define WRITE_AS(mode)                                                                     \
+    _Pragma("GCC unroll 8") for (int r = 0; r < rows; r++) for (int v = 0; v < vectors; v++) \
+        FN(write)(to[r] + places[v], sum[r][v], mode)
+    if (x->mode == FN(WRITE))
+        WRITE_AS(FN(WRITE));
+    else if (x->mode == FN(ADD))
+        WRITE_AS(FN(ADD));
+    else
+        WRITE_AS(FN(STREAM_PAST));
+#undef WRITE_AS
 }
 
 /* So many rows of c from `row` on, in a function of its own: registers are allotted to one loop. */
@@ -149,10 +162,14 @@ ALWAYS_INLINE void FN(skinny_rows)(const int rows, const int vectors, const FN(s
     static __attribute__((noinline)) void FN(skinny_rows_##most)(                               \
         const FN(skinny_tile) *x, const char *from, char *to, int64_t row) {                     \
         const int rows = most <= FN(SKINNY_ROWS) ? most : 1;                                   \
+        const R *b = x->b + row * x->k * FN(ENTRY);                                              \
+        const int64_t ahead = row == 0 ? x->ahead : 0;                                           \
+        char *at[most];                                                                          \
+        for (int r = 0; r < rows; r++) at[r] = to + x->to_rows[row + r];                         \
         int64_t j = 0;                                                                           \
         for (; j + 2 <= x->count; j += 2)                                                        \
-            FN(skinny_rows)(rows, 2, x, from, to, x->columns + j, row);                          \
-        if (j < x->count) FN(skinny_rows)(rows, 1, x, from, to, x->columns + j, row);            \
+            FN(skinny_rows)(rows, 2, x, b, from, at, x->columns + j, ahead);                     \
+        if (j < x->count) FN(skinny_rows)(rows, 1, x, b, from, at, x->columns + j, ahead);       \
     }
 INSTANCE(1)
 INSTANCE(2)
