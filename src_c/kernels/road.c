@@ -335,7 +335,8 @@ static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX
     if (!tn_get_kernels(x->dtype)->skinny || wide < MANY_ROWS || narrow * k > TN_TILE_ENTRIES ||
         narrow * k < 2)
         return 0;
-    if (wide * (narrow + k) * tn_itemsize(x->dtype) < CACHED && streams(x, group, count, k)) return 0;
+    if (k == 1 && wide * narrow * tn_itemsize(x->dtype) < CACHED && streams(x, group, count, k))
+        return 0;
     tn_tiling tiling;
     tn_contraction skinny = *x;
     *swapped = n > m;

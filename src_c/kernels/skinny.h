@@ -92,7 +92,7 @@ static void FN(exchange)(const tn_shuffle *x, const char *from, char *to,
 #define INSTANCE(which) \
     if (which < E && x->lanes == which) \
         FN(exchange_lanes)(which < E ? which : 0, x, from, to, ahead, ahead_to, mode);
-    INSTANCE(1) INSTANCE(2) INSTANCE(3) INSTANCE(4) INSTANCE(5)
+    INSTANCE(0) INSTANCE(1) INSTANCE(2) INSTANCE(3) INSTANCE(4) INSTANCE(5)
     INSTANCE(6) INSTANCE(7) INSTANCE(8) INSTANCE(9) INSTANCE(10)
     INSTANCE(11) INSTANCE(12) INSTANCE(13) INSTANCE(14) INSTANCE(15)
 #undef INSTANCE
@@ -233,7 +233,7 @@ static void FN(gather_tiny)(const tn_tiling *t, int64_t k, int64_t n, int64_t bl
 static int FN(aligned_tiles)(const tn_contraction *x, const tn_tiling *t, const char *c) {
     int64_t bits = (int64_t)(uintptr_t)c;
     for (int d = 0; d < t->n_outer; d++) bits |= t->outer[d].sc;
-    if (t->store.lanes) {
+    if (t->store.count) {
         for (int64_t g = 0; g < t->store.count; g++) bits |= t->store.groups[g].to;
         for (int i = 0; i < 1 << __builtin_popcount(t->store.lanes); i++)
             bits |= t->store.vectors[i].to;
@@ -257,8 +257,8 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
     _Alignas(64) R tiny[TN_TILE_ENTRIES * FN(ENTRY)];
     _Alignas(64) R read[TN_TILE_VECTORS * VL], written[TN_TILE_VECTORS * VL];
     const int64_t blocks = (x->n + FN(SKINNY_ROWS) - 1) / FN(SKINNY_ROWS);
-    const int a_direct = !t->a_elementwise && !t->load.lanes;
-    const int c_direct = !t->c_elementwise && !t->store.lanes;
+    const int a_direct = !t->a_elementwise && !t->load.count;
+    const int c_direct = !t->c_elementwise && !t->store.count;
     const int stream = STREAMS && box->far > 1 && !x->accumulate && !t->c_elementwise &&
                        FN(aligned_tiles)(x, t, c);
     const FN(write_mode) mode = x->accumulate ? FN(ADD) : stream ? FN(STREAM_PAST) : FN(WRITE);
@@ -290,11 +290,11 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
         }
         if (t->a_elementwise)
             FN(gather_points)(&t->whole, from, t->a_rows, x->k, read, t->row_bytes);
-        if (t->load.lanes) FN(exchange)(&t->load, from, (char *)read, ahead, 0, FN(WRITE));
-        if (t->settle.lanes) FN(exchange)(&t->settle, (char *)read, (char *)read, 0, 0, FN(WRITE));
+        if (t->load.count) FN(exchange)(&t->load, from, (char *)read, ahead, 0, FN(WRITE));
+        if (t->settle.count) FN(exchange)(&t->settle, (char *)read, (char *)read, 0, 0, FN(WRITE));
         FN(multiply_tile)(&whole, a_direct ? from : (const char *)read,
                           c_direct ? to : (char *)written);
-        if (t->store.lanes) FN(exchange)(&t->store, (char *)written, to, 0, ahead_to, mode);
+        if (t->store.count) FN(exchange)(&t->store, (char *)written, to, 0, ahead_to, mode);
         if (t->c_elementwise)
             FN(scatter_points)(&t->whole, to, t->c_rows, x->n, written, t->row_bytes,
                                x->accumulate);

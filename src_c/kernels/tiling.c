@@ -217,13 +217,15 @@ static int64_t expand(tn_move *to, const tn_move *strides, const int64_t *extent
     return count;
 }
 
-/* The moves that turn the lanes `before` into `after`, with the places of all digits then. */
+/* The moves that turn the lanes `before` into `after`, with the places of all digits then; none if they
+ * are the same and vectors need not move. */
 static void fill_shuffle(tn_shuffle *x, const layout *l, group rows, const int *before,
-                          const int *after, const int64_t *from, const int64_t *to, int by_to) {
+                          const int *after, const int64_t *from, const int64_t *to, int by_to, int moves) {
     tn_move strides[MOST_DIGITS];
     int64_t extents[MOST_DIGITS];
     int n = 0;
     x->lanes = 0;
+    x->count = 0;
     x->vectors[0] = (tn_move){0, 0};
     for (int i = 0, size = 1; i < l->depth; i++) {
         if (before[i] == after[i]) continue;
@@ -233,7 +235,7 @@ static void fill_shuffle(tn_shuffle *x, const layout *l, group rows, const int *
                                              x->vectors[v].to + to[before[i]]};
         size *= 2;
     }
-    if (!x->lanes) return;
+    if (!x->lanes && !moves) return;
     for (int i = 0; i < l->count; i++) {
         const digit *d = &l->digits[i];
         if ((d->of != ON_M && d->of != rows) || !d->used || holds(l, before, i) ||
@@ -257,6 +259,15 @@ static void row_offsets(const tn_dim *dims, int n_dims, int64_t *on_b, int64_t *
             }
         count *= dims[d].n;
     }
+}
+
+/* Whether more rows begin in one set of the first cache than it holds lines. */
+static int are_crowded(const int64_t *rows, int64_t n) {
+    enum { SETS = 64, WAYS = 8 };
+    uint8_t lines[SETS] = {0};
+    for (int64_t i = 0; i < n; i++)
+        if (++lines[rows[i] / 64 % SETS & (SETS - 1)] > WAYS) return 1;
+    return 0;
 }
 
 /* Adds digits to the tile while its buffers stay in the cache. */
@@ -336,8 +347,8 @@ static void list_places(tn_tile_points *to, const layout *l) {
 }
 
 static void fill_columns(tn_tiling *t, const layout *l) {
-    const int a_direct = !t->a_elementwise && !t->load.lanes;
-    const int c_direct = !t->c_elementwise && !t->store.lanes;
+    const int a_direct = !t->a_elementwise && !t->load.count;
+    const int c_direct = !t->c_elementwise && !t->store.count;
     tn_move strides[MOST_DIGITS] = {{0, 0}}, places[MOST_DIGITS] = {{0, 0}};
     int64_t extents[MOST_DIGITS] = {0};
     int n = 0;
@@ -382,27 +393,29 @@ int tn_cut_tiles(const tn_contraction *x, tn_tiling *t) {
     if (rows > TN_TILE_ROWS || x->n * x->k > TN_TILE_ENTRIES) return 0;
     if (!find_layout(&l, t, x, &rest_axis)) return 0;
     int before[TN_LANE_DIGITS], after[TN_LANE_DIGITS];
-    t->load.lanes = t->settle.lanes = t->store.lanes = 0;
+    t->load.count = t->store.count = 0;
     for (int i = 0; i < l.depth; i++) {
         before[i] = t->a_elementwise ? l.settled[i] : l.on_a[i];
         after[i] = t->c_elementwise ? l.settled[i] : l.on_c[i];
-        t->load.lanes |= before[i] != l.first[i];
-        t->store.lanes |= l.settled[i] != after[i];
+        t->load.count |= before[i] != l.first[i];
+        t->store.count |= l.settled[i] != after[i];
     }
+    row_offsets(k, x->n_k, t->b_steps, t->a_rows, ON_K);
+    row_offsets(n, x->n_n, t->b_columns, t->c_rows, ON_N);
+    const int crowded = !t->a_elementwise && are_crowded(t->a_rows, x->k);
+    t->load.count |= crowded;
     const int limited = t->a_elementwise || t->c_elementwise || rest_axis != NONE;
     grow_tile(&l, t, rows, limited);
     const int64_t points = place_digits(&l);
-    const int buffered = limited || t->load.lanes || t->store.lanes;
+    const int buffered = limited || t->load.count || t->store.count;
     if ((points >> l.depth) * (buffered ? rows : 1) > TN_TILE_VECTORS) return 0;
     if (limited && points > TN_TILE_POINTS) return 0;
     t->row_bytes = points * l.size;
     int64_t on_a[MOST_DIGITS], on_c[MOST_DIGITS];
     for (int i = 0; i < l.count; i++) on_a[i] = l.digits[i].sa, on_c[i] = l.digits[i].sc;
-    fill_shuffle(&t->load, &l, ON_K, before, l.first, on_a, l.between, 0);
-    fill_shuffle(&t->settle, &l, ON_K, l.first, l.settled, l.between, l.place, 0);
-    fill_shuffle(&t->store, &l, ON_N, l.settled, after, l.place, on_c, 1);
-    row_offsets(k, x->n_k, t->b_steps, t->a_rows, ON_K);
-    row_offsets(n, x->n_n, t->b_columns, t->c_rows, ON_N);
+    fill_shuffle(&t->load, &l, ON_K, before, l.first, on_a, l.between, 0, crowded);
+    fill_shuffle(&t->settle, &l, ON_K, l.first, l.settled, l.between, l.place, 0, 0);
+    fill_shuffle(&t->store, &l, ON_N, l.settled, after, l.place, on_c, 1, 0);
     for (int64_t i = 0; i < rows; i++) t->buffer_rows[i] = i * t->row_bytes;
     fill_columns(t, &l);
     cut_outer(t, &l, x, rest_axis);

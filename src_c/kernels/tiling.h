@@ -24,8 +24,8 @@ typedef struct {
 /* Vectors move in groups, within which digits of the lane change places with digits of the vector's
  * number: the lanes with a bit in `lanes`, from the lowest on. */
 typedef struct {
-    int lanes; /* 0: there is nothing to exchange */
-    int64_t count;
+    int lanes;
+    int64_t count; /* of groups; 0: vectors stay where they are */
     tn_move vectors[1 << TN_LANE_DIGITS], groups[TN_TILE_VECTORS];
 } tn_shuffle;
 
@@ -58,7 +58,7 @@ int tn_cut_tiles(const tn_contraction *x, tn_tiling *tiling);
 
 /* Whether tiles are read and written where they lie. */
 static inline int tn_reads_in_place(const tn_tiling *t) {
-    return !t->a_elementwise && !t->c_elementwise && !t->load.lanes && !t->store.lanes;
+    return !t->a_elementwise && !t->c_elementwise && !t->load.count && !t->store.count;
 }
 
 #endif
