@@ -270,6 +270,36 @@ static int push_kept(lowering *l, int32_t v, const uint8_t *on_other, int shared
     return 1;
 }
 
+/* Pushes the axes of v that are not on the other operand.  Where the vectors of v have an axis in their
+ * lanes that goes, the next one of its extent takes its place, so that the other lanes stay as they
+ * are: the kernels then exchange one lane, and need not shift them all. */
+static int push_own(lowering *l, int32_t v, const uint8_t *on_other) {
+    const tn_value value = l->p->values[v];
+    const int64_t first = l->axes.count, lanes = tn_get_kernels(l->p->dtype)->lanes;
+    for (int32_t d = 0; d < value.n_axes; d++)
+        if (!push_axis(&l->axes, l->axes.index[value.first_axis + d], 0)) return 0;
+    int32_t *index = l->axes.index + first;
+    int64_t lane = 1;
+    for (int32_t d = value.n_axes - 1, next = d; d >= 0 && lane < lanes; d--) {
+        const int32_t gone = index[d];
+        lane *= l->sizes[gone];
+        if (!on_other[gone]) continue;
+        int64_t inner = lane;
+        for (next = d - 1; next >= 0; next--) {
+            const int32_t i = index[next];
+            inner *= l->sizes[i];
+            if (on_other[i] || inner <= lanes || l->sizes[i] != l->sizes[gone]) continue;
+            index[d] = i;
+            index[next] = gone;
+            break;
+        }
+    }
+    l->axes.count = first;
+    for (int32_t d = 0; d < value.n_axes; d++)
+        if (!on_other[index[d]]) l->axes.index[l->axes.count++] = index[d];
+    return 1;
+}
+
 /* Layout of an intermediate: [batch, axes of the smaller operand, axes of the larger]. The large
  * operand's axes stay together and innermost, so that both reading it and writing the result run
  * along memory; when nearly everything is batch, the batch axes are innermost instead. */
@@ -288,7 +318,7 @@ static tn_status lay_out(lowering *l, int32_t a, int32_t b, int to_output, int32
     }
     const int batch_inside = batch > big.elements / batch;
     if (!batch_inside && !push_kept(l, large, on_small, 1)) return TN_NO_MEMORY;
-    if (!push_kept(l, small, on_large, 0) || !push_kept(l, large, on_small, 0))
+    if (!push_kept(l, small, on_large, 0) || !push_own(l, large, on_small))
         return TN_NO_MEMORY;
     if (batch_inside && !push_kept(l, large, on_small, 1)) return TN_NO_MEMORY;
     return to_output ? output_value(l, c, first) : finish_value(l, c, first);
