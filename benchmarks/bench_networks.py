@@ -1,11 +1,13 @@
-"""Whole networks on the same contraction tree: tensornet, cotengra + NumPy, opt_einsum + NumPy.
+"""Whole networks on the same contraction tree: tensornet, cotengra and opt_einsum on NumPy, torch.
 
     python benchmarks/bench_networks.py [--quick] [--threads N] [--json FILE] [--write]
 
-All three get the same arrays and the same tree (tensornet's plan), run in one process, take
-turns, and the best of several runs counts. Planning is not measured here; compiling is left out
-for all three (a Program, a ContractionTree and a ContractExpression are reused). --write puts the
-table into benchmarks/RESULTS.md. Set OPENBLAS_NUM_THREADS to the same N for the peers.
+All get the same arrays and the same tree (tensornet's plan), run in one process, take turns, and
+the best of several runs counts. torch runs the steps of opt_einsum. Planning is not measured
+here; compiling is left out for all (a Program, a ContractionTree and a ContractExpression are
+reused). The bound of a network is the sum over its steps of the larger of their arithmetic at the
+peak of a matrix product and their bytes beyond the last cache at the bandwidth of a copy, both
+measured in the same run. --write puts the table into benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import platform
 import sys
 import time
@@ -20,9 +23,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+if "--threads" in sys.argv:  # before the imports that read it
+    THREADS = sys.argv[sys.argv.index("--threads") + 1]
+    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = THREADS
+
 import cotengra
 import numpy as np
 import opt_einsum
+import torch
 from cases import network_cases
 from results import write_section
 
@@ -31,6 +39,8 @@ from tensornet._kernels import info
 
 TURN = 0.3  # idle threads of OpenBLAS spin for about a third of this
 PEER_WIDTH = 28  # opt_einsum cannot slice; wider trees are left out for it
+PEERS = ("cotengra", "opt_einsum", "torch")
+BOUNDED = 10**7  # macs from which on the arithmetic is what takes the time
 
 
 def cotengra_runner(plan: Any, arrays: list[Any]) -> Callable[[], Any]:
@@ -47,15 +57,58 @@ def cotengra_runner(plan: Any, arrays: list[Any]) -> Callable[[], Any]:
     return lambda: tree.contract(arrays)
 
 
-def opt_einsum_runner(plan: Any, arrays: list[Any]) -> Callable[[], Any] | None:
+def opt_einsum_runners(plan: Any, arrays: list[Any]) -> dict[str, Callable[[], Any]]:
     expr = plan.tree.expr
     if plan.tree.sliced or plan.width > PEER_WIDTH:
-        return None
+        return {}
     symbols = [opt_einsum.get_symbol(i) for i in range(len(expr.sizes))]
     terms = ["".join(symbols[i] for i in term) for term in expr.inputs]
     equation = ",".join(terms) + "->" + "".join(symbols[i] for i in expr.output)
     expression = opt_einsum.contract_expression(equation, *expr.shapes, optimize=plan.path)
-    return lambda: expression(*arrays)
+    tensors = [torch.from_numpy(a) for a in arrays]
+    return {
+        "opt_einsum": lambda: expression(*arrays),
+        "torch": lambda: expression(*tensors, backend="torch"),
+    }
+
+
+class Machine:
+    """Peak multiply-adds of each dtype and copy bandwidth, measured when first asked for."""
+
+    def __init__(self) -> None:
+        source = np.ones(5 * 2**20)
+        target = source.copy()
+        self.bandwidth = 2 * source.nbytes / fastest(lambda: np.copyto(target, source))
+        self.peaks: dict[str, float] = {}
+
+    def peak(self, dtype: str) -> float:
+        if dtype not in self.peaks:
+            n = 1400 if np.dtype(dtype).kind == "f" else 1000
+            a = np.ones((n, n), dtype)
+            self.peaks[dtype] = n**3 / fastest(lambda: a @ a)
+        return self.peaks[dtype]
+
+    def bound(self, plan: Any, dtype: str) -> float:
+        """Seconds of the arithmetic, what does not change with the slice once, and of traffic."""
+        tree, itemsize, cache = plan.tree, np.dtype(dtype).itemsize, info()["l3"]
+        sizes = tree.expr.sizes
+        traffic = 0.0
+        for left, right, result in tree.step_terms():
+            terms = [set(term) for term in (left, right, result)]
+            moved = itemsize * sum(math.prod([sizes[i] for i in term]) for term in terms)
+            macs = math.prod([sizes[i] for i in terms[0] | terms[1]])
+            if moved > cache:
+                traffic += max(0.0, moved / self.bandwidth - macs / self.peak(dtype))
+        return tree.hoisted_macs / self.peak(dtype) + traffic * plan.n_slices
+
+
+def fastest(run: Callable[[], Any], turns: int = 12) -> float:
+    best = float("inf")
+    for _ in range(turns):
+        start = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - start)
+    return best
 
 
 def best_times(runners: dict[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
@@ -79,15 +132,13 @@ def best_times(runners: dict[str, Callable[[], Any]], seconds: float) -> dict[st
     return best
 
 
-def measure(name: str, dtype: str, case: Any, seconds: float) -> dict[str, Any]:
+def measure(machine: Machine, name: str, dtype: str, case: Any, seconds: float) -> dict[str, Any]:
     expr, arrays = case
     plan = plan_expr(expr, dtype=dtype, memory_limit="8GB")
     program = plan.compile(dtype)
     runners: dict[str, Callable[[], Any]] = {"tensornet": lambda: program(*arrays)}
     runners["cotengra"] = cotengra_runner(plan, arrays)
-    opt = opt_einsum_runner(plan, arrays)
-    if opt is not None:
-        runners["opt_einsum"] = opt
+    runners |= opt_einsum_runners(plan, arrays)
     values = {who: np.asarray(run()) for who, run in runners.items()}
     scale = np.abs(values["tensornet"]).max()
     for who, value in values.items():
@@ -101,6 +152,8 @@ def measure(name: str, dtype: str, case: Any, seconds: float) -> dict[str, Any]:
         "dtype": dtype,
         "tensors": len(expr.inputs),
         "log10_macs": round(math.log10(max(1, plan.macs)), 1),
+        "per_step": times["tensornet"] / max(1, len(expr.inputs) - 1),
+        "bound": machine.bound(plan, dtype) if plan.macs >= BOUNDED else None,
         "slices": plan.n_slices,
         "seconds": times,
         "speedup": peer / times["tensornet"],
@@ -109,18 +162,19 @@ def measure(name: str, dtype: str, case: Any, seconds: float) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| network | dtype | tensors | log10 macs | slices | tensornet | cotengra | opt_einsum "
-        "| speed-up over the better peer |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        f"| network | dtype | tensors | log10 macs | slices | tensornet | {' | '.join(PEERS)} "
+        "| speed-up over the best peer | time / bound |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         cells = [
             f"{1e3 * row['seconds'][who]:.4g} ms" if who in row["seconds"] else "not run"
-            for who in ("tensornet", "cotengra", "opt_einsum")
+            for who in ("tensornet", *PEERS)
         ]
+        ratio = f"{row['seconds']['tensornet'] / row['bound']:.2f}" if row["bound"] else ""
         lines.append(
             f"| {row['network']} | {row['dtype']} | {row['tensors']} | {row['log10_macs']} "
-            f"| {row['slices']} | {' | '.join(cells)} | {row['speedup']:.1f} |"
+            f"| {row['slices']} | {' | '.join(cells)} | {row['speedup']:.1f} | {ratio} |"
         )
     worst = min(rows, key=lambda row: row["speedup"])
     mean = float(np.exp(np.mean([np.log(row["speedup"]) for row in rows])))
@@ -128,6 +182,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         "",
         f"Geometric mean of the speed-up {mean:.1f}; worst case {worst['speedup']:.2f} "
         f"({worst['network']}, {worst['dtype']}).",
+        f"Least time per step {1e6 * min(row['per_step'] for row in rows):.3f} us.",
     ]
     return "\n".join(lines)
 
@@ -143,16 +198,19 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         set_num_threads(options.threads)
+    torch.set_num_threads(get_num_threads())
+    machine = Machine()
     rows = []
     for name, dtype, make in network_cases(options.quick):
         if options.only not in name:
             continue
-        rows.append(measure(name, dtype, make(), options.seconds))
+        rows.append(measure(machine, name, dtype, make(), options.seconds))
         print(table(rows[-1:]).splitlines()[2], file=sys.stderr, flush=True)
     heading = (
         f"tensornet {__version__}, {info()['isa']} kernels, {get_num_threads()} threads, "
         f"NumPy {np.__version__}, cotengra {cotengra.__version__}, "
-        f"opt_einsum {opt_einsum.__version__}, Python {platform.python_version()}"
+        f"opt_einsum {opt_einsum.__version__}, torch {torch.__version__}, "
+        f"Python {platform.python_version()}"
     )
     text = f"{heading}\n\n{table(rows)}\n"
     print(text)

@@ -123,7 +123,7 @@ def uai(name: str, dtype: str) -> Case:
 def network_cases(quick: bool) -> Iterator[tuple[str, str, Callable[[], Case]]]:
     """(name, dtype, maker) of every network of the benchmark."""
     for dtype in ("float64", "complex64"):
-        for n in (40, 60) if quick else (40, 60, 80, 100):
+        for n in (40, 60) if quick else (60, 80, 100, 120):
             yield f"3-regular {n}, extents 2", dtype, lambda n=n, d=dtype: regular_graph(n, d)
         yield "lattice 8x8, extents 2", dtype, lambda d=dtype: lattice(8, 2, d)
         yield "lattice 6x6, extents 4", dtype, lambda d=dtype: lattice(6, 4, d)
