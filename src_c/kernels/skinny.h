@@ -108,36 +108,30 @@ typedef struct {
     int64_t ahead; /* from here to what is fetched for later; 0: nothing */
 } FN(skinny_tile);
 
-/* One step of k: adds to, or with `first` begins, the sums of so many rows of c. */
-ALWAYS_INLINE void FN(skinny_step)(const int rows, const int vectors, const int first, V sum[][2],
-                                   const R *b, const char *near, const char *far) {
-    const V values[2] = {*(const VU *)near, *(const VU *)far};
-#if COMPLEX
-    V swapped[2];
-    for (int v = 0; v < vectors; v++) swapped[v] = SWAP_PARTS(values[v]);
-#endif
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++) {
-        const R real = b[r * FN(ENTRY)];
-        for (int v = 0; v < vectors; v++)
-            sum[r][v] = first ? real * values[v] : sum[r][v] + real * values[v];
-#if COMPLEX
-        const V imaginary = FN(pair)(b + r * FN(ENTRY) + 1);
-        for (int v = 0; v < vectors; v++) sum[r][v] += imaginary * swapped[v];
-#endif
-    }
-}
-
 ALWAYS_INLINE void FN(skinny_rows)(const int rows, const int vectors, const FN(skinny_tile) *x,
                                    const R *b, const char *from, char *const *to,
                                    const tn_move *column, int64_t ahead) {
     V sum[FN(SKINNY_ROWS)][2];
     const char *near = from + column[0].from, *far = from + column[vectors - 1].from;
     const int64_t *steps = x->from_rows, ks = x->k;
-    FN(skinny_step)(rows, vectors, 1, sum, b, near + steps[0], far + steps[0]);
-    for (int64_t p = 1; p < ks; p++) {
-        b += rows * FN(ENTRY);
-        FN(skinny_step)(rows, vectors, 0, sum, b, near + steps[p], far + steps[p]);
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++) sum[r][v] = (V){0};
+    for (int64_t p = 0; p < ks; p++, b += rows * FN(ENTRY)) {
+        const V values[2] = {*(const VU *)(near + steps[p]), *(const VU *)(far + steps[p])};
+#if COMPLEX
+        V swapped[2];
+        for (int v = 0; v < vectors; v++) swapped[v] = SWAP_PARTS(values[v]);
+#endif
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            const R real = b[r * FN(ENTRY)];
+            for (int v = 0; v < vectors; v++) sum[r][v] += real * values[v];
+#if COMPLEX
+            const V imaginary = FN(pair)(b + r * FN(ENTRY) + 1);
+            for (int v = 0; v < vectors; v++) sum[r][v] += imaginary * swapped[v];
+#endif
+        }
     }
     if (ahead)
         for (int64_t p = 0; p < ks; p++) {
