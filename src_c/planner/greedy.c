@@ -29,9 +29,11 @@ static tnp_status grow(tnp_candidate **list, int64_t n, int64_t *room)
 }
 
 /* Sum into `shared` what contracting t with each neighbour would save; returns how many were
- * touched. Savings of tensors on giant indices are incomplete: *partial tells. */
-static int32_t neighbours(const tnp_graph *g, int32_t t, double *shared, int32_t *touched,
-                          bool *partial)
+ * touched. Savings of tensors on giant indices are incomplete: *partial tells. `later`: of a
+ * network as it was given, look at neighbours after t only, but for giant indices. */
+static inline __attribute__((always_inline)) int32_t
+neighbours(const tnp_graph *g, int32_t t, bool later, double *shared, int32_t *touched,
+           bool *partial)
 {
     int32_t n = 0;
     *partial = false;
@@ -41,7 +43,7 @@ static int32_t neighbours(const tnp_graph *g, int32_t t, double *shared, int32_t
         int32_t held = g->held[leg.index];
         double w = g->net->weight[leg.index];
         double saves = held == 2 && !g->net->open[leg.index] ? 2.0 * w : w;
-        int32_t looks = held - 1;
+        int32_t looks = later ? held - 1 - leg.place : held - 1;
         if (held > GIANT) {
             *partial = true;
             looks = PARTNERS;
@@ -69,12 +71,11 @@ tnp_status tnp_greedy_pairs(const tnp_net *net, tnp_candidate **pairs, int64_t *
     if (!shared || !touched) status = TNP_NO_MEMORY;
     for (int32_t t = 0; t < net->n && !status; t++) {
         bool partial;
-        int32_t found = neighbours(&g, t, shared, touched, &partial);
+        int32_t found = neighbours(&g, t, true, shared, touched, &partial);
         for (int32_t k = 0; k < found; k++) {
             int32_t u = touched[k];
             double size = g.size[t] + g.size[u] - shared[u];
             shared[u] = 0.0;
-            if (u < t && !partial) continue; /* seen from u's side */
             if (status || (status = grow(&list, n, &room))) continue;
             if (partial) size = tnp_graph_result_size(&g, t, u);
             list[n++] = (tnp_candidate){size, t, u};
@@ -273,7 +274,7 @@ static tnp_status offer(tnp_greedy *w, int32_t c, tnp_choice *best)
     tnp_graph *g = &w->graph;
     bool partial;
     if (w->plain) w->entries[c] = tnp_exp2(g->size[c]);
-    int32_t found = neighbours(g, c, w->shared, w->touched, &partial);
+    int32_t found = neighbours(g, c, false, w->shared, w->touched, &partial);
     w->listed[c] = 0;
     tnp_status status = make_room(w, found);
     tnp_choice *list = w->list + w->used, least = NONE;
@@ -308,7 +309,7 @@ tnp_status tnp_greedy_sample(tnp_greedy *w, uint64_t seed, int64_t number, doubl
                              tnp_control *ctl, bool caller, int32_t *steps, double *cost)
 {
     tnp_graph *g = &w->graph;
-    tnp_status status = tnp_graph_reset(g);
+    tnp_status status = g->n_ids > g->net->n ? tnp_graph_reset(g) : TNP_OK;
     if (status) return status;
     draw_parameters(w, seed, number);
     start(w);
