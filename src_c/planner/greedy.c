@@ -4,7 +4,7 @@
  * noise, which makes each choice a Boltzmann draw. Every pair is listed with the tensor that met
  * the other: its owner. A heap holds each owner's best pair only, so that it is small however many
  * neighbours there are, and all pairs of an owner go with it. Where the other tensor is gone, the
- * owner's list is looked through again when the pair surfaces.
+ * owner's next best takes the place of the pair when it surfaces.
  */
 #include "greedy.h"
 
@@ -16,6 +16,7 @@
 /* An index on more tensors than GIANT offers each of them only PARTNERS of the others. Every
  * tensor on it still gets one, so the heap cannot run dry before the network is one tensor. */
 enum { GIANT = 64, PARTNERS = 12, POLL_STEPS = 1024 };
+enum { SHORT = 48 }; /* pairs that are looked through sooner than put in order */
 
 static tnp_status grow(tnp_candidate **list, int64_t n, int64_t *room)
 {
@@ -106,12 +107,13 @@ tnp_status tnp_greedy_init(tnp_greedy *w, const tnp_net *net, const tnp_candidat
     w->list = malloc((size_t)w->room * sizeof *w->list);
     w->first = malloc((ids + 1) * sizeof *w->first);
     w->listed = malloc(ids * sizeof *w->listed);
+    w->heaped = malloc(ids);
     w->heap = malloc(ids * sizeof *w->heap);
     w->shared = calloc(ids, sizeof *w->shared);
     w->touched = malloc(ids * sizeof *w->touched);
     w->entries = malloc(ids * sizeof *w->entries);
     for (int32_t i = 0; i < net->n_ix; i++) w->all_entries += net->weight[i];
-    bool ok = w->list && w->first && w->listed && w->heap;
+    bool ok = w->list && w->first && w->listed && w->heaped && w->heap;
     if (ok && w->shared && w->touched && w->entries) return TNP_OK;
     tnp_greedy_free(w);
     return TNP_NO_MEMORY;
@@ -123,6 +125,7 @@ void tnp_greedy_free(tnp_greedy *w)
     free(w->list);
     free(w->first);
     free(w->listed);
+    free(w->heaped);
     free(w->heap);
     free(w->shared);
     free(w->touched);
@@ -205,38 +208,68 @@ static inline int32_t owner_of(const tnp_greedy *w, tnp_choice x)
     return second_of(x) < w->graph.net->n ? first_of(x) : second_of(x);
 }
 
-/* The best of an owner's pairs, or NONE; those whose other tensor is gone are dropped. */
-static tnp_choice best_of(tnp_greedy *w, int32_t owner)
+static inline bool gone(const tnp_greedy *w, tnp_choice x)
 {
-    const int32_t *rank = w->graph.rank;
-    tnp_choice *list = w->list + w->first[owner], least = NONE;
-    int32_t kept = 0;
-    if (rank[owner] < 0) return NONE;
-    for (int32_t k = 0; k < w->listed[owner]; k++) {
-        tnp_choice x = list[k];
-        if ((rank[first_of(x)] | rank[second_of(x)]) < 0) continue;
-        list[kept++] = x;
-        if (before(x, least)) least = x;
-    }
-    w->listed[owner] = kept;
-    return least;
+    return (w->graph.rank[first_of(x)] | w->graph.rank[second_of(x)]) < 0;
 }
 
-/* Make room for n more pairs: drop the lists of contracted tensors, and take more memory if that
- * was not much. */
+static void heapify(tnp_choice *heap, int32_t n)
+{
+    for (int32_t k = n / 2 - 1; k >= 0; k--) sift_down(heap, n, k, heap[k]);
+}
+
+/* Move those of an owner's pairs whose other tensor is there to place `to` of the lists. */
+static void weed(tnp_greedy *w, int32_t owner, int64_t to)
+{
+    const tnp_choice *list = w->list + w->first[owner];
+    tnp_choice *left = w->list + to;
+    int32_t kept = 0;
+    for (int32_t k = 0; k < w->listed[owner]; k++) {
+        if (!gone(w, list[k])) left[kept++] = list[k];
+    }
+    w->first[owner] = to;
+    w->listed[owner] = kept;
+    w->heaped[owner] = false;
+}
+
+/* The best of an owner's pairs, or NONE. A long list becomes a heap when it is asked first: an owner
+ * of many pairs may be asked as often. */
+static tnp_choice best_of(tnp_greedy *w, int32_t owner)
+{
+    if (w->graph.rank[owner] < 0) return NONE;
+    tnp_choice *list = w->list + w->first[owner], least = NONE;
+    if (!w->heaped[owner]) {
+        weed(w, owner, w->first[owner]);
+        if (w->listed[owner] <= SHORT) {
+            for (int32_t k = 0; k < w->listed[owner]; k++) {
+                if (before(list[k], least)) least = list[k];
+            }
+            return least;
+        }
+        heapify(list, w->listed[owner]);
+        w->heaped[owner] = true;
+    }
+    int32_t n = w->listed[owner];
+    while (n > 0 && gone(w, list[0])) {
+        n--;
+        if (n) sift_down(list, n, 0, list[n]);
+    }
+    w->listed[owner] = n;
+    return n ? list[0] : NONE;
+}
+
+/* Make room for n more pairs: drop those of contracted tensors, and take more memory if they were
+ * not many. */
 static tnp_status make_room(tnp_greedy *w, int64_t n)
 {
     if (w->used + n <= w->room) return TNP_OK;
-    int64_t used = 0;
+    w->used = 0;
     for (int32_t t = 0; t < w->graph.n_ids; t++) {
         if (w->graph.rank[t] < 0 || !w->listed[t]) continue;
-        size_t bytes = (size_t)w->listed[t] * sizeof *w->list;
-        memmove(w->list + used, w->list + w->first[t], bytes);
-        w->first[t] = used;
-        used += w->listed[t];
+        weed(w, t, w->used);
+        w->used += w->listed[t];
     }
-    w->used = used;
-    if (2 * (used + n) <= w->room) return TNP_OK;
+    if (2 * (w->used + n) <= w->room) return TNP_OK;
     int64_t room = 2 * (w->room + n);
     tnp_choice *list = realloc(w->list, (size_t)room * sizeof *list);
     if (!list) return TNP_NO_MEMORY;
@@ -263,9 +296,10 @@ static void start(tnp_greedy *w)
             if (before(x, least)) least = x;
         }
         w->listed[t] = (int32_t)(k - w->first[t]);
+        w->heaped[t] = false;
         if (w->listed[t]) w->heap[w->n_heap++] = least;
     }
-    for (int32_t h = w->n_heap / 2 - 1; h >= 0; h--) sift_down(w->heap, w->n_heap, h, w->heap[h]);
+    heapify(w->heap, w->n_heap);
 }
 
 /* List the pairs that the new tensor c makes; `best` is the best of them, or NONE. */
@@ -291,6 +325,7 @@ static tnp_status offer(tnp_greedy *w, int32_t c, tnp_choice *best)
     if (status) return status;
     w->first[c] = w->used;
     w->listed[c] = found;
+    w->heaped[c] = false;
     w->used += found;
     return TNP_OK;
 }

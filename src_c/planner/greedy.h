@@ -18,11 +18,12 @@ typedef struct {
 /* What one thread needs for sample after sample. */
 typedef struct {
     tnp_graph graph;
-    tnp_choice *list; /* pairs, by owner */
+    tnp_choice *list;      /* pairs, by owner */
     int64_t used, room;
-    int64_t *first;      /* by tensor: where its list starts, in ascending order */
-    int32_t *listed;     /* by tensor: how many pairs it owns */
-    tnp_choice *heap; /* the best pair of each owner */
+    int64_t *first;        /* by tensor: where its list starts, in ascending order */
+    int32_t *listed;       /* by tensor: how many pairs it owns */
+    unsigned char *heaped; /* by tensor: its list is a heap */
+    tnp_choice *heap;      /* the best pair of each owner */
     int32_t n_heap;
     const tnp_candidate *pairs; /* the neighbours at the start; score holds log2 result size */
     int64_t n_pairs;
