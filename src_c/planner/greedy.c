@@ -198,6 +198,7 @@ static void sift_down(tnp_choice *heap, int32_t n, int32_t at, tnp_choice x)
 /* Put x in the place of the first of the heap; nothing, if it is NONE. */
 static void replace_first(tnp_greedy *w, tnp_choice x)
 {
+    if (!w->n_heap) return;
     if (x.pair == NONE.pair) x = w->heap[--w->n_heap];
     if (w->n_heap) sift_down(w->heap, w->n_heap, 0, x);
 }
@@ -330,6 +331,16 @@ static tnp_status offer(tnp_greedy *w, int32_t c, tnp_choice *best)
     return TNP_OK;
 }
 
+/* Two tensors without a neighbour, the results of connected parts. */
+static tnp_choice any_two(tnp_greedy *w)
+{
+    int32_t found[2];
+    for (int k = 0; k < 2; w->parts++) {
+        if (w->graph.rank[w->parts] >= 0) found[k++] = w->parts;
+    }
+    return choice_of(0.0, found[0], found[1]);
+}
+
 static void draw_parameters(tnp_greedy *w, uint64_t seed, int64_t number)
 {
     w->alpha = w->temperature = 0.0;
@@ -348,10 +359,11 @@ tnp_status tnp_greedy_sample(tnp_greedy *w, uint64_t seed, int64_t number, doubl
     if (status) return status;
     draw_parameters(w, seed, number);
     start(w);
+    w->parts = 0;
     double total = -INFINITY;
     int32_t n = g->net->n;
     while (g->alive > 1) {
-        tnp_choice best = w->heap[0];
+        tnp_choice best = w->n_heap ? w->heap[0] : any_two(w);
         int32_t made, a = first_of(best), b = second_of(best);
         if ((g->rank[a] | g->rank[b]) < 0) {
             replace_first(w, best_of(w, owner_of(w, best)));

@@ -1,4 +1,4 @@
-/* Greedy search over a connected network; see greedy.c. */
+/* Greedy search; connected parts are joined last, in order. See greedy.c. */
 #ifndef TNP_GREEDY_H
 #define TNP_GREEDY_H
 
@@ -25,6 +25,7 @@ typedef struct {
     unsigned char *heaped; /* by tensor: its list is a heap */
     tnp_choice *heap;      /* the best pair of each owner */
     int32_t n_heap;
+    int32_t parts;         /* tensors before this have been looked at by any_two */
     const tnp_candidate *pairs; /* the neighbours at the start; score holds log2 result size */
     int64_t n_pairs;
     double *shared;   /* by tensor: log2 size that a contraction with the newest would save */
