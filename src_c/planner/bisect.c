@@ -24,7 +24,8 @@ enum {
 };
 static const double LEAST_SLACK = 0.02, MOST_SLACK = 0.8;
 static const double CUTTING_SHARE = 0.9;    /* of the time; the rest is for what comes after */
-static const double GREEDY_SECONDS = 1e-5;  /* per tensor, about */
+static const double GREEDY_SECONDS = 1e-5;  /* per tensor, about: of large sets in the end, */
+static const double FIRST_SECONDS = 5e-6;   /* and of the first cut */
 
 typedef struct {
     int32_t begin, end; /* in `members` */
@@ -268,11 +269,11 @@ static bool go_on(bisection *b, bool needed, tnp_status *status)
     set s = b->broad ? b->sets[b->first++] : b->sets[--b->last];
     if (s.end - s.begin <= SMALL) *status = solve(b, s);
     else *status = b->late ? contract_greedily(b, s) : split(b, s);
-    if (*status || b->late) return !*status;
+    if (*status) return false;
     bool stop = tnp_should_stop(b->ctl, b->caller);
     if (stop && tnp_interrupted(b->ctl, b->caller)) *status = TNP_INTERRUPTED;
-    b->late = b->broad && (stop || tnp_now() > b->end);
-    return !*status && (!stop || needed || b->late);
+    b->late = b->broad && !needed && tnp_now() > b->end;
+    return !*status && (!stop || needed);
 }
 
 double tnp_bisect_work(const tnp_net *net)
@@ -285,18 +286,16 @@ tnp_status tnp_bisect(const tnp_net *net, uint64_t seed, int64_t number, tnp_con
                       bool caller, bool needed, int32_t *steps, double *cost)
 {
     bisection b = {.ctl = ctl, .caller = caller, .steps = steps};
-    if (isfinite(ctl->deadline) && net->n > GIANT) {
-        double now = tnp_now();
-        b.broad = true;
-        b.end = now + CUTTING_SHARE * (ctl->deadline - now) - GREEDY_SECONDS * (double)net->n;
-    }
+    double now = tnp_now(), size = (double)net->n, width;
+    b.broad = isfinite(ctl->deadline) && net->n > GIANT;
+    b.end = now + CUTTING_SHARE * (ctl->deadline - now) - GREEDY_SECONDS * size;
+    *cost = INFINITY;
+    if (b.broad && !needed && b.end - now < FIRST_SECONDS * size) return TNP_OK;
     tnp_status status = bisection_init(&b, net, seed, number);
     if (!status) enter(&b, 0, net->n);
     while (b.first < b.last && !status) {
         if (!go_on(&b, needed, &status)) break;
     }
-    double width;
-    *cost = INFINITY;
     if (!status && b.first == b.last) status = tnp_price(net, steps, cost, &width);
     bisection_free(&b);
     return status;

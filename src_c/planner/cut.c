@@ -342,6 +342,7 @@ static tnp_status refine(const tnp_hyper *h, refiner *r, unsigned char *side, do
     bool improved = true;
     tnp_status status = TNP_OK;
     for (int k = 0; k < PASSES && improved && !status; k++) {
+        if (k > 0 && tnp_should_stop(ctl, caller)) break;
         status = pass(h, r, side, cut, ctl, caller, &improved);
     }
     return status;
@@ -448,7 +449,7 @@ tnp_status tnp_cut(tnp_hyper *h, double slack, tnp_rng *rng, tnp_control *ctl, b
         if (status || (double)n > SHRINKS * (double)level[depth].n) break;
         status = contract(&level[depth], n, &level[depth + 1]);
         if (!status) depth++;
-        if (!status && tnp_interrupted(ctl, caller)) status = TNP_INTERRUPTED;
+        if (tnp_should_stop(ctl, caller)) break; /* any cut will do */
     }
     if (!status) status = first_cut(&level[depth], &r, rng, ctl, caller, side, spare);
     for (; depth > 0; depth--) {

@@ -15,7 +15,7 @@
 
 /* An index on more tensors than GIANT offers each of them only PARTNERS of the others. Every
  * tensor on it still gets one, so the heap cannot run dry before the network is one tensor. */
-enum { GIANT = 64, PARTNERS = 12, POLL_STEPS = 1024 };
+enum { GIANT = 64, PARTNERS = 12, POLL_STEPS = 128 };
 enum { SHORT = 48 }; /* pairs that are looked through sooner than put in order */
 
 static tnp_status grow(tnp_candidate **list, int64_t n, int64_t *room)
