@@ -6,27 +6,11 @@ import math
 from dataclasses import replace
 
 import pytest
+from test_planner import lattice
 
 from tensornet import MemoryLimitError, plan_expr, set_num_threads
-from tensornet.expr import Expr
 from tensornet.fitting import Budget, Memory, search_within, sliced_to_fit
 from tensornet.planner import Tree, search
-
-
-def lattice(rows: int, columns: int, extent: int = 2) -> Expr:
-    index: dict[tuple[int, int, int], int] = {}
-
-    def leg(*key: int) -> int:
-        return index.setdefault(key, len(index))
-
-    terms = []
-    for r in range(rows):
-        for c in range(columns):
-            term = [leg(r, c, 0)] * (c + 1 < columns) + [leg(r, c - 1, 0)] * (c > 0)
-            term += [leg(r, c, 1)] * (r + 1 < rows) + [leg(r - 1, c, 1)] * (r > 0)
-            terms.append(tuple(term))
-    return Expr(tuple(terms), (), (extent,) * len(index))
-
 
 EXPR = lattice(6, 6)
 WHOLE = search(EXPR, "greedy")

@@ -50,7 +50,6 @@ typedef struct {
     int32_t *inside;          /* by index: its tensors in the set, zero between uses */
     unsigned char *side;
     tnp_dp dp;
-    int64_t pins;             /* looked at so far */
 } bisection;
 
 static void bisection_free(bisection *b)
@@ -85,25 +84,46 @@ static tnp_status bisection_init(bisection *b, const tnp_net *net, uint64_t seed
     return tnp_dp_init(&b->dp, SMALL);
 }
 
-/* The hypergraph of a set of tensors: an edge for each index on at least two of them. */
-static tnp_status describe(bisection *b, set s, tnp_hyper *h)
+/* Number the indices on at least two tensors of a set in `edge_of`; returns how many. */
+static int32_t number_edges(bisection *b, set s, int32_t *pins)
 {
     const tnp_net *net = b->net;
-    int32_t edges = 0, pins = 0;
+    int32_t edges = 0;
     for (int32_t m = s.begin; m < s.end; m++) {
         int32_t t = b->members[m];
         for (int64_t k = net->start[t]; k < net->start[t + 1]; k++) b->inside[net->ix[k]]++;
     }
+    *pins = 0;
     for (int32_t m = s.begin; m < s.end; m++) {
         int32_t t = b->members[m];
         for (int64_t k = net->start[t]; k < net->start[t + 1]; k++) {
             int32_t i = net->ix[k];
             if (b->inside[i] < 2) continue;
             if (b->edge_of[i] < 0) b->edge_of[i] = edges++;
-            pins++;
+            ++*pins;
         }
     }
-    b->pins += pins;
+    return edges;
+}
+
+/* Leave the maps as they were found. */
+static void forget_edges(bisection *b, set s)
+{
+    const tnp_net *net = b->net;
+    for (int32_t m = s.begin; m < s.end; m++) {
+        int32_t t = b->members[m];
+        for (int64_t k = net->start[t]; k < net->start[t + 1]; k++) {
+            b->edge_of[net->ix[k]] = -1;
+            b->inside[net->ix[k]] = 0;
+        }
+    }
+}
+
+/* The hypergraph of a set of tensors: an edge for each index on at least two of them. */
+static tnp_status describe(bisection *b, set s, tnp_hyper *h)
+{
+    const tnp_net *net = b->net;
+    int32_t pins, edges = number_edges(b, s, &pins);
     tnp_status status = tnp_hyper_alloc(h, s.end - s.begin, edges, pins);
     if (status) return status;
     memset(h->e_start, 0, ((size_t)edges + 2) * sizeof *h->e_start);
@@ -125,13 +145,7 @@ static tnp_status describe(bisection *b, set s, tnp_hyper *h)
     }
     for (int32_t e = edges; e > 0; e--) h->e_start[e] = h->e_start[e - 1];
     h->e_start[0] = 0;
-    for (int32_t m = s.begin; m < s.end; m++) { /* leave the maps as they were found */
-        int32_t t = b->members[m];
-        for (int64_t k = net->start[t]; k < net->start[t + 1]; k++) {
-            b->edge_of[net->ix[k]] = -1;
-            b->inside[net->ix[k]] = 0;
-        }
-    }
+    forget_edges(b, s);
     tnp_hyper_transpose(h);
     return TNP_OK;
 }
@@ -157,8 +171,8 @@ static int32_t enter(bisection *b, int32_t begin, int32_t end)
     return b->next--;
 }
 
-/* The best tree of a small set. */
-static tnp_status solve(bisection *b, set s)
+/* Give exact search the indices of a small set; returns log2 size of all of them. */
+static double hand_over(bisection *b, set s)
 {
     const tnp_net *net = b->net;
     int32_t k = s.end - s.begin;
@@ -182,7 +196,13 @@ static tnp_status solve(bisection *b, set s)
             holders[i] = 0;
         }
     }
-    double cost, unit = net->objective.power * most;
+    return most;
+}
+
+/* The best tree of a small set. */
+static tnp_status solve(bisection *b, set s)
+{
+    double cost, unit = b->net->objective.power * hand_over(b, s);
     tnp_status status = tnp_dp_solve(&b->dp, unit < 500.0 ? 0.0 : unit - 500.0, b->ctl, b->caller,
                                      &cost);
     struct {
@@ -190,11 +210,11 @@ static tnp_status solve(bisection *b, set s)
         int32_t id;
     } stack[SMALL + 1];
     int32_t depth = 1;
-    stack[0].set = (1u << k) - 1;
+    stack[0].set = (1u << (s.end - s.begin)) - 1;
     stack[0].id = s.id;
     while (depth && !status) {
         uint32_t all = stack[--depth].set;
-        int32_t at = stack[depth].id - net->n;
+        int32_t at = stack[depth].id - b->net->n;
         for (int side = 0; side < 2; side++) {
             uint32_t half = side ? b->dp.split[all] : all ^ b->dp.split[all];
             if (half & (half - 1)) {
