@@ -11,6 +11,17 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+from .errors import FormatError, MemoryLimitError, PlanError, ShapeError, TensorNetError
+
+try:
+    from . import _kernels as _kernels
+except TensorNetError as error:  # an unknown TENSORNET_ISA
+    from .config import end_with, is_command_line
+
+    if not is_command_line():
+        raise
+    end_with(error)
+
 from .api import (
     ContractExpression,
     Plan,
@@ -24,7 +35,6 @@ from .api import (
     tensordot,
 )
 from .config import get_num_threads, set_num_threads
-from .errors import FormatError, MemoryLimitError, PlanError, ShapeError, TensorNetError
 from .expr import Expr
 from .graph import (
     AbstractNode,

@@ -27,7 +27,7 @@ from .errors import TensorNetError
 from .expr import Expr
 from .formats import Circuit, random_arrays, read_circuit, read_network, read_uai
 
-__all__ = ["main"]
+__all__ = ["main", "warn_of_long_run"]
 
 EMBEDDED = "sycamore_n53_m10.qsim"
 REFERENCE = 8.392214579716e-09 - 2.647260977355e-09j
@@ -190,6 +190,8 @@ def _add_options(parser: argparse.ArgumentParser, top: bool) -> None:
     option("--dtype", None, help="complex64, complex128, float32, float64, float16")
     option("--seed", 0, metavar="N", type=_whole(0), help="of the search and of --random (0)")
     option("--optimize", "auto", metavar="NAME", help="the planner, or an opt_einsum path name")
+    goals = "what the planner makes small: macs, size, write, combo or time (macs)"
+    option("--minimize", "macs", metavar="GOAL", help=goals)
     option("--max-time", None, metavar="SECONDS", type=_seconds, help="for the search of a plan")
     option("--plan", None, metavar="PLAN", dest="plan_file", help="take the plan from this file")
     option("--save", None, metavar="PLAN", help="save the plan to this file")
@@ -358,6 +360,7 @@ def _plan(job: _Job, args: argparse.Namespace, report: _Report) -> api.Plan:
         plan = api.plan_expr(
             job.expr,
             optimize,
+            minimize=args.minimize,
             seed=args.seed,
             max_time=args.max_time,
             memory_limit=limit,
@@ -399,6 +402,7 @@ def _contract(job: _Job, args: argparse.Namespace, report: _Report) -> None:
     plan = _plan(job, args, report)
     with _blaming(1, TensorNetError, RuntimeError):
         program = plan.compile(job.dtype, threads=args.threads, strip_exponent=job.strip_exponent)
+        warn_of_long_run(program.macs, program.threads, job.dtype)
         arrays = job.arrays()
         start = time.perf_counter()
         result = program(*arrays, progress=_shows_progress(args))
@@ -409,6 +413,26 @@ def _contract(job: _Job, args: argparse.Namespace, report: _Report) -> None:
     facts |= {"seconds": seconds, "gflops": gflops, "threads": program.threads}
     lines.append(f"{seconds:.3g} s on {_counted(program.threads, 'thread')}, {gflops:.3g} GFLOP/s")
     report.add("result", facts, *lines)
+
+
+# Runs expected to take longer are warned of, at a rate that most contractions exceed.
+LONG_SECONDS = 600.0
+MACS_PER_SECOND = {"f": 5e9, "c": 1.5e9}  # of one thread, real and complex
+
+
+def warn_of_long_run(macs: int, threads: int, dtype: str) -> None:
+    """Say on stderr what a contraction of more than ten minutes would take."""
+    seconds = macs / (MACS_PER_SECOND[np.dtype(dtype).kind] * threads)
+    if seconds <= LONG_SECONDS:
+        return
+    hours = seconds / 3600
+    estimate = f"{hours:.1f} hours" if hours < 100 else f"{hours / 24:.3g} days"
+    message = (
+        f"warning: this contraction takes 10^{math.log10(macs):.1f} multiply-adds, about "
+        f"{estimate}; a larger --memory-limit, or a longer search (--optimize hyper --max-time "
+        "60), may find a shorter one; Ctrl-C stops it"
+    )
+    print("tensornet:", message, file=sys.stderr, flush=True)
 
 
 def _describe(job: _Job, result: Any) -> tuple[dict[str, Any], list[str]]:

@@ -75,6 +75,7 @@ def einsum(
     casting: Any = "safe",
     memory_limit: int | str | None = None,
     strip_exponent: bool = False,
+    minimize: str = "macs",
     progress: Progress = None,
 ) -> Any:
     """Einstein summation with NumPy's syntax and results, over as many operands as you like.
@@ -93,6 +94,7 @@ def einsum(
             sliced until it fits.
         strip_exponent: return ``(mantissa, exponent)`` with the value mantissa * 2**exponent,
             so that nothing overflows on the way.
+        minimize: what the search makes small, as in `plan`.
         progress: True for a bar on stderr, or a callable ``(done, total)``.
 
     Returns:
@@ -116,6 +118,7 @@ def einsum(
         and casting == "safe"
         and memory_limit is None
         and not strip_exponent
+        and minimize == "macs"
         and type(operands[0] if operands else None) is str
     )
     if usual:
@@ -129,7 +132,7 @@ def einsum(
                 result = latest[0](*arrays, progress=progress)
             if result is not None:
                 return result if result.ndim or out is not None else result[()]
-    options = (optimize, dtype, order or "K", casting, memory_limit, strip_exponent)
+    options = (optimize, dtype, order or "K", casting, memory_limit, strip_exponent, minimize)
     return _einsum(operands, out, progress, usual, *options)
 
 
@@ -149,6 +152,7 @@ def _einsum(
     casting: Any,
     memory_limit: int | str | None,
     strip_exponent: bool,
+    minimize: str,
 ) -> Any:
     """einsum with any operands and options; `usual` ones are remembered in `_latest`."""
     source: str | Equation
@@ -174,6 +178,7 @@ def _einsum(
         casting,
         memory_limit,
         strip_exponent,
+        minimize,
         reverse,
         threads,
     )
@@ -201,6 +206,7 @@ def _compile(
     casting: Any,
     memory_limit: int | str | None,
     strip_exponent: bool,
+    minimize: str,
     reverse: bool,
     threads: int,
 ) -> _Compiled:
@@ -213,7 +219,14 @@ def _compile(
     in_place = len(shapes) == 1 and len(expr.output) == len(expr.sizes) and dtypes[0] == target
     if reverse:
         expr = replace(expr, output=expr.output[::-1])
-    found = find_program(expr, target, optimize, 0, memory_limit, None, strip_exponent)
+    found = find_program(
+        expr,
+        target,
+        optimize,
+        memory_limit=memory_limit,
+        strip_exponent=strip_exponent,
+        minimize=minimize,
+    )
     converts = any(not reads(target, each) for each in dtypes)
     return _Compiled(found, dropped, converts, in_place and not strip_exponent)
 

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from math import ceil, isfinite
 from pathlib import Path
+from typing import NoReturn
 
 __all__ = [
     "available_memory",
     "check_threads",
     "cpu_count",
+    "end_with",
     "format_bytes",
     "get_num_threads",
+    "is_command_line",
     "parse_bytes",
     "set_num_threads",
     "total_memory",
@@ -36,6 +40,21 @@ _BYTES = re.compile(
 
 _lock = threading.Lock()
 _threads: int | None = None  # what set_num_threads chose, or the default once it was needed
+
+
+def is_command_line() -> bool:
+    """Is this process `python -m tensornet` (perhaps still importing it) or its script?"""
+    words = sys.orig_argv
+    name = os.path.basename(sys.argv[0]) if sys.argv else ""
+    if name == "-m":
+        return "-m" in words and words[words.index("-m") + 1 :][:1] == ["tensornet"]
+    return name == "tensornet"
+
+
+def end_with(error: Exception) -> NoReturn:
+    """End the command line, of which nothing else could be imported, as it ends for wrong usage."""
+    print(f"tensornet: error: {error}", file=sys.stderr, flush=True)
+    raise SystemExit(2) from None
 
 
 def set_num_threads(n: int | None) -> None:

@@ -48,6 +48,7 @@ def contract_expression(
     casting: Any = "safe",
     strip_exponent: bool = False,
     seed: int = 0,
+    minimize: str = "macs",
 ) -> ContractExpression:
     """Plan an einsum once, to be called with many sets of arrays; opt_einsum's signature.
 
@@ -59,7 +60,7 @@ def contract_expression(
         memory_limit: entries of the largest intermediate, as in opt_einsum ("max_input": as
             many as the largest operand has); as text such as "512MB", bytes of a run.
         use_blas: ignored, for compatibility.
-        dtype, order, casting, strip_exponent: as for `einsum`.
+        dtype, order, casting, strip_exponent, minimize: as for `einsum`.
 
     Returns:
         a callable ``expression(*arrays, out=None)``; arrays must have just these shapes.
@@ -82,8 +83,9 @@ def contract_expression(
     order = order or "K"
     is_fortran(order, ())  # complains of an unknown order
     limits = _limits(memory_limit, sizes)
+    search = {"optimize": optimize, "seed": seed, "minimize": minimize}
     return ContractExpression(
-        equation, sizes, arrays, optimize, seed, limits, strip_exponent, dtype, order, casting
+        equation, sizes, arrays, search, limits, strip_exponent, dtype, order, casting
     )
 
 
@@ -138,8 +140,7 @@ class ContractExpression:
         equation: Equation,
         shapes: Sequence[tuple[int, ...]],
         constants: dict[int, Array],
-        optimize: Any,
-        seed: int,
+        search: dict[str, Any],
         limits: dict[str, Any],
         strip_exponent: bool,
         dtype: DTypeLike | None,
@@ -147,7 +148,7 @@ class ContractExpression:
         casting: Any,
     ) -> None:
         expr, labels, dropped = bind_equation(equation, shapes)
-        tree = find_tree(expr, optimize, seed=seed, memory_limit=limits.get("max_entries"))
+        tree = find_tree(expr, memory_limit=limits.get("max_entries"), **search)
         self.contraction = _format(equation, constants)
         self.num_args = len(shapes) - len(constants)
         self._labels = labels

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil, log2, log10
+from math import log10
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +19,11 @@ from numpy.typing import DTypeLike
 from .config import check_threads, format_bytes, get_num_threads, parse_bytes
 from .errors import FormatError, MemoryLimitError, PlanError
 from .expr import Expr
+from .fitting import IMPOSSIBLE, Budget, Memory, search_within, sliced_for_cache, sliced_to_fit
 from .planner import Tree, search, slice_tree
 from .planner.cache import recall
+from .planner.objective import cost, objective_of
+from .planner.search import search_seconds
 from .program import Program, check_dtype, lower
 from .tables import readable, table
 
@@ -314,27 +317,38 @@ def plan_expr(
     limit = parse_bytes(memory_limit)
     threads = check_threads(threads)
     start = time.perf_counter()
-    tree = find_tree(
-        expr,
-        optimize,
-        minimize=minimize,
-        seed=seed,
-        max_time=max_time,
-        max_steps=max_steps,
-        memory_limit=max_entries,
-        progress=progress,
-        cache=cache,
-    )
-    if max_entries is not None and tree.max_size > max_entries:
-        tree = slice_tree(tree, max_entries)
-    plan = Plan(tree, check_dtype(dtype), threads, strip_exponent, search=_name_of(optimize))
+
+    def find(seconds: float | None) -> Tree:
+        tree = find_tree(
+            expr,
+            optimize,
+            minimize=minimize,
+            seed=seed,
+            max_time=seconds,
+            max_steps=max_steps,
+            memory_limit=max_entries,
+            progress=progress,
+            cache=cache,
+        )
+        if max_entries is not None and tree.max_size > max_entries:
+            tree = slice_tree(tree, max_entries)
+        return tree
+
+    tree = None
+    seconds = search_seconds(optimize, max_time, max_steps)
+    budget = Budget.lasting(seconds, seed, max_steps)
+    plan = Plan(_NOTHING, check_dtype(dtype), threads, strip_exponent, search=_name_of(optimize))
+    if limit is not None and seconds is not None:
+        objective = objective_of(minimize)
+        memory = _memory(plan, expr, limit)
+        tree = search_within(memory, seconds, find, lambda tree: cost(tree, objective), budget)
+    else:
+        tree = find(max_time)
+    plan = replace(plan, tree=tree)
     if cache_slices:
         plan = _sliced_for_cache(plan)
     if limit is not None and _required(plan) > limit:
-        threads = get_num_threads() if threads is None else threads
-        key = ("sliced to fit", plan, limit, threads)
-        whole = plan
-        plan = replace(plan, tree=recall(key, lambda: _sliced_to_fit(whole, limit).tree))
+        plan = _sliced_to_fit(plan, limit, budget)
     return replace(plan, seconds=time.perf_counter() - start)
 
 
@@ -363,78 +377,31 @@ def find_tree(expr: Expr, optimize: Any, **options: Any) -> Tree:
     return search(expr, optimize, **options)
 
 
-# Slicing for the caches: bytes of the largest intermediate of a slice, the best first, the macs
-# from which on it is looked into, and how many more macs it may cost. Constants, so that plans are
-# the same everywhere.
-_CACHED_BYTES = (8 << 20, 16 << 20, 32 << 20, 64 << 20)
-_LONG_RUN = 10**8
-_MORE_MACS = 1.5
+_NOTHING = Tree(Expr((), (), ()), ())
+
+
+def _memory(plan: Plan, expr: Expr, limit: int) -> Memory:
+    """What a run of a tree of this network, made like `plan`, may take."""
+    result = expr.output_size * plan.dtype.itemsize
+    return Memory(limit, result, lambda tree: _required(replace(plan, tree=tree)))
+
+
+def _sliced_to_fit(plan: Plan, limit: int, budget: Budget) -> Plan:
+    threads = get_num_threads() if plan.threads is None else plan.threads
+    key = ("sliced to fit", plan, limit, threads, replace(budget, end=None))
+    memory = _memory(plan, plan.expr, limit)
+    return replace(plan, tree=recall(key, lambda: sliced_to_fit(plan.tree, memory, budget)))
 
 
 def _sliced_for_cache(plan: Plan) -> Plan:
     """The plan in slices that stay near the caches, or as it is where they cost too much."""
     itemsize = plan.dtype.itemsize
-    if plan.macs < _LONG_RUN or plan.expr.output_size * itemsize > _CACHED_BYTES[0]:
-        return plan
 
     def make() -> Tree:
-        for limit in _CACHED_BYTES:
-            if plan.max_size * itemsize <= 4 * limit:
-                break
-            sliced = replace(plan, tree=slice_tree(plan.tree, limit // itemsize))
-            # steps outside the slice loop run once: the program knows what is really computed
-            if sliced.compile().macs <= _MORE_MACS * plan.macs:
-                return sliced.tree
-        return plan.tree
+        macs = lambda tree: replace(plan, tree=tree).compile().macs  # noqa: E731
+        return sliced_for_cache(plan.tree, itemsize, macs)
 
     return replace(plan, tree=recall(("sliced for the cache", plan.tree, itemsize), make))
-
-
-def _sliced_to_fit(plan: Plan, limit: int) -> Plan:
-    """The plan with the fewest slices found whose run allocates at most `limit` bytes.
-
-    Memory falls about as fast as the largest intermediate, which is halved `halvings` times: the
-    first guess comes from that, then the bracket is opened by doubling and closed by bisection.
-    It does not fall strictly, so that all that could do are tried before giving up.
-    """
-    whole = plan.max_size
-    last = whole.bit_length()
-    tried: dict[int, Plan] = {}
-
-    def fits(halvings: int) -> bool:
-        if halvings not in tried:
-            tree = slice_tree(plan.tree, max(1, whole >> halvings))
-            tried[halvings] = replace(plan, tree=tree)
-        return _required(tried[halvings]) <= limit
-
-    result = plan.expr.output_size * plan.dtype.itemsize  # which no slicing makes smaller
-    if result > _IMPOSSIBLE:
-        raise MemoryLimitError(
-            f"the result alone takes {readable(result)} bytes: no memory_limit would do"
-        )
-    guess = ceil(log2(max(1, _required(plan))) - log2(max(1, limit, result)))
-    too_big, halvings, stride = 0, min(last, max(1, guess)), 1
-    while not fits(halvings) and halvings < last:
-        too_big, halvings, stride = halvings, min(last, halvings + stride), 2 * stride
-    if not fits(halvings):
-        first = max(1, min(guess - 2, last // 2))  # the most slices are more than can be counted
-        halvings = too_big = next(filter(fits, range(first, last)), -1)
-    if halvings < 0:
-        smallest = min([_required(each) for each in (plan, *tried.values())])
-        raise MemoryLimitError(
-            f"no slicing keeps this contraction to {limit:,} bytes: "
-            f"the smallest memory_limit that would do is {smallest:,} bytes"
-        )
-    while halvings - too_big > 1:
-        middle = (too_big + halvings) // 2
-        if fits(middle):
-            halvings = middle
-        else:
-            too_big = middle
-    return tried[halvings]
-
-
-_IMPOSSIBLE = 2**59  # bytes that no machine has; the compiler refuses beyond
 
 
 def _required(plan: Plan) -> int:
@@ -442,7 +409,7 @@ def _required(plan: Plan) -> int:
     try:
         return plan.peak_memory
     except MemoryLimitError:
-        return max(_IMPOSSIBLE, plan.max_size * plan.dtype.itemsize)
+        return max(IMPOSSIBLE, plan.max_size * plan.dtype.itemsize)
 
 
 def _duration(seconds: float) -> str:

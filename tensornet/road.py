@@ -67,6 +67,7 @@ def find_program(
     memory_limit: int | str | None = None,
     max_entries: int | None = None,
     strip_exponent: bool = False,
+    minimize: str = "macs",
 ) -> Program:
     """The Program of a network: planner and compiler recall what they made with these options."""
     optimize = hashable_optimize(optimize)
@@ -75,6 +76,7 @@ def find_program(
         return plan_expr(
             expr,
             optimize,
+            minimize=minimize,
             seed=seed,
             memory_limit=memory_limit,
             max_entries=max_entries,
@@ -86,7 +88,7 @@ def find_program(
     if not isinstance(optimize, (str, bool, tuple, Tree)):
         return make()  # an optimizer may find something else in every call
     limits = memory_limit, max_entries, config.get_num_threads()
-    return recall((expr, dtype, optimize, seed, strip_exponent, *limits), make)
+    return recall((expr, dtype, optimize, minimize, seed, strip_exponent, *limits), make)
 
 
 def run_program(

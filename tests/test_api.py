@@ -519,3 +519,18 @@ def test_a_transposition_is_a_view_whether_or_not_one_was_written_to_out_before(
         assert tn.einsum("ij->ji", a, out=out) is out
         assert (out == a.T).all()
         assert np.shares_memory(tn.einsum("ij->ji", a), a)
+
+
+def test_what_the_search_makes_small_can_be_chosen() -> None:
+    rng = np.random.default_rng(3)
+    shapes = [(3, 9), (9, 4), (4, 9), (9, 2)]
+    arrays = [rng.standard_normal(shape) for shape in shapes]
+    want = arrays[0] @ arrays[1] @ arrays[2] @ arrays[3]
+    subscripts = "ab,bc,cd,de->ae"
+    np.testing.assert_allclose(tn.einsum(subscripts, *arrays, minimize="size"), want)
+    expression = tn.contract_expression(subscripts, *shapes, minimize="write")
+    np.testing.assert_allclose(expression(*arrays), want)
+    with pytest.raises(tn.PlanError, match="nothing to minimize"):
+        tn.einsum(subscripts, *arrays, minimize="beauty")
+    with pytest.raises(tn.PlanError, match="nothing to minimize"):
+        tn.contract_expression(subscripts, *shapes, minimize="beauty")

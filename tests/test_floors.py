@@ -16,7 +16,7 @@ FLOORS = [
     {"expr", "_kernels"},
     {"planner", "_program"},
     {"program", "tables"},
-    {"executors", "tape", "drawing"},
+    {"executors", "tape", "drawing", "fitting"},
     {"plans"},
     {"road"},
     {"expression"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -348,3 +349,38 @@ def test_an_output_that_takes_no_more_ends_in_one_line() -> None:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "tensornet: error: No space left on device\n"
+
+
+def test_an_unknown_instruction_set_is_one_line_and_wrong_usage() -> None:
+    command = [sys.executable, "-m", "tensornet", "info"]
+    environment = os.environ | {"TENSORNET_ISA": "quantum"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("tensornet: error: TENSORNET_ISA='quantum' is not")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_program_is_told_of_an_unknown_instruction_set_by_an_exception() -> None:
+    command = [sys.executable, "-c", "import tensornet"]
+    environment = os.environ | {"TENSORNET_ISA": "quantum"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "TensorNetError: TENSORNET_ISA='quantum'" in done.stderr
+
+
+def test_a_long_run_is_warned_of_before_it_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.warn_of_long_run(10**11, 2, "complex64")
+    assert capsys.readouterr().err == ""
+    cli.warn_of_long_run(10**14, 2, "complex64")
+    warning = capsys.readouterr().err
+    assert "10^14.0 multiply-adds, about 9.3 hours" in warning
+    assert "--memory-limit" in warning
+    assert "hyper" in warning
+
+
+def test_what_the_planner_makes_small_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "plan", NETWORK, "--minimize", "size")[0] == 0
+    code, _, error = run(capsys, "plan", NETWORK, "--minimize", "beauty")
+    assert code == 2
+    assert "minimize='beauty' is nothing to minimize" in error

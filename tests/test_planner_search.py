@@ -356,3 +356,10 @@ def test_ctrl_c_ends_a_search_with_the_best_tree_so_far(name):
 
 def test_ctrl_c_before_there_is_a_tree_is_raised():
     assert run_interrupted("bisection", 50_000, 0.3) == ["interrupted", "49999"]
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.4, 0.8])
+def test_giants_cut_against_the_clock_get_valid_trees(seconds):
+    expr = lattice(150, 140)  # more tensors than there may be time to cut
+    for name in ("auto", "hyper", "bisection"):
+        assert_valid(search(expr, name, max_time=seconds))

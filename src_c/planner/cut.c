@@ -16,6 +16,7 @@ enum {
     TRIES = 6,         /* first cuts of the coarsest hypergraph */
     PASSES = 4,
     FRUITLESS = 64,    /* moves without a new best that end a pass */
+    LARGE = 4000,      /* vertices: of more, those on the border of the halves are moved first */
     POLL = 4096
 };
 static const double SHRINKS = 0.92; /* a level that shrinks less is the last */
@@ -33,6 +34,7 @@ typedef struct {
     int32_t *stamp;    /* the entry that counts; -1: moved in this pass */
     int32_t (*pins)[2]; /* by edge: pins on either side */
     int32_t *moved;
+    unsigned char *border; /* by vertex: it is on a cut edge */
     int64_t weight[2], most; /* of the halves; what neither may exceed */
     unsigned char *best;
     int32_t *queue;
@@ -229,15 +231,18 @@ static double count(const tnp_hyper *h, refiner *r, const unsigned char *side)
     for (int32_t v = 0; v < h->n; v++) {
         r->weight[side[v]] += h->v_weight[v];
         r->gain[v] = 0.0;
+        r->border[v] = 0;
     }
     for (int32_t e = 0; e < h->n_edges; e++) {
         r->pins[e][0] = r->pins[e][1] = 0;
         for (int32_t k = h->e_start[e]; k < h->e_start[e + 1]; k++) r->pins[e][side[h->e_pin[k]]]++;
-        if (r->pins[e][0] && r->pins[e][1]) cut += h->e_weight[e];
+        bool whole = !r->pins[e][0] || !r->pins[e][1];
+        if (!whole) cut += h->e_weight[e];
         for (int32_t k = h->e_start[e]; k < h->e_start[e + 1]; k++) {
             int s = side[h->e_pin[k]];
             if (!r->pins[e][s ^ 1]) r->gain[h->e_pin[k]] -= h->e_weight[e];
             if (r->pins[e][s] == 1) r->gain[h->e_pin[k]] += h->e_weight[e];
+            if (!whole) r->border[h->e_pin[k]] = 1;
         }
     }
     return cut;
@@ -301,6 +306,7 @@ static tnp_status pass(const tnp_hyper *h, refiner *r, unsigned char *side, doub
     r->n_heap[0] = r->n_heap[1] = 0;
     for (int32_t v = 0; v < h->n && !status; v++) {
         r->stamp[v] = 0;
+        if (h->n > LARGE && !r->border[v]) continue; /* until a neighbour moves */
         status = push(r, side[v], (move){r->gain[v], v, 0});
     }
     double best = *cut = now;
@@ -321,11 +327,12 @@ static tnp_status pass(const tnp_hyper *h, refiner *r, unsigned char *side, doub
             best_excess = over;
             kept = moves;
         }
-        if (moves % POLL == 0 && tnp_interrupted(ctl, caller)) status = TNP_INTERRUPTED;
+        if (moves % POLL == 0 && tnp_should_stop(ctl, caller)) break;
     }
     for (int32_t k = kept; k < moves; k++) side[r->moved[k]] ^= 1;
     *improved = kept > 0;
     *cut = best;
+    if (!status && tnp_interrupted(ctl, caller)) status = TNP_INTERRUPTED;
     return status;
 }
 
@@ -335,6 +342,7 @@ static tnp_status refine(const tnp_hyper *h, refiner *r, unsigned char *side, do
     bool improved = true;
     tnp_status status = TNP_OK;
     for (int k = 0; k < PASSES && improved && !status; k++) {
+        if (k > 0 && tnp_should_stop(ctl, caller)) break;
         status = pass(h, r, side, cut, ctl, caller, &improved);
     }
     return status;
@@ -400,6 +408,7 @@ static void refiner_free(refiner *r)
     free(r->stamp);
     free(r->pins);
     free(r->moved);
+    free(r->border);
     free(r->best);
     free(r->queue);
 }
@@ -412,14 +421,15 @@ static tnp_status refiner_init(refiner *r, const tnp_hyper *h, double slack)
     r->stamp = malloc(n * sizeof *r->stamp);
     r->pins = malloc(((size_t)h->n_edges + 1) * sizeof *r->pins);
     r->moved = malloc(n * sizeof *r->moved);
+    r->border = malloc(n);
     r->best = malloc(n);
     r->queue = malloc(n * sizeof *r->queue);
     double whole = 0.0;
     for (int32_t v = 0; v < h->n; v++) whole += (double)h->v_weight[v];
     r->most = (int64_t)(0.5 * (1.0 + slack) * whole);
     if (2 * r->most < (int64_t)whole) r->most = ((int64_t)whole + 1) / 2;
-    bool ok = r->gain && r->stamp && r->pins && r->moved && r->best && r->queue;
-    return ok ? TNP_OK : TNP_NO_MEMORY;
+    bool ok = r->gain && r->stamp && r->pins && r->moved && r->border;
+    return ok && r->best && r->queue ? TNP_OK : TNP_NO_MEMORY;
 }
 
 tnp_status tnp_cut(tnp_hyper *h, double slack, tnp_rng *rng, tnp_control *ctl, bool caller,
@@ -439,7 +449,7 @@ tnp_status tnp_cut(tnp_hyper *h, double slack, tnp_rng *rng, tnp_control *ctl, b
         if (status || (double)n > SHRINKS * (double)level[depth].n) break;
         status = contract(&level[depth], n, &level[depth + 1]);
         if (!status) depth++;
-        if (!status && tnp_interrupted(ctl, caller)) status = TNP_INTERRUPTED;
+        if (tnp_should_stop(ctl, caller)) break; /* any cut will do */
     }
     if (!status) status = first_cut(&level[depth], &r, rng, ctl, caller, side, spare);
     for (; depth > 0; depth--) {

@@ -1,4 +1,4 @@
-/* Greedy search over a connected network; see greedy.c. */
+/* Greedy search; connected parts are joined last, in order. See greedy.c. */
 #ifndef TNP_GREEDY_H
 #define TNP_GREEDY_H
 
@@ -10,12 +10,22 @@ typedef struct {
     int32_t a, b;
 } tnp_candidate;
 
+/* The same in a form that is quick to compare; see choice_of. */
+typedef struct {
+    uint64_t pair, score;
+} tnp_choice;
+
 /* What one thread needs for sample after sample. */
 typedef struct {
     tnp_graph graph;
-    tnp_candidate *heap;
-    int64_t n_heap, heap_room;
-    int64_t stale; /* entries of contracted tensors that have surfaced since the last weeding */
+    tnp_choice *list;      /* pairs, by owner */
+    int64_t used, room;
+    int64_t *first;        /* by tensor: where its list starts, in ascending order */
+    int32_t *listed;       /* by tensor: how many pairs it owns */
+    unsigned char *heaped; /* by tensor: its list is a heap */
+    tnp_choice *heap;      /* the best pair of each owner */
+    int32_t n_heap;
+    int32_t parts;         /* tensors before this have been looked at by any_two */
     const tnp_candidate *pairs; /* the neighbours at the start; score holds log2 result size */
     int64_t n_pairs;
     double *shared;   /* by tensor: log2 size that a contraction with the newest would save */

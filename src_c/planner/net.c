@@ -156,7 +156,9 @@ tnp_status tnp_subnet(const tnp_net *net, const int32_t *members, int32_t n, int
     }
     for (int32_t m = 0; m < n; m++) { /* leave the map as it was found */
         for (int64_t k = net->start[members[m]]; k < net->start[members[m] + 1]; k++) {
-            local[net->ix[k]] = -1;
+            int32_t g = net->ix[k], i = local[g];
+            if (!status && i >= 0 && sub->count[i] < net->count[g]) sub->open[i] = 1;
+            local[g] = -1;
         }
     }
     return status;

@@ -112,8 +112,20 @@ static tnp_status cut_if_worth(tnp_plan *p)
     return tnp_run_cuts(p, CUTS);
 }
 
+/* Against the clock, on networks too large to refine: cuts first, which gain most there. */
+static tnp_status search_giant(tnp_plan *p)
+{
+    tnp_status status = TNP_OK;
+    while (!status && !tnp_should_stop(p->ctl, true)) {
+        status = tnp_run_cuts(p, p->opt->threads);
+        if (!status) status = tnp_run_samples(p, p->opt->threads);
+    }
+    return status;
+}
+
 static tnp_status search_auto(tnp_plan *p)
 {
+    if (timed(p) && !p->refinable) return search_giant(p);
     tnp_status status = TNP_OK;
     double regions = TNP_REGION_WORK * (double)p->net->n;
     bool shared = p->net->n_ix <= p->net->n; /* many indices on several tensors */
@@ -209,6 +221,7 @@ static tnp_status anneal_in_rounds(tnp_plan *p, int64_t budget, bool further)
 
 static tnp_status search_hyper(tnp_plan *p)
 {
+    if (timed(p) && !p->refinable) return search_giant(p);
     int64_t budget = p->opt->samples * MOVES_PER_SAMPLE;
     tnp_status status = TNP_OK;
     if (p->net->n_ix <= TNP_ELIMINATE_MAX) {
@@ -217,12 +230,7 @@ static tnp_status search_hyper(tnp_plan *p)
     if (!status) status = sample_for(p, tnp_run_cuts, BISECTIONS, SAMPLING_SHARE);
     if (!status) status = sample_for(p, tnp_run_samples, FIRST_SAMPLES, SAMPLING_SHARE);
     if (!status) status = refine_pool(p, p->trees.used);
-    if (!status && p->refinable) return anneal_in_rounds(p, budget, false);
-    while (!status && timed(p) && !tnp_should_stop(p->ctl, true)) { /* too large to refine */
-        status = tnp_run_cuts(p, p->opt->threads);
-        if (!status) status = tnp_run_samples(p, p->opt->threads);
-    }
-    return status;
+    return status || !p->refinable ? status : anneal_in_rounds(p, budget, false);
 }
 
 /* As many samples as were asked for, or as there is time for, else `usual`. */

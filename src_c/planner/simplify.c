@@ -13,7 +13,7 @@
 #include "graph.h"
 
 /* How many holders of one index are looked at as partners: bounds the work on giant indices. */
-enum { LOOKS = 48, POLL_ROUNDS = 1024 };
+enum { LOOKS = 64, POLL_ROUNDS = 1024 };
 static const double SLACK = 1e-9; /* sizes are sums of rounded logarithms */
 
 /* What looking for partners needs. */
@@ -40,7 +40,8 @@ static int32_t look(const tnp_graph *g, int32_t t, partners *p, bool *partial)
         for (int32_t j = 0, at = leg.place; j < looks; j++) {
             if (++at == held) at = 0;
             int32_t u = list[at].tensor;
-            if (p->saved[u] == 0.0) p->touched[n++] = u;
+            p->touched[n] = u;
+            n += p->saved[u] == 0.0;
             p->saved[u] += saves;
         }
     }

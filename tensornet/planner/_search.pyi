@@ -32,3 +32,6 @@ def slice_steps(
     report: Callable[[float, float], None] | None = None,
     stopped: list[BaseException] | None = None,
 ) -> tuple[Steps, tuple[int, ...]]: ...
+def canonical(
+    inputs: Terms, output: tuple[int, ...], sizes: tuple[int, ...]
+) -> tuple[Terms, tuple[int, ...], tuple[int, ...]]: ...

@@ -7,7 +7,7 @@ whether a signal has arrived. Statuses become exceptions here and nowhere else.
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 
 
 cdef extern from "planner/planner.h" nogil:
@@ -145,6 +145,129 @@ cdef int build(tnp_net *net, tuple inputs, tuple output, tuple sizes) except -1:
         tnp_net_free(net)
         raise
     return 0
+
+
+cdef struct _Signatures:
+    int64_t *start          # of the holders of each index
+    int32_t *holder         # operands
+    unsigned char *open
+    int64_t *size
+
+
+cdef inline int64_t part(const _Signatures *g, int32_t i, int64_t k) noexcept nogil:
+    """Of what an index is known by: its holders, -1 if the output has it, its extent, the end."""
+    cdef int64_t held = g.start[i + 1] - g.start[i]
+    if k < held:
+        return g.holder[g.start[i] + k]
+    if k == held and g.open[i]:
+        return -1
+    return g.size[i] if k == held + g.open[i] else -2
+
+
+cdef void sort_by_signature(const _Signatures *g, int32_t *ids, Py_ssize_t n) noexcept nogil:
+    """Insertion sort: few have the same first holder. What agrees in all keeps its order."""
+    cdef Py_ssize_t at, k
+    cdef int64_t p
+    cdef int32_t x, y
+    for k in range(1, n):
+        x = ids[k]
+        at = k
+        while at > 0:
+            y, p = ids[at - 1], 0
+            while part(g, y, p) == part(g, x, p) and part(g, x, p) != -2:
+                p += 1
+            if part(g, y, p) < part(g, x, p) or (part(g, y, p) == part(g, x, p) and y < x):
+                break
+            ids[at] = y
+            at -= 1
+        ids[at] = x
+
+
+cdef Py_ssize_t order_by_signature(const _Signatures *g, const int32_t *legs, int64_t *first,
+                                   Py_ssize_t n, int32_t n_ix, int32_t *order) noexcept nogil:
+    """Number the indices by their signatures; those that are on no operand come first."""
+    cdef Py_ssize_t at = 0, begin, t
+    cdef int64_t k, j
+    cdef int32_t i
+    for i in range(n_ix):
+        if g.start[i] == g.start[i + 1]:
+            order[at] = i
+            at += 1
+    sort_by_signature(g, order, at)
+    for t in range(n):
+        begin = at
+        for k in range(first[t], first[t + 1]):
+            i = legs[k]
+            if g.holder[g.start[i]] != t:
+                continue
+            for j in range(first[t], k):  # an axis of a diagonal
+                if legs[j] == i:
+                    break
+            else:
+                order[at] = i
+                at += 1
+        sort_by_signature(g, order + begin, at - begin)
+    return at
+
+
+def canonical(tuple inputs, tuple output, tuple sizes):
+    """(inputs, output, ids): the network with its indices numbered by what they are known by.
+
+    `ids` are the old numbers by the new. Axes are in ascending order.
+    """
+    cdef Py_ssize_t n = len(inputs), n_ix = len(sizes), n_legs = 0, at = 0, t, k
+    cdef int32_t x, i
+    cdef tuple term
+    cdef _Signatures g
+    for term in inputs:
+        n_legs += len(term)
+    cdef int64_t *block = <int64_t *>calloc(2 * n_ix + n + 4, sizeof(int64_t))
+    cdef int32_t *legs = <int32_t *>malloc((2 * n_legs + 2 * n_ix + 1) * sizeof(int32_t))
+    g.open = <unsigned char *>calloc(n_ix + 1, 1)
+    try:
+        if block == NULL or legs == NULL or g.open == NULL:
+            raise MemoryError("not enough memory to plan the network")
+        g.size, g.start = block, block + n_ix
+        first = block + 2 * n_ix + 2
+        g.holder = legs + n_legs
+        order = g.holder + n_legs
+        number = order + n_ix
+        for k in range(n_ix):
+            g.size[k] = sizes[k]
+        for i in output:
+            g.open[i] = 1
+        for t in range(n):
+            for i in <tuple>inputs[t]:
+                legs[at] = i
+                at += 1
+                g.start[i + 2] += 1
+            first[t + 1] = at
+        with nogil:
+            for k in range(n_ix):
+                g.start[k + 2] += g.start[k + 1]
+            for t in range(n):
+                for k in range(first[t], first[t + 1]):
+                    i = legs[k]
+                    g.holder[g.start[i + 1]] = <int32_t>t
+                    g.start[i + 1] += 1
+            order_by_signature(&g, legs, first, n, <int32_t>n_ix, order)
+            for k in range(n_ix):
+                number[order[k]] = <int32_t>k
+            for t in range(n):
+                for k in range(first[t], first[t + 1]):
+                    x = number[legs[k]]
+                    at = k
+                    while at > first[t] and legs[at - 1] > x:
+                        legs[at] = legs[at - 1]
+                        at -= 1
+                    legs[at] = x
+        terms = tuple([tuple([legs[k] for k in range(first[t], first[t + 1])]) for t in range(n)])
+        ids = tuple([order[k] for k in range(n_ix)])
+        return terms, tuple(sorted([number[i] for i in output])), ids
+    finally:
+        free(block)
+        free(legs)
+        free(g.open)
 
 
 cdef object failure(tnp_status status, _Watch watch):

@@ -20,7 +20,7 @@ from .objective import Objective, cost, objective_of
 from .slicing import slice_tree
 from .tree import Tree
 
-__all__ = ["search"]
+__all__ = ["search", "search_seconds"]
 
 _TRIVIAL: tuple[tuple[tuple[int, int], ...], ...] = ((), (), ((0, 1),))
 _HYPER_SECONDS = 10.0
@@ -87,8 +87,7 @@ def search(
         )
     if n < 3:
         return Tree(expr, _TRIVIAL[n])
-    if mode == "hyper" and max_time is None and max_steps is None:
-        max_time = _HYPER_SECONDS
+    max_time = search_seconds(mode, max_time, max_steps)
     limit = memory_limit if mode == "hyper" else None
     effort = _Effort(seed, max_time, max_steps, progress)
 
@@ -107,14 +106,30 @@ def search(
     return tree
 
 
+def search_seconds(optimize: Any, max_time: float | None, max_steps: int | None) -> float | None:
+    """The seconds that a search of ours with these options is given, None if it is not timed.
+
+    Raises:
+        PlanError: `max_time` is no number of seconds.
+
+    >>> search_seconds("hyper", None, None), search_seconds("auto", None, None)
+    (10.0, None)
+    """
+    if not (optimize is None or isinstance(optimize, (bool, str))):
+        return None
+    if max_time is None:
+        return _HYPER_SECONDS if optimize == "hyper" and max_steps is None else None
+    if not (isinstance(max_time, Real) and max_time >= 0):
+        raise PlanError(f"max_time is {max_time!r}: give a number of seconds")
+    return float(max_time)
+
+
 class _Effort:
     """How long to search, checked, and the interruption that came if one did."""
 
     def __init__(
         self, seed: int, max_time: float | None, max_steps: int | None, progress: bool
     ) -> None:
-        if max_time is not None and not (isinstance(max_time, Real) and max_time >= 0):
-            raise PlanError(f"max_time is {max_time!r}: give a number of seconds")
         if not isinstance(seed, Integral):
             raise PlanError(f"seed is {seed!r}: give a whole number")
         if max_steps is not None and not (

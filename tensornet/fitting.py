@@ -1,0 +1,188 @@
+"""Slices for an amount of memory: where trees, which count entries, meet a limit in bytes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil, log2
+
+from .errors import MemoryLimitError
+from .planner import Tree, slice_tree
+from .tables import readable
+
+__all__ = ["IMPOSSIBLE", "Budget", "Memory", "search_within", "sliced_for_cache", "sliced_to_fit"]
+
+IMPOSSIBLE = 2**59  # bytes that no machine has; the compiler refuses beyond
+
+# Shares of the time of a search that knows its limit: a first look whether the limit matters, the
+# search if it does; then of what is left, each attempt at slices, and the annealing of them.
+_LOOK, _SEARCH, _GLANCE, _FIRST, _SECOND = 0.1, 0.3, 0.02, 0.5, 0.9
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a run may take.
+
+    Attributes:
+        limit: bytes that it may allocate.
+        result: bytes of the result, which no slicing makes smaller.
+        required: bytes that a run of a tree allocates, IMPOSSIBLE or more if no machine has them.
+    """
+
+    limit: int
+    result: int
+    required: Callable[[Tree], int]
+
+    def holds(self, tree: Tree) -> bool:
+        """Does a run of this tree keep to the limit?"""
+        return self.required(tree) <= self.limit
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to look for slices: until `end` (of the monotonic clock), or by steps."""
+
+    seed: int = 0
+    max_steps: int | None = None
+    end: float | None = None
+
+    @classmethod
+    def lasting(cls, seconds: float | None, seed: int, max_steps: int | None) -> Budget:
+        """The budget that begins now."""
+        return cls(seed, max_steps, None if seconds is None else time.monotonic() + seconds)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds, None if they do not count."""
+        return None if self.end is None else max(0.0, self.end - time.monotonic())
+
+
+def search_within(
+    memory: Memory,
+    seconds: float,
+    find: Callable[[float], Tree],
+    cost: Callable[[Tree], float],
+    budget: Budget,
+) -> Tree:
+    """The best tree that the memory holds, found in `seconds`; it may be sliced.
+
+    Where the first trees keep to the limit, all the time goes into the search of more; else most
+    of it goes into annealing the best of them together with its slices.
+
+    Args:
+        find: searches for so many seconds; what it returns is never worse than before.
+        cost: which of two trees is the better one.
+    """
+    look = find(_LOOK * seconds)
+    fits = memory.holds(look)
+    tree = find((1.0 - _LOOK if fits else _SEARCH) * seconds)
+    if not fits and memory.holds(tree):
+        tree = find(budget.left or 0.0)
+    if not memory.holds(tree):
+        tree = sliced_to_fit(tree, memory, budget)
+    return look if fits and cost(look) < cost(tree) else tree
+
+
+def sliced_to_fit(tree: Tree, memory: Memory, budget: Budget) -> Tree:
+    """The tree in the fewest slices found that the memory holds.
+
+    Against the clock, slices that are found quickly say how small the intermediates must be; then
+    tree and slices are annealed for that in the time that is left.
+
+    Raises:
+        MemoryLimitError: no slicing is enough; the message says what would do.
+    """
+    slices = partial(slice_tree, seed=budget.seed, max_steps=budget.max_steps)
+    if budget.left is None:
+        return _bracketed(tree, memory, slices)[0]
+    glance = partial(slices, max_time=_GLANCE * budget.left)
+    try:
+        best, size = _bracketed(tree, memory, glance)
+    except MemoryLimitError:  # harder than a glance can tell
+        return _bracketed(tree, memory, slices)[0]
+    size = min(2 * size, tree.max_size - 1)  # annealed trees hold less beside their largest
+    start, found = tree, best
+    for share in (_FIRST, _SECOND):
+        found = slices(start, size, max_time=share * budget.left)
+        if not memory.holds(found):
+            size = max(1, size // 2)
+        elif found.hoisted_macs < best.hoisted_macs:
+            best, start = found, replace(found, sliced=())
+    if memory.holds(found):
+        return best
+    try:  # a few more slices may do
+        found = _bracketed(found, memory, glance)[0]
+    except MemoryLimitError:
+        return best
+    return min(best, found, key=lambda tree: tree.hoisted_macs)
+
+
+def _bracketed(tree: Tree, memory: Memory, slices: Callable[[Tree, int], Tree]) -> tuple[Tree, int]:
+    """The tree in slices that the memory holds, and the entries that made them do so.
+
+    Memory falls about as fast as the largest intermediate, which is halved `halvings` times: the
+    first guess comes from that, then the bracket is opened by doubling and closed by bisection.
+    It does not fall strictly, so that all that could do are tried before giving up.
+    """
+    whole = tree.max_size
+    last = whole.bit_length()
+    tried: dict[int, tuple[Tree, int]] = {}
+
+    def fits(halvings: int) -> bool:
+        if halvings not in tried:
+            found = slices(tree, max(1, whole >> halvings))
+            tried[halvings] = found, memory.required(found)
+        return tried[halvings][1] <= memory.limit
+
+    if memory.result > IMPOSSIBLE:
+        raise MemoryLimitError(
+            f"the result alone takes {readable(memory.result)} bytes: no memory_limit would do"
+        )
+    unsliced = memory.required(tree)
+    guess = ceil(log2(max(1, unsliced)) - log2(max(1, memory.limit, memory.result)))
+    too_big, halvings, stride = 0, min(last, max(1, guess)), 1
+    while not fits(halvings) and halvings < last:
+        too_big, halvings, stride = halvings, min(last, halvings + stride), 2 * stride
+    if not fits(halvings):
+        first = max(1, min(guess - 2, last // 2))  # the most slices are more than can be counted
+        halvings = too_big = next(filter(fits, range(first, last)), -1)
+    if halvings < 0:
+        smallest = min([unsliced, *[size for _, size in tried.values()]])
+        raise MemoryLimitError(
+            f"no slicing keeps this contraction to {memory.limit:,} bytes: "
+            f"the smallest memory_limit that would do is {smallest:,} bytes"
+        )
+    while halvings - too_big > 1:
+        middle = (too_big + halvings) // 2
+        if fits(middle):
+            halvings = middle
+        else:
+            too_big = middle
+    return tried[halvings][0], max(1, whole >> halvings)
+
+
+# Slicing for the caches: bytes of the largest intermediate of a slice, the best first, the macs
+# from which on it is looked into, and how many more macs it may cost. Constants, so that plans are
+# the same everywhere.
+_CACHED_BYTES = (8 << 20, 16 << 20, 32 << 20, 64 << 20)
+_LONG_RUN = 10**8
+_MORE_MACS = 1.5
+
+
+def sliced_for_cache(tree: Tree, itemsize: int, macs: Callable[[Tree], int]) -> Tree:
+    """The tree in slices that stay near the caches, or as it is where they cost too much.
+
+    Args:
+        macs: what a run really computes: steps outside the slice loop run once.
+    """
+    if tree.macs < _LONG_RUN or tree.expr.output_size * itemsize > _CACHED_BYTES[0]:
+        return tree
+    for limit in _CACHED_BYTES:
+        if tree.max_size * itemsize <= 4 * limit:
+            break
+        sliced = slice_tree(tree, limit // itemsize)
+        if macs(sliced) <= _MORE_MACS * tree.macs:
+            return sliced
+    return tree

@@ -1,0 +1,101 @@
+"""tensornet.fitting: trees and slices for an amount of memory."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from test_planner import lattice
+
+from tensornet import MemoryLimitError, plan_expr, set_num_threads
+from tensornet.fitting import Budget, Memory, search_within, sliced_to_fit
+from tensornet.planner import Tree, search
+
+EXPR = lattice(6, 6)
+WHOLE = search(EXPR, "greedy")
+
+
+def entries(tree: Tree) -> int:
+    return 8 * tree.max_size
+
+
+def macs(tree: Tree) -> float:
+    return math.log2(tree.hoisted_macs)
+
+
+def test_all_time_is_for_the_search_where_the_memory_holds_what_it_finds():
+    asked = []
+
+    def find(seconds: float) -> Tree:
+        asked.append(seconds)
+        return WHOLE
+
+    memory = Memory(1 << 30, 8, entries)
+    budget = Budget.lasting(10.0, 0, None)
+    assert search_within(memory, 10.0, find, macs, budget) is WHOLE
+    assert sum(asked) == pytest.approx(10.0)
+
+
+def test_some_time_is_for_slices_where_it_does_not():
+    asked = []
+
+    def find(seconds: float) -> Tree:
+        asked.append(seconds)
+        return WHOLE
+
+    memory = Memory(8 * 8, 8, entries)
+    found = search_within(memory, 0.2, find, macs, Budget.lasting(0.2, 0, None))
+    assert found.max_size <= 8
+    assert found.sliced
+    assert sum(asked) < 0.1
+
+
+def test_a_tree_that_fits_is_not_lost_to_a_better_one_that_does_not():
+    small, large = WHOLE, search(EXPR, "min-size")
+    assert small.max_size < large.max_size
+    found = iter([small, large])
+    memory = Memory(8 * small.max_size, 8, entries)
+    budget = Budget.lasting(0.0, 0, None)
+    tree = search_within(memory, 0.0, lambda seconds: next(found), macs, budget)
+    assert tree.max_size <= small.max_size
+    assert macs(tree) <= macs(small)
+
+
+@pytest.mark.parametrize("seconds", [None, 0.0, 0.1])
+def test_slices_keep_the_memory_whatever_the_time(seconds):
+    memory = Memory(8 * 16, 8, entries)
+    tree = sliced_to_fit(WHOLE, memory, Budget.lasting(seconds, 0, None))
+    assert tree.max_size <= 16
+
+
+def test_what_no_slicing_makes_small_enough_is_told():
+    memory = Memory(100, 8, lambda tree: 101)
+    with pytest.raises(MemoryLimitError, match="smallest memory_limit that would do is 101"):
+        sliced_to_fit(WHOLE, memory, Budget())
+
+
+@pytest.mark.parametrize("optimize", ["auto", "hyper"])
+def test_a_timed_search_with_a_limit_in_bytes_keeps_it(optimize):
+    expr = lattice(7, 7, 3)
+    limit = plan_expr(expr).peak_memory // 4
+    plan = plan_expr(expr, optimize, max_time=0.2, memory_limit=limit)
+    assert plan.peak_memory <= limit
+    assert plan.n_slices > 1
+    again = plan_expr(expr, optimize, max_time=0.2, memory_limit="1GB")
+    assert again.n_slices == 1
+
+
+def test_steps_and_a_seed_name_one_sliced_plan_whatever_the_number_of_threads():
+    expr = lattice(7, 7, 3)
+    limit = plan_expr(expr).peak_memory // 4
+    found = []
+    for threads in (1, 3):
+        set_num_threads(threads)
+        try:
+            plan = plan_expr(expr, "hyper", max_steps=3, seed=5, memory_limit=limit, threads=1)
+        finally:
+            set_num_threads(None)
+        found.append(replace(plan, threads=None).tree)
+    assert found[0] == found[1]
+    assert found[0].sliced
