@@ -16,25 +16,29 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
 from . import config, planner, program
+from .arrays import (
+    Array,
+    as_array,
+    as_arrays,
+    check_out,
+    converted,
+    drop_axes,
+    reads,
+    result_dtype,
+)
 from .errors import ShapeError
 from .expr import Equation, Expr, bind_equation, from_labels, from_shapes, parse_einsum, parse_ncon
 from .expression import ContractExpression, contract_expression
 from .planner import Tree
 from .plans import Plan, plan_expr
 from .road import (
-    Array,
     Progress,
     check_backend,
-    check_out,
     contract_expr,
-    converted,
-    drop_axes,
     find_program,
     finished,
     hashable_optimize,
     is_fortran,
-    reads,
-    result_dtype,
     run_program,
 )
 
@@ -157,7 +161,7 @@ def _einsum(
         source, given = operands[0], operands[1:]
     else:
         source, given = parse_einsum(operands)
-    arrays: list[Array] = [x if type(x) is ndarray else np.asarray(x) for x in given]
+    arrays = as_arrays(given)
     dtypes = [a.dtype for a in arrays]
     if out is not None and dtype is None:
         dtypes.append(check_out(out))
@@ -249,7 +253,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     >>> tensordot(np.ones((2, 3)), np.ones((3, 4)), axes=1).shape
     (2, 4)
     """
-    a, b = np.asarray(a), np.asarray(b)
+    a = a if type(a) is ndarray else as_array(a, "a")
+    b = b if type(b) is ndarray else as_array(b, "b")
     if type(axes) is not int:
         axes = _axes_pair(axes)
     compiled = _compile_tensordot(
@@ -349,7 +354,7 @@ def ncon(
     (2, 3)
     """
     check_backend(backend)
-    arrays = [np.asarray(x) for x in tensors]
+    arrays = as_arrays(tensors)
     shapes = [a.shape for a in arrays]
     expr, path = parse_ncon(shapes, network_structure, con_order, out_order, check_network)
     optimize = "auto" if path is None else Tree.from_ssa_path(expr, path)

@@ -14,21 +14,17 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import config
+from .arrays import Array, as_array, as_arrays, check_out, converted, drop_axes, result_dtype
 from .errors import ShapeError
 from .expr import Equation, bind_equation, from_labels, parse_einsum
 from .planner import Tree
 from .plans import Plan, find_tree, plan_expr
 from .program import Program
 from .road import (
-    Array,
     Progress,
     check_backend,
-    check_out,
-    converted,
-    drop_axes,
     finished,
     is_fortran,
-    result_dtype,
     run_program,
 )
 from .tables import format_term
@@ -77,7 +73,7 @@ def contract_expression(
     for k in positions:
         if not 0 <= k < len(given):
             raise ShapeError(f"constants names operand {k}, but there are {len(given)} operands")
-    arrays = {k: np.array(given[k]) for k in sorted(positions)}
+    arrays = {k: np.array(as_array(given[k], f"operand {k}")) for k in sorted(positions)}
     sizes = [arrays[k].shape if k in arrays else _shape(k, x) for k, x in enumerate(given)]
     order = order or "K"
     is_fortran(order, ())  # complains of an unknown order
@@ -206,7 +202,7 @@ class ContractExpression:
 
     def _call(self, arrays: Sequence[Any], out: Array | None, progress: Progress) -> Any:
         """A call with arrays of any dtype; remembers what another of the same kind needs."""
-        operands = [x if type(x) is np.ndarray else np.asarray(x) for x in arrays]
+        operands = as_arrays(arrays)
         if [a.shape for a in operands] != self._shapes:
             raise ShapeError(self._complaint(operands))
         dtypes = [a.dtype for a in operands]

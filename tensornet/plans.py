@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .arrays import check_dtype
 from .config import check_threads, format_bytes, get_num_threads, parse_bytes
 from .errors import FormatError, MemoryLimitError, PlanError
 from .expr import Expr
 from .planner import Tree, search, slice_tree
 from .planner.cache import recall
-from .program import Program, check_dtype, lower
+from .program import Program, lower
 from .tables import readable, table
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._kernels import keep_at_most, trim
-from ._program import DTYPE_CODES, Executor
+from ._program import Executor
+from .arrays import as_array, check_dtype
 from .config import (
     available_memory,
     check_threads,
@@ -24,30 +25,11 @@ from .progress import progress_bar
 if TYPE_CHECKING:
     from .planner import Tree
 
-__all__ = ["SUPPORTED_DTYPES", "Program", "check_dtype", "clear_cache", "lower", "recall"]
-
-SUPPORTED_DTYPES: tuple[np.dtype[Any], ...] = tuple(DTYPE_CODES)
+__all__ = ["Program", "clear_cache", "lower", "recall"]
 
 Progress = Callable[[float, float], object]
 
 _CHECKED = 64 << 20  # bytes from which on a run asks first whether the memory is there
-
-
-def check_dtype(dtype: Any) -> np.dtype[Any]:
-    """The supported NumPy dtype that `dtype` names, in native byte order.
-
-    Raises:
-        TypeError: not one of the supported dtypes; names them.
-
-    >>> check_dtype("complex64")
-    dtype('complex64')
-    """
-    given = np.dtype(dtype)
-    native: np.dtype[Any] = given.newbyteorder("=")
-    if native not in DTYPE_CODES:
-        names = ", ".join(str(name) for name in SUPPORTED_DTYPES)
-        raise TypeError(f"dtype {given} is not supported; supported are {names}")
-    return native
 
 
 class Program:
@@ -145,7 +127,7 @@ class Program:
         return tuple([self._operand(i, array, shapes[i]) for i, array in enumerate(arrays)])
 
     def _operand(self, position: int, array: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        operand = np.asarray(array)
+        operand = as_array(array, f"operand {position}")
         if operand.shape != shape:
             raise ShapeError(f"operand {position} has shape {operand.shape}, expected {shape}")
         if operand.dtype == self.dtype and operand.dtype.isnative:
@@ -248,7 +230,7 @@ def lower(
 
     Args:
         tree: what to contract, in which order, sliced how.
-        dtype: one of `SUPPORTED_DTYPES`.
+        dtype: one of `arrays.SUPPORTED_DTYPES`.
         threads: how many threads a run may use; default `config.get_num_threads()`.
         strip_exponent: take a power of two out of every intermediate.
 

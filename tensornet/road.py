@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import config
+from .arrays import Array, as_arrays, converted, reads, result_dtype
 from .expr import Expr
 from .planner import Tree
 from .plans import plan_expr
-from .program import Program, check_dtype, recall
+from .program import Program, recall
 
 __all__ = ["contract_expr"]
 
-Array = np.ndarray[Any, Any]
 Progress = bool | Callable[[float, float], object] | None
 
 
@@ -52,7 +52,7 @@ def contract_expr(
         ShapeError, TypeError: arrays or `out` that do not fit the network or the dtype.
         MemoryLimitError: the limit, or the memory there is, is too small.
     """
-    operands = [x if type(x) is np.ndarray else np.asarray(x) for x in arrays]
+    operands = as_arrays(arrays)
     dtypes = [a.dtype for a in operands]
     target = result_dtype(dtypes, dtype, "same_kind")
     program = find_program(expr, target, optimize, seed, memory_limit, max_entries, strip_exponent)
@@ -110,61 +110,6 @@ def run_program(
     returned = program(*arrays, out=result, progress=progress)
     np.copyto(out, result, casting=casting)
     return (out, returned[1]) if isinstance(returned, tuple) else out
-
-
-def result_dtype(
-    dtypes: Sequence[np.dtype[Any]], dtype: DTypeLike | None, casting: Any
-) -> np.dtype[Any]:
-    """NumPy's result type of operands of these dtypes, or `dtype` if they may be cast to it.
-
-    Raises:
-        TypeError: a dtype without kernels, or a cast that `casting` forbids; names the operand.
-    """
-    distinct = dict.fromkeys(dtypes)
-    if dtype is None:
-        for each in distinct:
-            try:
-                check_dtype(each)
-            except TypeError as error:
-                raise TypeError(f"operand {dtypes.index(each)}: {error}") from None
-    target = np.result_type(*distinct) if dtype is None else check_dtype(dtype)
-    for each in distinct:
-        if not np.can_cast(each, target, casting):
-            raise TypeError(
-                f"operand {dtypes.index(each)} of dtype {each} cannot be cast to {target} "
-                f"with casting={casting!r}"
-            )
-    native: np.dtype[Any] = target.newbyteorder("=")
-    return native
-
-
-def check_out(out: Any) -> np.dtype[Any]:
-    """The dtype of `out`, which has its say in the result type.
-
-    Raises:
-        TypeError: no array, or of a dtype without kernels.
-    """
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
-    return check_dtype(out.dtype)
-
-
-def reads(target: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
-    """Does a Program of dtype `target` take operands of this dtype?"""
-    return dtype == target or np.can_cast(dtype, target, "same_kind")
-
-
-def converted(arrays: Sequence[Array], dtype: np.dtype[Any]) -> list[Array]:
-    """The arrays, those that a Program of this dtype would refuse converted."""
-    return [a if reads(dtype, a.dtype) else a.astype(dtype) for a in arrays]
-
-
-def drop_axes(arrays: Sequence[Array], dropped: Sequence[Sequence[int]]) -> list[Array]:
-    """Views without these axes, all of size 1: what stretches is simply not on the operand."""
-    return [
-        a[tuple([0 if k in axes else slice(None) for k in range(a.ndim)])] if axes else a
-        for a, axes in zip(arrays, dropped)
-    ]
 
 
 def finished(result: Any, reverse: bool) -> Any:

@@ -15,6 +15,7 @@ FLOORS = [
     {"errors", "config", "progress"},
     {"expr", "_kernels"},
     {"planner", "_program"},
+    {"arrays"},
     {"program", "tables"},
     {"executors", "tape", "drawing"},
     {"plans"},
