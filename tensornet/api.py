@@ -15,7 +15,7 @@ from numpy import ndarray
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
-from . import config, planner, program
+from . import backends, config, planner, program
 from .arrays import (
     Array,
     as_array,
@@ -31,8 +31,8 @@ from .expr import Equation, Expr, bind_equation, from_labels, from_shapes, parse
 from .expression import ContractExpression, contract_expression
 from .planner import Tree
 from .plans import Plan, plan_expr
+from .progress import Progress
 from .road import (
-    Progress,
     check_backend,
     contract_expr,
     find_program,
@@ -425,5 +425,6 @@ def clear_cache() -> None:
     _latest.clear()
     _compile.cache_clear()
     _compile_tensordot.cache_clear()
+    backends.clear_cache()
     planner.clear_cache()
     program.clear_cache()

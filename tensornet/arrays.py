@@ -54,27 +54,31 @@ def as_array(given: Any, what: str = "the operand") -> Array:
     if not (hasattr(given, "__dlpack__") or hasattr(given, "__array__")):
         array: Array = np.asarray(given)
         return array
-    try:
-        on_host = not hasattr(given, "__dlpack_device__") or given.__dlpack_device__()[0] in _HOST
-        if on_host and not getattr(given, "requires_grad", False):
-            return _read(given)
-    except (TypeError, RuntimeError, ValueError, BufferError) as error:
-        why = str(error).partition("\n")[0]
-    else:
-        why = "it records gradients" if on_host else "it is not in the memory of the CPU"
     library = library_of(given)
-    hint = "pass .detach(), or " if why.startswith("it records") else ""
+    try:
+        return _read(given, library)
+    except (TypeError, RuntimeError, ValueError, BufferError) as error:
+        why, hint = str(error).partition("\n")[0].rstrip("."), ""
+    if getattr(given, "requires_grad", False):
+        why, hint = "it records gradients", "pass .detach(), or "
     raise TypeError(
         f"{what}, of type {library}.{type(given).__name__}, cannot be read by NumPy: {why}; "
         f"{hint}let {library} compute, with plan.run(arrays, backend={library!r})"
     )
 
 
-def _read(given: Any) -> Array:
-    if library_of(given) == "torch" and (given.is_conj() or given.is_neg()):
-        given = given.resolve_conj().resolve_neg()
+def _read(given: Any, library: str) -> Array:
+    array: Array
+    if library == "torch":  # which refuses by itself whatever cannot be read
+        if given.is_conj() or given.is_neg():
+            given = given.resolve_conj().resolve_neg()
+        array = np.asarray(given)
+        return array
+    device = given.__dlpack_device__() if hasattr(given, "__dlpack_device__") else _HOST
+    if device[0] not in _HOST:
+        raise TypeError("it is not in the memory of the CPU")
     known = any(hasattr(given, protocol) for protocol in _PROTOCOLS)
-    array: Array = np.asarray(given) if known else np.from_dlpack(given)
+    array = np.asarray(given) if known else np.from_dlpack(given)
     return array
 
 

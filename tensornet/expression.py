@@ -20,8 +20,8 @@ from .expr import Equation, bind_equation, from_labels, parse_einsum
 from .planner import Tree
 from .plans import Plan, find_tree, plan_expr
 from .program import Program
+from .progress import Progress
 from .road import (
-    Progress,
     check_backend,
     finished,
     is_fortran,

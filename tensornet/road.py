@@ -5,7 +5,7 @@ Every front door comes through `contract_expr`, or through its parts where it ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,9 @@ from .expr import Expr
 from .planner import Tree
 from .plans import plan_expr
 from .program import Program, recall
+from .progress import Progress
 
 __all__ = ["contract_expr"]
-
-Progress = bool | Callable[[float, float], object] | None
 
 
 def contract_expr(

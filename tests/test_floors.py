@@ -17,7 +17,7 @@ FLOORS = [
     {"planner", "_program"},
     {"arrays"},
     {"program", "tables"},
-    {"executors", "tape", "drawing"},
+    {"executors", "tape", "drawing", "backends"},
     {"plans"},
     {"road"},
     {"expression"},
