@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 from itertools import chain
 from math import inf, prod
@@ -15,9 +15,10 @@ from numpy.typing import DTypeLike
 
 from . import config
 from .arrays import Array, as_array, as_arrays, check_out, converted, drop_axes, result_dtype
-from .errors import ShapeError
-from .expr import Equation, bind_equation, from_labels, parse_einsum
-from .planner import Tree
+from .batches import Shared, contract_folds, entries_of_folds, run_batches
+from .errors import MemoryLimitError, ShapeError
+from .expr import Equation, bind_equation, parse_einsum
+from .planner import Tree, fold_tree, one_run, repeated
 from .plans import Plan, find_tree, plan_expr
 from .program import Program
 from .progress import Progress
@@ -44,6 +45,7 @@ def contract_expression(
     casting: Any = "safe",
     strip_exponent: bool = False,
     seed: int = 0,
+    runs: int = 1,
 ) -> ContractExpression:
     """Plan an einsum once, to be called with many sets of arrays; opt_einsum's signature.
 
@@ -56,6 +58,8 @@ def contract_expression(
             many as the largest operand has); as text such as "512MB", bytes of a run.
         use_blas: ignored, for compatibility.
         dtype, order, casting, strip_exponent: as for `einsum`.
+        runs: how many calls to plan for, such as those of one `map`: what only constants enter
+            counts once, so that they are contracted among themselves as far as that pays.
 
     Returns:
         a callable ``expression(*arrays, out=None)``; arrays must have just these shapes.
@@ -79,7 +83,7 @@ def contract_expression(
     is_fortran(order, ())  # complains of an unknown order
     limits = _limits(memory_limit, sizes)
     return ContractExpression(
-        equation, sizes, arrays, optimize, seed, limits, strip_exponent, dtype, order, casting
+        equation, sizes, arrays, optimize, seed, runs, limits, strip_exponent, dtype, order, casting
     )
 
 
@@ -112,8 +116,15 @@ class _Prepared(NamedTuple):
     """A ContractExpression made ready for one dtype."""
 
     program: Program
-    folded: tuple[Array, ...]  # operands of the program that follow the variable ones
+    shared: Shared  # operands of the program that follow the variable ones
     threads: int
+
+
+def _scaled(result: Any, prepared: _Prepared) -> Any:
+    """A result with the exponents of the folds added to its own, if exponents are stripped."""
+    if isinstance(result, tuple):
+        return result[0], result[1] + prepared.shared.exponent
+    return result
 
 
 class ContractExpression:
@@ -136,6 +147,7 @@ class ContractExpression:
         constants: dict[int, Array],
         optimize: Any,
         seed: int,
+        runs: int,
         limits: dict[str, Any],
         strip_exponent: bool,
         dtype: DTypeLike | None,
@@ -143,7 +155,11 @@ class ContractExpression:
         casting: Any,
     ) -> None:
         expr, labels, dropped = bind_equation(equation, shapes)
-        tree = find_tree(expr, optimize, seed=seed, memory_limit=limits.get("max_entries"))
+        self._positions = [k for k in range(len(shapes)) if k not in constants]
+        given = isinstance(getattr(optimize, "tree", optimize), Tree)
+        many = expr if given else repeated(expr, self._positions if constants else (), runs)
+        tree = find_tree(many, optimize, seed=seed, memory_limit=limits.get("max_entries"))
+        tree = one_run(tree, expr)
         self.contraction = _format(equation, constants)
         self.num_args = len(shapes) - len(constants)
         self._labels = labels
@@ -153,7 +169,6 @@ class ContractExpression:
         self._dtype = None if dtype is None else np.dtype(dtype)
         self._order = order
         self._casting = casting
-        self._positions = [k for k in range(len(shapes)) if k not in constants]
         self._shapes = [shapes[k] for k in self._positions]
         self._dropped = None if dropped is None else [dropped[k] for k in self._positions]
         self._constants = constants
@@ -195,33 +210,85 @@ class ContractExpression:
         check_backend(backend)
         latest = self._latest
         if latest is not None and out is None and latest.threads == config.get_num_threads():
-            ready = (*arrays, *latest.folded)
+            ready = (*arrays, *latest.shared.arrays)
             if latest.program.accepts(ready):
-                return finished(latest.program(*ready, progress=progress), False)
-        return self._call(arrays, out, progress)
-
-    def _call(self, arrays: Sequence[Any], out: Array | None, progress: Progress) -> Any:
-        """A call with arrays of any dtype; remembers what another of the same kind needs."""
-        operands = as_arrays(arrays)
-        if [a.shape for a in operands] != self._shapes:
-            raise ShapeError(self._complaint(operands))
-        dtypes = [a.dtype for a in operands]
-        if out is not None and self._dtype is None:
-            dtypes.append(check_out(out))
+                return finished(_scaled(latest.program(*ready, progress=progress), latest), False)
+        operands = self._operands(arrays)
         reverse = out is None and is_fortran(self._order, operands)
-        key = frozenset(dtypes), reverse, config.get_num_threads()
-        prepared = self._prepared.get(key)
-        if prepared is None:
-            with self._lock:
-                prepared = self._prepare(dtypes, key)
+        prepared = self._prepared_for(operands, out, reverse)
         if self._dropped is not None:
             operands = drop_axes(operands, self._dropped)
         elif self._order in "KkCc":
             self._latest = prepared
         program = prepared.program
-        ready = [*converted(operands, program.dtype), *prepared.folded]
-        result = run_program(program, ready, out, self._casting, progress)
+        ready = (*converted(operands, program.dtype), *prepared.shared.arrays)
+        result = _scaled(run_program(program, ready, out, self._casting, progress), prepared)
         return result if out is not None else finished(result, reverse)
+
+    def map(
+        self,
+        batches: Iterable[Sequence[Any]],
+        *,
+        out: Array | None = None,
+        progress: Progress = None,
+    ) -> Any:
+        """Call it with many sets of arrays, of the dtypes of the first; results side by side.
+
+        Args:
+            batches: for each run the arrays of a call; read one after the other.
+            out: array of shape (runs, *shape of a result) that takes the results; it must be
+                given if `batches` has no length.
+            progress: True for a bar on stderr, or a callable ``(runs done, runs in all)``.
+
+        Returns:
+            an array of that shape in C order; with strip_exponent (mantissas, exponents).
+
+        >>> outer = contract_expression("a,b->ab", [1, 10], (2,), constants=[0])
+        >>> outer.map([[np.array([1, 2])], [np.array([3, 4])]]).tolist()
+        [[[1, 2], [10, 20]], [[3, 4], [30, 40]]]
+        """
+        count = len(batches) if isinstance(batches, Sized) else None
+        rows = iter(batches)
+        first = next(rows, None)
+        if first is None:  # there is no run, but a result, whose dtype is a guess
+            kind = self.plan.dtype
+            operands = [np.broadcast_to(np.zeros((), kind), shape) for shape in self._shapes]
+        else:
+            operands = self._operands(first)
+            rows = chain([first], rows)
+        prepared = self._prepared_for(operands, out, False)
+        if self._dropped is not None or self._casting == "unsafe":
+            rows = self._fitted(rows, prepared.program.dtype)
+        return run_batches(prepared.program, rows, count, prepared.shared, out, progress)
+
+    def _fitted(
+        self, batches: Iterable[Sequence[Any]], dtype: np.dtype[Any]
+    ) -> Iterator[list[Array]]:
+        for arrays in batches:
+            operands = self._operands(arrays)
+            if self._dropped is not None:
+                operands = drop_axes(operands, self._dropped)
+            yield converted(operands, dtype)
+
+    def _operands(self, arrays: Sequence[Any]) -> list[Array]:
+        operands = as_arrays(arrays)
+        if [a.shape for a in operands] != self._shapes:
+            raise ShapeError(self._complaint(operands))
+        return operands
+
+    def _prepared_for(
+        self, operands: Sequence[Array], out: Array | None, reverse: bool
+    ) -> _Prepared:
+        """What calls with operands of these dtypes need, made at the first of them."""
+        dtypes = [a.dtype for a in operands]
+        if out is not None and self._dtype is None:
+            dtypes.append(check_out(out))
+        key = frozenset(dtypes), reverse, config.get_num_threads()
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            with self._lock:
+                prepared = self._prepare(dtypes, key)
+        return prepared
 
     def _prepare(self, dtypes: Sequence[np.dtype[Any]], key: Any) -> _Prepared:
         """Fold the constants and compile what is left; called with the lock held."""
@@ -231,30 +298,40 @@ class ContractExpression:
         for position, array in self._constants.items():
             known.insert(position, array.dtype)
         dtype = result_dtype(known, self._dtype, self._casting)
-        threads = config.get_num_threads()
-        same = (dtype, key[1], threads)
+        same = (dtype, *key[1:])
         if same not in self._prepared:
-            options = {"dtype": dtype, "threads": threads, **self._limits}
-            folds, rest = fold_tree(
-                self._tree, self._constants.keys(), self._max_fold(dtype.itemsize)
-            )
-            folded = []
-            for fold in folds:
-                program = plan_expr(fold.tree.expr, fold.tree, **options).compile()
-                operands = [self._constants[k] for k in fold.operands]
-                folded.append(program(*converted(operands, dtype)))
-            if key[1]:
-                expr = replace(rest.expr, output=rest.expr.output[::-1])
-                rest = replace(rest, expr=expr)
-            plan = plan_expr(rest.expr, rest, strip_exponent=self._strip, **options)
-            self._prepared[same] = _Prepared(plan.compile(), tuple(folded), threads)
+            try:
+                made = self._fold(entries_of_folds(dtype, self._max_fold(dtype)), *same)
+            except MemoryLimitError:  # what is kept left too little for the rest
+                made = self._fold(0, *same)
+            self._prepared[same] = made
         self._prepared[key] = self._prepared[same]
         return self._prepared[same]
 
-    def _max_fold(self, itemsize: int) -> int | None:
-        """No more entries are kept for a fold than a run may use for an intermediate."""
+    def _fold(
+        self, most: int | None, dtype: np.dtype[Any], reverse: bool, threads: int
+    ) -> _Prepared:
+        """Contract what only constants enter, of at most so many entries; compile the rest."""
+        folds, rest = fold_tree(self._tree, self._constants.keys(), most)
+        limits = dict(self._limits)
+        if "memory_limit" in limits:
+            kept = sum([prod(fold.tree.expr.output_shape) for fold in folds])
+            limits["memory_limit"] = max(0, limits["memory_limit"] - kept * dtype.itemsize)
+        options = {"dtype": dtype, "threads": threads, "strip_exponent": self._strip, **limits}
+
+        def compiled(tree: Tree) -> Program:
+            return plan_expr(tree.expr, tree, **options).compile()
+
+        constants = dict(zip(self._constants, converted([*self._constants.values()], dtype)))
+        shared = contract_folds(folds, constants, compiled)
+        if reverse:
+            rest = replace(rest, expr=replace(rest.expr, output=rest.expr.output[::-1]))
+        return _Prepared(compiled(rest), shared, threads)
+
+    def _max_fold(self, dtype: np.dtype[Any]) -> int | None:
+        """Of the memory for a run, half may be kept for folds; of entries, one intermediate's."""
         if "memory_limit" in self._limits:
-            return int(self._limits["memory_limit"]) // itemsize
+            return int(self._limits["memory_limit"]) // (2 * dtype.itemsize)
         limit: int | None = self._limits.get("max_entries")
         return limit
 
@@ -277,86 +354,6 @@ class ContractExpression:
 
     def __str__(self) -> str:
         return f"{self!r}\n{self.plan}"
-
-
-class Fold(NamedTuple):
-    """A part of a tree that only constants enter."""
-
-    operands: tuple[int, ...]  # the constants, as operand numbers of the whole network
-    tree: Tree
-
-
-def fold_tree(
-    tree: Tree, constants: Collection[int], max_entries: int | None
-) -> tuple[list[Fold], Tree]:
-    """Cut the largest subtrees that only constants enter out of a tree.
-
-    No fold of several operands has more than `max_entries`, for it is kept in memory.
-
-    Returns:
-        the folds, and the rest of the tree: its inputs are the operands that are variable, in
-        order, and then the folds.
-
-    Complexity: linear in the size of the network.
-    """
-    n = len(tree.expr.inputs)
-    if not constants:
-        return [], tree
-    terms = _node_terms(tree)
-    constant = [k in constants for k in range(n)]
-    for left, right in tree.steps:
-        constant.append(constant[left] and constant[right])
-    owner = [-1] * len(terms)  # the root of the fold that a node is in, or -1
-    for node in range(len(terms) - 1, -1, -1):
-        if owner[node] < 0 and constant[node]:
-            entries = prod([tree.expr.sizes[i] for i in terms[node]])
-            if node < n or max_entries is None or entries <= max_entries:
-                owner[node] = node
-        for child in tree.steps[node - n] if node >= n else ():
-            owner[child] = owner[node]
-    members: dict[int, list[int]] = {}
-    for node, root in enumerate(owner):
-        members.setdefault(root, []).append(node)
-    outside = members.pop(-1, [])
-    folds = []
-    for root, nodes in members.items():
-        leaves = [node for node in nodes if node < n]
-        part = _part(tree, [tree.expr.inputs[k] for k in leaves], terms[root], leaves, nodes)
-        folds.append(Fold(tuple(leaves), part))
-    variable = [node for node in outside if node < n]
-    inputs = [tree.expr.inputs[k] for k in variable] + [terms[root] for root in members]
-    rest = _part(tree, inputs, tree.expr.output, [*variable, *members], outside)
-    return folds, rest
-
-
-def _node_terms(tree: Tree) -> list[tuple[int, ...]]:
-    """The indices of every node once those that nothing else needs are summed."""
-    expr = tree.expr
-    uses = [0] * len(expr.sizes)
-    for index in chain(expr.output, *[set(term) for term in expr.inputs]):
-        uses[index] += 1
-    terms = [tuple([i for i in dict.fromkeys(term) if uses[i] > 1]) for term in expr.inputs]
-    terms += [result for _, _, result in replace(tree, sliced=()).step_terms()]
-    terms[-1] = expr.output
-    return terms
-
-
-def _part(
-    tree: Tree,
-    inputs: Sequence[Sequence[int]],
-    output: Sequence[int],
-    leaves: Sequence[int],
-    nodes: Sequence[int],
-) -> Tree:
-    """The steps among `nodes` as a tree of its own, on these leaves (node ids) and terms."""
-    n = len(tree.expr.inputs)
-    steps = [node for node in nodes if node >= n]
-    number = {node: k for k, node in enumerate([*leaves, *steps])}
-    pairs = [(number[left], number[right]) for left, right in [tree.steps[k - n] for k in steps]]
-    ids = {index: k for k, index in enumerate(dict.fromkeys(chain(*inputs)))}
-    expr = from_labels(inputs, output, {index: tree.expr.sizes[index] for index in ids})
-    sliced = tuple([ids[i] for i in tree.sliced if i in ids])
-    return replace(Tree.from_ssa_path(expr, pairs), sliced=sliced)
 
 
 def _format(equation: Equation, constants: Collection[int]) -> str:

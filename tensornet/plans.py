@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, log2
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from .backends import find_library, run_calls
 from .config import check_threads, format_bytes, get_num_threads, parse_bytes
 from .errors import FormatError, MemoryLimitError, PlanError
 from .expr import Expr
-from .planner import Tree, search, slice_tree
+from .planner import Tree, one_run, repeated, search, slice_tree
 from .planner.cache import recall
 from .program import Program, lower
 from .progress import Progress
@@ -315,6 +315,8 @@ def plan_expr(
     progress: bool = False,
     cache: str | os.PathLike[str] | None = None,
     cache_slices: bool = False,
+    varying: Collection[int] = (),
+    runs: int = 1,
 ) -> Plan:
     """Plan a contraction, sliced until it keeps to the limits.
 
@@ -325,6 +327,8 @@ def plan_expr(
         memory_limit: bytes that a run may allocate, as a number or as text such as "512MB".
         max_entries: entries of the largest intermediate, opt_einsum's kind of limit.
         cache: a folder of trees found before, as in `tensornet.planner.search`.
+        varying, runs: as in `tensornet.plan`; the limits then hold for a network with an index
+            of extent `runs` on its varying operands and on the output, if not for less.
 
     Raises:
         PlanError: `optimize` names no search, or its path does not contract this network.
@@ -334,8 +338,9 @@ def plan_expr(
     limit = parse_bytes(memory_limit)
     threads = check_threads(threads)
     start = time.perf_counter()
+    given = isinstance(getattr(optimize, "tree", optimize), Tree)
     tree = find_tree(
-        expr,
+        expr if given else repeated(expr, varying, runs),
         optimize,
         minimize=minimize,
         seed=seed,
@@ -355,7 +360,7 @@ def plan_expr(
         key = ("sliced to fit", plan, limit, threads)
         whole = plan
         plan = replace(plan, tree=recall(key, lambda: _sliced_to_fit(whole, limit).tree))
-    return replace(plan, seconds=time.perf_counter() - start)
+    return replace(plan, tree=one_run(plan.tree, expr), seconds=time.perf_counter() - start)
 
 
 def _name_of(optimize: Any) -> str:

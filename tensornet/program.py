@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Sized
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ._kernels import keep_at_most, trim
 from ._program import Executor
 from .arrays import as_array, check_dtype
+from .batches import contract_folds, entries_of_folds, run_batches
 from .config import (
     available_memory,
     check_threads,
@@ -20,14 +22,10 @@ from .config import (
     total_memory,
 )
 from .errors import MemoryLimitError, ShapeError
-from .progress import progress_bar
-
-if TYPE_CHECKING:
-    from .planner import Tree
+from .planner import Tree, fold_tree
+from .progress import Progress, progress_bar
 
 __all__ = ["Program", "clear_cache", "lower", "recall"]
-
-Progress = Callable[[float, float], object]
 
 _CHECKED = 64 << 20  # bytes from which on a run asks first whether the memory is there
 
@@ -76,7 +74,7 @@ class Program:
         self,
         *arrays: Any,
         out: np.ndarray[Any, Any] | None = None,
-        progress: bool | Progress | None = None,
+        progress: Progress = None,
     ) -> Any:
         """Contract `arrays`; returns the result, or (mantissa, exponent) with strip_exponent.
 
@@ -158,6 +156,55 @@ class Program:
             and not any(np.may_share_memory(out, operand) for operand in operands)
         )
         return out if direct else np.empty(out.shape, self.dtype)
+
+    def map(
+        self,
+        batches: Iterable[Sequence[Any]],
+        constants: Mapping[int, Any],
+        *,
+        out: np.ndarray[Any, Any] | None = None,
+        progress: Progress = None,
+    ) -> Any:
+        """Contract many sets of arrays that have some operands in common.
+
+        What only constants enter is contracted once, before the first run. A plan made for this
+        (`tensornet.plan` with `varying` and `runs`) keeps that part large.
+
+        Args:
+            batches: for each run the arrays of the operands that are not constant, in order; read
+                one after the other, so that a generator needs no memory.
+            constants: arrays by the position of their operand.
+            out: array of shape (runs, *shape of a result) that takes the results; it must be
+                given if `batches` has no length.
+            progress: True for a bar on stderr, or a function of (runs done, runs in all).
+
+        Returns:
+            an array of that shape; with strip_exponent a pair (mantissas, exponents).
+
+        Raises:
+            ShapeError, TypeError: arrays that do not fit; says which operand, or which batch.
+
+        Takes the memory of one run, the results, and for what is kept at most `memory_required`.
+
+        >>> import tensornet
+        >>> plan = tensornet.plan(["ab", "bc", "c"], "a", {"a": 2, "b": 2, "c": 2})
+        >>> vectors = np.eye(2)
+        >>> plan.compile().map([[v] for v in vectors], {0: np.ones((2, 2)), 1: np.eye(2)}).tolist()
+        [[1.0, 1.0], [1.0, 1.0]]
+        """
+        shapes = self._executor.shapes
+        for k in constants:
+            if not 0 <= k < len(shapes):
+                raise ShapeError(f"constants names operand {k}, but there are {len(shapes)}")
+        compiled = partial(
+            lower, dtype=self.dtype, threads=self.threads, strip_exponent=self.strip_exponent
+        )
+        ready = {k: self._operand(k, constants[k], shapes[k]) for k in constants}
+        kept = self.memory_required // self.dtype.itemsize
+        folds, rest = fold_tree(self.tree, ready.keys(), entries_of_folds(self.dtype, kept))
+        shared = contract_folds(folds, ready, compiled)
+        count = len(batches) if isinstance(batches, Sized) else None
+        return run_batches(compiled(rest), batches, count, shared, out, progress)
 
     def steps(self) -> list[str]:
         """One line per compiled step: slice level, kernel, group sizes."""

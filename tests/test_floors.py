@@ -16,6 +16,7 @@ FLOORS = [
     {"expr", "_kernels"},
     {"planner", "_program"},
     {"arrays"},
+    {"batches"},
     {"program", "tables"},
     {"executors", "tape", "drawing", "backends"},
     {"plans"},
