@@ -13,9 +13,9 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import resources
 from typing import Any, NoReturn
@@ -69,6 +69,8 @@ class _Job:
     arrays: Callable[[], Sequence[np.ndarray]]
     dtype: str
     reference: complex | None = None
+    constants: Mapping[int, np.ndarray] = field(default_factory=dict)
+    batches: Sequence[Sequence[np.ndarray]] = ()  # the other operands of each of several runs
 
     @property
     def strip_exponent(self) -> bool:
@@ -162,7 +164,8 @@ def _parser() -> _Parser:
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
         command.add_argument("file", metavar="FILE", help=files)
-        command.add_argument("--bitstring", help="circuits: the outcome, qubit 0 first (zeros)")
+        outcome = "circuits: an outcome, qubit 0 first (zeros); may be given several times"
+        command.add_argument("--bitstring", action="append", metavar="BITS", help=outcome)
         command.add_argument("--evidence", metavar="FILE", help="models: instead of FILE.evid")
         command.add_argument("--random", action="store_true", help="networks: seeded values")
         _add_options(command, top=False)
@@ -320,18 +323,28 @@ def _load(args: argparse.Namespace) -> _Job:
 
 def _circuit_job(
     circuit: Circuit,
-    bitstring: str | None,
+    bitstrings: Sequence[str] | None,
     args: argparse.Namespace,
     reference: complex | None = None,
 ) -> _Job:
-    bits = "0" * circuit.n_qubits if bitstring is None else bitstring
     dtype = _dtype("circuit", args)
+    if bitstrings is not None and len(bitstrings) > 1:
+        return _amplitudes_job(circuit, bitstrings, dtype)
+    bits = bitstrings[0] if bitstrings else "0" * circuit.n_qubits
     expr, arrays = circuit.amplitude(bits, dtype)
     outcome = bits if "1" in bits else f"{len(bits)} zeros"
     qubits, gates = circuit.n_qubits, len(circuit.gates)
     title = f"{circuit.name}: {qubits} qubits, {gates} gates, amplitude of {outcome}"
     facts = {"name": circuit.name, "qubits": qubits, "gates": gates, "bitstring": bits}
     return _Job("circuit", title, facts, expr, lambda: arrays, dtype, reference)
+
+
+def _amplitudes_job(circuit: Circuit, bitstrings: Sequence[str], dtype: str) -> _Job:
+    expr, constants, batches = circuit.amplitudes(bitstrings, dtype)
+    qubits, gates, count = circuit.n_qubits, len(circuit.gates), len(bitstrings)
+    title = f"{circuit.name}: {qubits} qubits, {gates} gates, {count} amplitudes"
+    facts = {"name": circuit.name, "qubits": qubits, "gates": gates, "bitstrings": bitstrings}
+    return _Job("circuit", title, facts, expr, tuple, dtype, None, constants, batches)
 
 
 def _dtype(kind: str, args: argparse.Namespace) -> str:
@@ -365,6 +378,8 @@ def _plan(job: _Job, args: argparse.Namespace, report: _Report) -> api.Plan:
             threads=args.threads,
             strip_exponent=job.strip_exponent,
             cache_slices=args.plan_file is None,
+            constants=job.constants,
+            runs=max(1, len(job.batches)),
             progress=_shows_progress(args),
         )
         if args.save is not None:
@@ -401,14 +416,35 @@ def _contract(job: _Job, args: argparse.Namespace, report: _Report) -> None:
         program = plan.compile(job.dtype, threads=args.threads, strip_exponent=job.strip_exponent)
         arrays = job.arrays()
         start = time.perf_counter()
-        result = program(*arrays, progress=_shows_progress(args))
+        if job.batches:
+            result = program.map(job.batches, job.constants, progress=_shows_progress(args))
+        else:
+            result = program(*arrays, progress=_shows_progress(args))
         seconds = time.perf_counter() - start
+    if job.batches:
+        _report_amplitudes(job, result, seconds, report)
+        return
     flops = (8 if np.dtype(job.dtype).kind == "c" else 2) * program.macs
     gflops = flops / max(seconds, 1e-9) / 1e9
     facts, lines = _describe(job, result)
     facts |= {"seconds": seconds, "gflops": gflops, "threads": program.threads}
     lines.append(f"{seconds:.3g} s on {_counted(program.threads, 'thread')}, {gflops:.3g} GFLOP/s")
     report.add("result", facts, *lines)
+
+
+def _report_amplitudes(job: _Job, result: Any, seconds: float, report: _Report) -> None:
+    values = [{"re": _finite(float(z.real)), "im": _finite(float(z.imag))} for z in result]
+    lines = [
+        f"{bits}  {_complex_text(complex(z), result.dtype)}"
+        for bits, z in zip(job.facts["bitstrings"], result)
+    ]
+    spent = f"{seconds:.3g} s, {len(values) / max(seconds, 1e-9):.3g} amplitudes per second"
+    report.add("result", {"values": values, "seconds": seconds}, *lines, spent)
+
+
+def _complex_text(z: complex, dtype: np.dtype[Any]) -> str:
+    digits, sign = np.finfo(dtype).precision, "-" if math.copysign(1, z.imag) < 0 else "+"
+    return f"{z.real:.{digits}e} {sign} {abs(z.imag):.{digits}e}j"
 
 
 def _describe(job: _Job, result: Any) -> tuple[dict[str, Any], list[str]]:
@@ -422,12 +458,11 @@ def _describe(job: _Job, result: Any) -> tuple[dict[str, Any], list[str]]:
         norm = float(np.linalg.norm(array.ravel().astype(np.complex128)))
         facts: dict[str, Any] = {"shape": list(array.shape), "norm": _finite(norm)}
         return facts, [f"array of shape {array.shape}, norm {norm:.10g}"]
-    z, digits = complex(array), np.finfo(array.dtype).precision
+    z = complex(array)
     if array.dtype.kind != "c":
-        return {"value": _finite(z.real)}, [f"{z.real:.{digits}e}"]
+        return {"value": _finite(z.real)}, [f"{z.real:.{np.finfo(array.dtype).precision}e}"]
     facts = {"value": {"re": _finite(z.real), "im": _finite(z.imag)}}
-    sign = "-" if math.copysign(1, z.imag) < 0 else "+"
-    lines = [f"{z.real:.{digits}e} {sign} {abs(z.imag):.{digits}e}j"]
+    lines = [_complex_text(z, array.dtype)]
     if job.reference is not None:
         difference = abs(z - job.reference) / abs(job.reference)
         facts["relative_difference"] = _finite(difference)

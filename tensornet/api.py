@@ -376,7 +376,7 @@ def plan(
     threads: int | None = None,
     progress: bool = False,
     cache: str | os.PathLike[str] | None = None,
-    varying: Collection[int] = (),
+    constants: Collection[int] = (),
     runs: int = 1,
 ) -> Plan:
     """Plan the contraction of a network that is given by labels and extents, without arrays.
@@ -394,8 +394,8 @@ def plan(
         dtype, threads: what the memory is computed for.
         cache: a folder in which the trees that our searches find are kept, improved, and shared
             by processes; by default the one that TENSORNET_PLAN_CACHE names, if it is set.
-        varying, runs: plan for so many runs of `Program.map`, in which only these operands (their
-            positions) differ: the others are then contracted among themselves as far as it pays.
+        constants, runs: plan for so many runs of `Program.map` that have the operands at these
+            positions in common: they are contracted among themselves as far as that pays.
 
     Raises:
         ShapeError: a label without an extent, or an output label that is on no tensor.
@@ -420,7 +420,7 @@ def plan(
         threads=threads,
         progress=progress,
         cache=cache,
-        varying=varying,
+        constants=constants,
         runs=runs,
     )
     return replace(made, labels=tuple(dict.fromkeys(chain.from_iterable(terms))))

@@ -157,7 +157,7 @@ class ContractExpression:
         expr, labels, dropped = bind_equation(equation, shapes)
         self._positions = [k for k in range(len(shapes)) if k not in constants]
         given = isinstance(getattr(optimize, "tree", optimize), Tree)
-        many = expr if given else repeated(expr, self._positions if constants else (), runs)
+        many = expr if given else repeated(expr, constants.keys(), runs)
         tree = find_tree(many, optimize, seed=seed, memory_limit=limits.get("max_entries"))
         tree = one_run(tree, expr)
         self.contraction = _format(equation, constants)

@@ -315,7 +315,7 @@ def plan_expr(
     progress: bool = False,
     cache: str | os.PathLike[str] | None = None,
     cache_slices: bool = False,
-    varying: Collection[int] = (),
+    constants: Collection[int] = (),
     runs: int = 1,
 ) -> Plan:
     """Plan a contraction, sliced until it keeps to the limits.
@@ -327,8 +327,8 @@ def plan_expr(
         memory_limit: bytes that a run may allocate, as a number or as text such as "512MB".
         max_entries: entries of the largest intermediate, opt_einsum's kind of limit.
         cache: a folder of trees found before, as in `tensornet.planner.search`.
-        varying, runs: as in `tensornet.plan`; the limits then hold for a network with an index
-            of extent `runs` on its varying operands and on the output, if not for less.
+        constants, runs: as in `tensornet.plan`; the limits then hold for a network with an index
+            of extent `runs` on all other operands and on the output, if not for less.
 
     Raises:
         PlanError: `optimize` names no search, or its path does not contract this network.
@@ -340,7 +340,7 @@ def plan_expr(
     start = time.perf_counter()
     given = isinstance(getattr(optimize, "tree", optimize), Tree)
     tree = find_tree(
-        expr if given else repeated(expr, varying, runs),
+        expr if given else repeated(expr, constants, runs),
         optimize,
         minimize=minimize,
         seed=seed,

@@ -168,7 +168,7 @@ class Program:
         """Contract many sets of arrays that have some operands in common.
 
         What only constants enter is contracted once, before the first run. A plan made for this
-        (`tensornet.plan` with `varying` and `runs`) keeps that part large.
+        (`tensornet.plan` with `constants` and `runs`) keeps that part large.
 
         Args:
             batches: for each run the arrays of the operands that are not constant, in order; read

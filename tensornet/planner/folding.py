@@ -14,20 +14,21 @@ from .tree import Tree
 __all__ = ["Fold", "fold_tree", "one_run", "repeated"]
 
 
-def repeated(expr: Expr, varying: Collection[int], runs: int) -> Expr:
-    """The network of `runs` networks that differ in the operands `varying` alone.
+def repeated(expr: Expr, constants: Collection[int], runs: int) -> Expr:
+    """The network of `runs` networks that have these operands in common and no others.
 
-    A last index, of extent `runs`, is on these operands and comes last in the output. The
+    A last index, of extent `runs`, is on the other operands and comes last in the output. The
     multiply-adds of a tree of this network are those of the same steps on `expr`, once for what
-    does not vary and `runs` times for the rest: a search on it finds what is best for many runs.
+    only constants enter and `runs` times for the rest: a search on it finds what is best for many
+    runs. The network itself, if all its operands are constant or none is.
 
-    >>> repeated(Expr(((0, 1), (1,)), (0,), (2, 3)), {1}, 100)
+    >>> repeated(Expr(((0, 1), (1,)), (0,), (2, 3)), {0}, 100)
     Expr(inputs=((0, 1), (1, 2)), output=(0, 2), sizes=(2, 3, 100))
     """
-    if not varying or runs == 1:
-        return expr
     run = len(expr.sizes)
-    inputs = tuple([(*t, run) if k in varying else t for k, t in enumerate(expr.inputs)])
+    inputs = tuple([t if k in constants else (*t, run) for k, t in enumerate(expr.inputs)])
+    if runs == 1 or not constants or inputs == expr.inputs:
+        return expr
     return Expr(inputs, (*expr.output, run), (*expr.sizes, runs))
 
 
