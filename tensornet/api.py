@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from operator import index as as_int
 from typing import Any, NamedTuple
@@ -36,9 +36,11 @@ from .road import (
     check_backend,
     contract_expr,
     find_program,
+    find_within,
     finished,
     hashable_optimize,
     is_fortran,
+    memory_of_run,
     run_program,
 )
 
@@ -169,18 +171,19 @@ def _einsum(
     optimize = hashable_optimize(optimize)
     small = len(arrays) <= _SMALL and isinstance(optimize, _PLAIN)
     threads = config.get_num_threads()
-    compiled = (_compile if small else _compile.__wrapped__)(
+    find = partial(
+        _compile if small else _compile.__wrapped__,
         source,
         tuple([a.shape for a in arrays]),
         tuple(dtypes),
         optimize,
         None if dtype is None else np.dtype(dtype),
         casting,
-        memory_limit,
         strip_exponent,
         reverse,
         threads,
     )
+    compiled = find(memory_limit)
     if compiled.is_view and out is None and order in "KAka":
         return _view(arrays[0], compiled.program.tree.expr)[()]
     if compiled.dropped is not None:
@@ -189,9 +192,11 @@ def _einsum(
         if len(_latest) >= _RECALLED:
             _latest.clear()
         _latest[operands[0]] = compiled.program, threads, compiled.is_view
-    if compiled.converts:
-        arrays = converted(arrays, compiled.program.dtype)
-    result = run_program(compiled.program, arrays, out, casting, progress)
+    ready = converted(arrays, compiled.program.dtype) if compiled.converts else arrays
+    if memory_limit is not None:
+        needs = partial(memory_of_run, arrays, ready, out)
+        compiled = find_within(memory_limit, find, lambda found: needs(found.program))
+    result = run_program(compiled.program, ready, out, casting, progress)
     return result if out is not None else finished(result, reverse)
 
 
@@ -203,10 +208,10 @@ def _compile(
     optimize: Any,
     dtype: np.dtype[Any] | None,
     casting: Any,
-    memory_limit: int | str | None,
     strip_exponent: bool,
     reverse: bool,
     threads: int,
+    memory_limit: int | str | None,
 ) -> _Compiled:
     """Parse, plan and lower an einsum; `dtypes` may hold that of `out` behind the operands'."""
     equation = parse_einsum((source, *shapes))[0] if isinstance(source, str) else source

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from math import inf, prod
 from operator import index as as_int
@@ -24,8 +25,10 @@ from .program import Program
 from .progress import Progress
 from .road import (
     check_backend,
+    find_within,
     finished,
     is_fortran,
+    memory_of_run,
     run_program,
 )
 from .tables import format_term
@@ -119,6 +122,11 @@ class _Prepared(NamedTuple):
     shared: Shared  # operands of the program that follow the variable ones
     threads: int
 
+    @property
+    def kept(self) -> int:
+        """Bytes that the folds take from call to call."""
+        return sum([array.nbytes for array in self.shared.arrays])
+
 
 def _scaled(result: Any, prepared: _Prepared) -> Any:
     """A result with the exponents of the folds added to its own, if exponents are stripped."""
@@ -210,19 +218,30 @@ class ContractExpression:
         check_backend(backend)
         latest = self._latest
         if latest is not None and out is None and latest.threads == config.get_num_threads():
-            ready = (*arrays, *latest.shared.arrays)
-            if latest.program.accepts(ready):
-                return finished(_scaled(latest.program(*ready, progress=progress), latest), False)
+            given = (*arrays, *latest.shared.arrays)
+            if latest.program.accepts(given):
+                return finished(_scaled(latest.program(*given, progress=progress), latest), False)
         operands = self._operands(arrays)
         reverse = out is None and is_fortran(self._order, operands)
-        prepared = self._prepared_for(operands, out, reverse)
+        find = partial(self._prepared_for, operands, out, reverse)
+        limit = self._limits.get("memory_limit")
+        prepared = find(limit)
         if self._dropped is not None:
             operands = drop_axes(operands, self._dropped)
-        elif self._order in "KkCc":
+        elif limit is None and self._order in "KkCc":
             self._latest = prepared
-        program = prepared.program
-        ready = (*converted(operands, program.dtype), *prepared.shared.arrays)
-        result = _scaled(run_program(program, ready, out, self._casting, progress), prepared)
+        ready = converted(operands, prepared.program.dtype)
+        if limit is not None:
+
+            def needs(found: _Prepared) -> int:
+                everything = (*ready, *found.shared.arrays)
+                copied = (*operands, *found.shared.arrays)
+                return found.kept + memory_of_run(copied, everything, out, found.program)
+
+            prepared = find_within(limit, find, needs)
+        everything = (*ready, *prepared.shared.arrays)
+        returned = run_program(prepared.program, everything, out, self._casting, progress)
+        result = _scaled(returned, prepared)
         return result if out is not None else finished(result, reverse)
 
     def map(
@@ -256,7 +275,7 @@ class ContractExpression:
         else:
             operands = self._operands(first)
             rows = chain([first], rows)
-        prepared = self._prepared_for(operands, out, False)
+        prepared = self._prepared_for(operands, out, False, self._limits.get("memory_limit"))
         if self._dropped is not None or self._casting == "unsafe":
             rows = self._fitted(rows, prepared.program.dtype)
         return run_batches(prepared.program, rows, count, prepared.shared, out, progress)
@@ -277,13 +296,13 @@ class ContractExpression:
         return operands
 
     def _prepared_for(
-        self, operands: Sequence[Array], out: Array | None, reverse: bool
+        self, operands: Sequence[Array], out: Array | None, reverse: bool, limit: int | None
     ) -> _Prepared:
         """What calls with operands of these dtypes need, made at the first of them."""
         dtypes = [a.dtype for a in operands]
         if out is not None and self._dtype is None:
             dtypes.append(check_out(out))
-        key = frozenset(dtypes), reverse, config.get_num_threads()
+        key = frozenset(dtypes), reverse, limit, config.get_num_threads()
         prepared = self._prepared.get(key)
         if prepared is None:
             with self._lock:
@@ -300,8 +319,11 @@ class ContractExpression:
         dtype = result_dtype(known, self._dtype, self._casting)
         same = (dtype, *key[1:])
         if same not in self._prepared:
+            most = self._limits.get("max_entries")
+            if key[2] is not None:  # half of the memory of a run may be kept for folds
+                most = key[2] // (2 * dtype.itemsize)
             try:
-                made = self._fold(entries_of_folds(dtype, self._max_fold(dtype)), *same)
+                made = self._fold(entries_of_folds(dtype, most), *same)
             except MemoryLimitError:  # what is kept left too little for the rest
                 made = self._fold(0, *same)
             self._prepared[same] = made
@@ -309,31 +331,28 @@ class ContractExpression:
         return self._prepared[same]
 
     def _fold(
-        self, most: int | None, dtype: np.dtype[Any], reverse: bool, threads: int
+        self,
+        most: int | None,
+        dtype: np.dtype[Any],
+        reverse: bool,
+        limit: int | None,
+        threads: int,
     ) -> _Prepared:
         """Contract what only constants enter, of at most so many entries; compile the rest."""
         folds, rest = fold_tree(self._tree, self._constants.keys(), most)
-        limits = dict(self._limits)
-        if "memory_limit" in limits:
+        options = {**self._limits, "dtype": dtype, "threads": threads}
+        if limit is not None:
             kept = sum([prod(fold.tree.expr.output_shape) for fold in folds])
-            limits["memory_limit"] = max(0, limits["memory_limit"] - kept * dtype.itemsize)
-        options = {"dtype": dtype, "threads": threads, "strip_exponent": self._strip, **limits}
+            options["memory_limit"] = max(0, limit - kept * dtype.itemsize)
 
         def compiled(tree: Tree) -> Program:
-            return plan_expr(tree.expr, tree, **options).compile()
+            return plan_expr(tree.expr, tree, strip_exponent=self._strip, **options).compile()
 
         constants = dict(zip(self._constants, converted([*self._constants.values()], dtype)))
         shared = contract_folds(folds, constants, compiled)
         if reverse:
             rest = replace(rest, expr=replace(rest.expr, output=rest.expr.output[::-1]))
         return _Prepared(compiled(rest), shared, threads)
-
-    def _max_fold(self, dtype: np.dtype[Any]) -> int | None:
-        """Of the memory for a run, half may be kept for folds; of entries, one intermediate's."""
-        if "memory_limit" in self._limits:
-            return int(self._limits["memory_limit"]) // (2 * dtype.itemsize)
-        limit: int | None = self._limits.get("max_entries")
-        return limit
 
     def _complaint(self, operands: Sequence[Array]) -> str:
         if len(operands) != self.num_args:

@@ -5,14 +5,17 @@ Every front door comes through `contract_expr`, or through its parts where it ke
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from . import config
 from .arrays import Array, as_arrays, converted, reads, result_dtype
+from .config import parse_bytes
+from .errors import MemoryLimitError
 from .expr import Expr
 from .planner import Tree
 from .plans import plan_expr
@@ -20,6 +23,8 @@ from .program import Program, recall
 from .progress import Progress
 
 __all__ = ["contract_expr"]
+
+T = TypeVar("T")
 
 
 def contract_expr(
@@ -54,8 +59,15 @@ def contract_expr(
     operands = as_arrays(arrays)
     dtypes = [a.dtype for a in operands]
     target = result_dtype(dtypes, dtype, "same_kind")
-    program = find_program(expr, target, optimize, seed, memory_limit, max_entries, strip_exponent)
-    return run_program(program, converted(operands, target), out, "same_kind", progress)
+    ready = converted(operands, target)
+    program = find_within(
+        memory_limit,
+        lambda limit: find_program(
+            expr, target, optimize, seed, limit, max_entries, strip_exponent
+        ),
+        partial(memory_of_run, operands, ready, out),
+    )
+    return run_program(program, ready, out, "same_kind", progress)
 
 
 def find_program(
@@ -86,6 +98,44 @@ def find_program(
         return make()  # an optimizer may find something else in every call
     limits = memory_limit, max_entries, config.get_num_threads()
     return recall((expr, dtype, optimize, seed, strip_exponent, *limits), make)
+
+
+def find_within(
+    memory_limit: int | str | None, find: Callable[[Any], T], needs: Callable[[T], int]
+) -> T:
+    """What `find(bytes)` finds to run, if a run on the arrays at hand keeps to the limit.
+
+    Args:
+        find: makes a Program, or something around one, for operands in C order.
+        needs: bytes of a run on the operands that there are, converted copies included.
+
+    Raises:
+        MemoryLimitError: nothing does.
+    """
+    found = find(memory_limit)
+    limit = parse_bytes(memory_limit)
+    if limit is None:
+        return found
+    allowed = limit
+    while (excess := needs(found) - limit) > 0:
+        allowed -= excess
+        besides = f"besides, the dtypes and strides of these arrays take {limit - allowed:,} bytes"
+        if allowed < 1:
+            raise MemoryLimitError(f"{limit:,} bytes are too few: {besides}")
+        try:
+            found = find(allowed)
+        except MemoryLimitError as error:
+            raise MemoryLimitError(f"{error}; {besides}") from None
+    return found
+
+
+def memory_of_run(
+    arrays: Sequence[Array], ready: Sequence[Array], out: Array | None, program: Program
+) -> int:
+    """Bytes of `run_program` on arrays made ready: copies made on the way included."""
+    copied = sum([b.nbytes for a, b in zip(arrays, ready) if b is not a])
+    castable = out is None or reads(out.dtype, program.dtype)
+    return copied + program.memory_for(*ready, out=out if castable else None)
 
 
 def run_program(
