@@ -21,6 +21,7 @@ class Runs(Protocol):
     tree: Tree
     dtype: np.dtype[Any]
     strip_exponent: bool
+    macs: int
 
     @property
     def quick(self) -> Callable[..., Array | None]: ...
@@ -68,7 +69,7 @@ def run_batches(
         batches: read one after the other.
         count: how many there are; None if that is not known, `out` then tells.
         out: takes the results along its first axis.
-        progress: True for a bar on stderr, or a function of (runs done, runs in all).
+        progress: True for a bar on stderr, or a function of (macs done, macs in all).
 
     Returns:
         the results, of shape (runs, *shape of one), or (mantissas, exponents) if the program
@@ -98,7 +99,7 @@ def run_batches(
                 exponents[done] += result[1]
             done += 1
             if report is not None:
-                report(done, count)
+                report(done * program.macs, count * program.macs)
     if done < count:
         raise ShapeError(f"{count} runs were expected, but there are {done} batches")
     return out if exponents is None else (out, exponents)
@@ -125,7 +126,7 @@ def _run(
         )
 
     def part(macs: float, total: float) -> object:
-        return None if report is None else report(number + macs / max(total, 1.0), count)
+        return None if report is None else report(number * total + macs, count * total)
 
     try:
         return program(*arrays, out=target, progress=None if report is None else part)

@@ -119,20 +119,14 @@ class _Prepared(NamedTuple):
     """A ContractExpression made ready for one dtype."""
 
     program: Program
-    shared: Shared  # operands of the program that follow the variable ones
+    folded: tuple[Array, ...]  # operands of the program that follow the variable ones
+    exponent: float  # of the product of these
     threads: int
 
     @property
     def kept(self) -> int:
         """Bytes that the folds take from call to call."""
-        return sum([array.nbytes for array in self.shared.arrays])
-
-
-def _scaled(result: Any, prepared: _Prepared) -> Any:
-    """A result with the exponents of the folds added to its own, if exponents are stripped."""
-    if isinstance(result, tuple):
-        return result[0], result[1] + prepared.shared.exponent
-    return result
+        return sum([array.nbytes for array in self.folded])
 
 
 class ContractExpression:
@@ -218,9 +212,12 @@ class ContractExpression:
         check_backend(backend)
         latest = self._latest
         if latest is not None and out is None and latest.threads == config.get_num_threads():
-            given = (*arrays, *latest.shared.arrays)
+            given = (*arrays, *latest.folded)
             if latest.program.accepts(given):
-                return finished(_scaled(latest.program(*given, progress=progress), latest), False)
+                result = latest.program(*given, progress=progress)
+                if latest.exponent:
+                    result = result[0], result[1] + latest.exponent
+                return finished(result, False)
         operands = self._operands(arrays)
         reverse = out is None and is_fortran(self._order, operands)
         find = partial(self._prepared_for, operands, out, reverse)
@@ -234,14 +231,15 @@ class ContractExpression:
         if limit is not None:
 
             def needs(found: _Prepared) -> int:
-                everything = (*ready, *found.shared.arrays)
-                copied = (*operands, *found.shared.arrays)
+                everything = (*ready, *found.folded)
+                copied = (*operands, *found.folded)
                 return found.kept + memory_of_run(copied, everything, out, found.program)
 
             prepared = find_within(limit, find, needs)
-        everything = (*ready, *prepared.shared.arrays)
-        returned = run_program(prepared.program, everything, out, self._casting, progress)
-        result = _scaled(returned, prepared)
+        everything = (*ready, *prepared.folded)
+        result = run_program(prepared.program, everything, out, self._casting, progress)
+        if prepared.exponent:
+            result = result[0], result[1] + prepared.exponent
         return result if out is not None else finished(result, reverse)
 
     def map(
@@ -257,7 +255,7 @@ class ContractExpression:
             batches: for each run the arrays of a call; read one after the other.
             out: array of shape (runs, *shape of a result) that takes the results; it must be
                 given if `batches` has no length.
-            progress: True for a bar on stderr, or a callable ``(runs done, runs in all)``.
+            progress: True for a bar on stderr, or a callable ``(macs done, macs in all)``.
 
         Returns:
             an array of that shape in C order; with strip_exponent (mantissas, exponents).
@@ -278,7 +276,8 @@ class ContractExpression:
         prepared = self._prepared_for(operands, out, False, self._limits.get("memory_limit"))
         if self._dropped is not None or self._casting == "unsafe":
             rows = self._fitted(rows, prepared.program.dtype)
-        return run_batches(prepared.program, rows, count, prepared.shared, out, progress)
+        shared = Shared(prepared.folded, prepared.exponent)
+        return run_batches(prepared.program, rows, count, shared, out, progress)
 
     def _fitted(
         self, batches: Iterable[Sequence[Any]], dtype: np.dtype[Any]
@@ -352,7 +351,7 @@ class ContractExpression:
         shared = contract_folds(folds, constants, compiled)
         if reverse:
             rest = replace(rest, expr=replace(rest.expr, output=rest.expr.output[::-1]))
-        return _Prepared(compiled(rest), shared, threads)
+        return _Prepared(compiled(rest), *shared, threads)
 
     def _complaint(self, operands: Sequence[Array]) -> str:
         if len(operands) != self.num_args:

@@ -195,6 +195,9 @@ class Program:
         >>> program.memory_for(floats, integers) - program.memory_required  # a copy of 4 entries
         32
         """
+        plain = out is None and self.accepts(arrays)
+        if plain and all(array.flags.c_contiguous for array in arrays):
+            return self.memory_required
         given = as_arrays(arrays)
         operands = self._operands(given, np.empty_like)  # no page of which is touched
         copies = sum([b.nbytes for a, b in zip(given, operands) if b is not a])
@@ -224,7 +227,7 @@ class Program:
             constants: arrays by the position of their operand.
             out: array of shape (runs, *shape of a result) that takes the results; it must be
                 given if `batches` has no length.
-            progress: True for a bar on stderr, or a function of (runs done, runs in all).
+            progress: True for a bar on stderr, or a function of (macs done, macs in all).
 
         Returns:
             an array of that shape; with strip_exponent a pair (mantissas, exponents).

@@ -129,10 +129,12 @@ def test_half_precision_is_rounded_at_the_end_only() -> None:
     assert np.isfinite(got).all()
 
 
-def test_progress_counts_runs() -> None:
+def test_progress_counts_the_macs_of_all_runs() -> None:
     seen: list[tuple[float, float]] = []
-    CHAIN.compile().map(right_ends(3), FIXED, progress=lambda *n: seen.append(n))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    program = CHAIN.compile()
+    _, rest = fold_tree(CHAIN.tree, FIXED.keys(), None)
+    program.map(right_ends(3), FIXED, progress=lambda *n: seen.append(n))
+    assert seen == [(k * rest.macs, 3 * rest.macs) for k in (1, 2, 3)]
 
 
 def test_long_runs_report_on_the_way() -> None:
@@ -142,7 +144,8 @@ def test_long_runs_report_on_the_way() -> None:
     a = np.ones((200, 200))
     program.map([[a], [a]], {0: a}, progress=lambda done, _: seen.append(done))
     assert seen == sorted(seen)
-    assert seen[-1] == 2
+    assert seen[-1] == 2 * program.macs
+    assert len(seen) > 2
 
 
 def test_what_does_not_fit_is_named() -> None:
@@ -295,7 +298,7 @@ def test_what_an_expression_keeps_counts_in_its_memory_limit() -> None:
         )
         expression(arrays[0])
         prepared = next(iter(expression._prepared.values()))
-        kept = sum(array.nbytes for array in prepared.shared.arrays if array.size > 16)
+        kept = sum(array.nbytes for array in prepared.folded if array.size > 16)
         assert kept + prepared.program.memory_required <= limit
 
 
