@@ -342,7 +342,7 @@ def _prepared(x: Any, single: _Single | None, library: Library) -> Any:
     if single is None:
         return x
     for order, shape, stride in single.diagonals:
-        x = library.reshape(library.permute(x, order), shape)[::stride]
+        x = library.reshape(library.permute(x, order), shape)[::stride, ...]
     return library.sum(x, axis=single.sums, dtype=x.dtype) if single.sums else x
 
 

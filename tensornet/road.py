@@ -196,4 +196,7 @@ def hashable_optimize(optimize: Any) -> Any:
 def check_backend(backend: str | None) -> None:
     """Raise a ValueError unless the arrays are to be NumPy's."""
     if backend not in (None, "auto", "numpy"):
-        raise ValueError(f"backend {backend!r} is not there: tensornet computes on NumPy arrays")
+        raise ValueError(
+            f"backend {backend!r} is not there: this computes on NumPy arrays; let other libraries "
+            f"compute with plan.run(arrays, backend={backend!r})"
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,11 @@ from test_backends import random_network, sliced_at_random
 from test_planner import lattice
 
 import tensornet as tn
+from tensornet.formats import read_uai
 from tensornet.formats.qsim import Circuit, Gate
 from tensornet.planner import fold_tree, one_run, repeated, search
 
+DATA = Path(__file__).parent / "data"
 CHAIN = tn.plan(["ij", "jk", "kl"], "il", {"i": 2, "j": 3, "k": 4, "l": 5})
 FIXED = {0: np.arange(6.0).reshape(2, 3), 1: np.arange(12.0).reshape(3, 4)}
 
@@ -241,6 +245,39 @@ def test_one_run_and_given_trees_are_planned_as_ever() -> None:
     tree = search(expr)
     assert tn.plan_expr(expr, constants=(1, 2), runs=1).tree == tree
     assert tn.plan_expr(expr, tree, constants=(1, 2), runs=9).tree is tree
+
+
+def test_many_sets_of_evidence_are_runs_of_one_model() -> None:
+    model = read_uai(DATA / "chain.uai", evidence={})
+    sets = [{}, {0: 1}, {1: 2, 2: 0}, {0: 0, 1: 0, 2: 1}]
+    expr, constants, batches = model.with_evidence(sets)
+    plan = tn.plan_expr(expr, constants=constants, runs=len(sets), strip_exponent=True)
+    mantissas, exponents = plan.compile().map(batches, constants)
+    for evidence, z in zip(sets, mantissas * 2.0**exponents):
+        alone = read_uai(DATA / "chain.uai", evidence=evidence)
+        np.testing.assert_allclose(z, tn.contract_expr(alone.expr, alone.arrays), rtol=1e-14)
+    more = read_uai(DATA / "chain.uai", evidence={1: 1}).with_evidence([{0: 1}])
+    got = tn.plan_expr(more[0]).compile().map(more[2], more[1])
+    alone = read_uai(DATA / "chain.uai", evidence={0: 1, 1: 1})
+    np.testing.assert_allclose(got, [tn.contract_expr(alone.expr, alone.arrays)])
+
+
+def test_evidence_that_does_not_fit_the_model_is_refused() -> None:
+    model = read_uai(DATA / "chain.uai", evidence={1: 1})
+    for evidence, message in (
+        ({3: 0}, "variable 3 is not one of the 3"),
+        ({0: 2}, "has the values 0 to 1, not 2"),
+        ({1: 1}, "variable 1 of the model is observed already"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.with_evidence([evidence])
+
+
+def test_a_variable_in_no_factor_counts_its_values_until_it_is_observed() -> None:
+    model = read_uai(io.StringIO("MARKOV 2  2 3  1  1 0  2  1 2"), {})
+    expr, constants, batches = model.with_evidence([{}, {1: 2}, {0: 1}])
+    got = tn.plan_expr(expr).compile().map(batches, constants)
+    np.testing.assert_allclose(got, [9.0, 3.0, 6.0])
 
 
 # expression.map
