@@ -47,6 +47,10 @@ def contract_folds(
     """Contract each fold with the program that `compiled` makes of its tree."""
     arrays, total = [], 0.0
     for fold in folds:
+        expr = fold.tree.expr
+        if expr.inputs == (expr.output,):  # nothing to compute
+            arrays.append(np.asarray(constants[fold.operands[0]], order="C"))
+            continue
         result = compiled(fold.tree)(*[constants[k] for k in fold.operands])
         if isinstance(result, tuple):
             result, exponent = result

@@ -114,7 +114,7 @@ class Plan:
 
     @property
     def peak_memory(self) -> int:
-        """Exact bytes that a run allocates, the result included and the operands not."""
+        """Exact bytes of a run on operands in C order, the result included and the operands not."""
         return self.compile().memory_required
 
     def compile(

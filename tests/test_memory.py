@@ -15,6 +15,7 @@ from test_backends import random_network, sliced_at_random
 from test_planner import lattice
 
 import tensornet as tn
+from tensornet import program as programs
 from tensornet import road
 from tensornet._kernels import kept, trim
 from tensornet.expr import Expr
@@ -243,3 +244,15 @@ def test_the_peak_of_the_process_grows_as_predicted(
     n_slices, grown, predicted = map(int, done.stdout.split())
     assert (n_slices > 1) == (limit is not None)
     assert abs(grown - predicted) <= 0.05 * predicted + (32 << 20)
+
+
+def test_programs_for_other_strides_count_in_the_cache() -> None:
+    tn.clear_cache()
+    plan = tn.plan(["ij", "jk"], "ik", {"i": 3, "j": 4, "k": 5})
+    compiled = plan.compile()
+    alone = compiled.footprint
+    for order in "CFF":
+        compiled(np.ones((3, 4), order=order), np.ones((4, 5)))
+    assert compiled.footprint == 2 * alone
+    assert plan.compile() is compiled
+    assert programs._cache._bytes == 2 * alone
