@@ -220,24 +220,13 @@ class ContractExpression:
                 return finished(result, False)
         operands = self._operands(arrays)
         reverse = out is None and is_fortran(self._order, operands)
-        find = partial(self._prepared_for, operands, out, reverse)
-        limit = self._limits.get("memory_limit")
-        prepared = find(limit)
-        if self._dropped is not None:
-            operands = drop_axes(operands, self._dropped)
-        elif limit is None and self._order in "KkCc":
+        prepared, ready = self._fitting(operands, out, reverse)
+        limited = "memory_limit" in self._limits  # then strides matter
+        if self._dropped is None and not limited and self._order in "KkCc":
             self._latest = prepared
-        ready = converted(operands, prepared.program.dtype)
-        if limit is not None:
-
-            def needs(found: _Prepared) -> int:
-                everything = (*ready, *found.folded)
-                copied = (*operands, *found.folded)
-                return found.kept + memory_of_run(copied, everything, out, found.program)
-
-            prepared = find_within(limit, find, needs)
-        everything = (*ready, *prepared.folded)
-        result = run_program(prepared.program, everything, out, self._casting, progress)
+        result = run_program(
+            prepared.program, (*ready, *prepared.folded), out, self._casting, progress
+        )
         if prepared.exponent:
             result = result[0], result[1] + prepared.exponent
         return result if out is not None else finished(result, reverse)
@@ -273,7 +262,7 @@ class ContractExpression:
         else:
             operands = self._operands(first)
             rows = chain([first], rows)
-        prepared = self._prepared_for(operands, out, False, self._limits.get("memory_limit"))
+        prepared, _ = self._fitting(operands, out, False)
         if self._dropped is not None or self._casting == "unsafe":
             rows = self._fitted(rows, prepared.program.dtype)
         shared = Shared(prepared.folded, prepared.exponent)
@@ -293,6 +282,25 @@ class ContractExpression:
         if [a.shape for a in operands] != self._shapes:
             raise ShapeError(self._complaint(operands))
         return operands
+
+    def _fitting(
+        self, operands: list[Array], out: Array | None, reverse: bool
+    ) -> tuple[_Prepared, list[Array]]:
+        """What a call runs that keeps to the limit, and its operands ready for that."""
+        limit = self._limits.get("memory_limit")
+        find = partial(self._prepared_for, operands, out, reverse)
+        prepared = find(limit)
+        given = operands if self._dropped is None else drop_axes(operands, self._dropped)
+        ready = converted(given, prepared.program.dtype)
+        if limit is None:
+            return prepared, ready
+        whole = None if out is not None and out.ndim != len(self._tree.expr.output) else out
+
+        def needs(found: _Prepared) -> int:
+            before, after = (*given, *found.folded), (*ready, *found.folded)
+            return found.kept + memory_of_run(before, after, whole, found.program)
+
+        return find_within(limit, find, needs), ready
 
     def _prepared_for(
         self, operands: Sequence[Array], out: Array | None, reverse: bool, limit: int | None

@@ -14,6 +14,7 @@ from test_backends import random_network, sliced_at_random
 from test_planner import lattice
 
 import tensornet as tn
+from tensornet.batches import contract_folds
 from tensornet.formats import read_uai
 from tensornet.formats.qsim import Circuit, Gate
 from tensornet.planner import fold_tree, one_run, repeated, search
@@ -297,6 +298,27 @@ def test_an_expression_is_called_with_many_sets() -> None:
     assert expression.map([[b.astype("f4")] for (b,) in batches]).dtype == np.float64
     with pytest.raises(tn.ShapeError, match="takes 1 array besides 2 constant, not 2"):
         expression.map([[FIXED[0], FIXED[1]]])
+
+
+def test_constants_of_an_expression_are_folded_once_for_each_dtype(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count = 0
+
+    def counted(*args: Any) -> Any:
+        nonlocal count
+        count += 1
+        return contract_folds(*args)
+
+    monkeypatch.setattr(tn.expression, "contract_folds", counted)
+    fixed = [array.astype("float32") for array in FIXED.values()]
+    expression = tn.contract_expression("ij,jk,kl->il", *fixed, (4, 5), constants=[0, 1])
+    for dtype in ("float32", "float64", "float32", "float64"):
+        batches = [[array.astype(dtype)] for (array,) in right_ends(2)]
+        expression(*batches[0])
+        expression(*batches[1], out=np.empty((2, 5), dtype))
+        expression.map(batches)
+    assert count == 2
 
 
 def test_an_expression_maps_over_stretched_and_cast_operands() -> None:
