@@ -13,16 +13,17 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import resources
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from . import __version__, _kernels, api, config
+from .arguments import Failure, make_parser
 from .errors import TensorNetError
 from .expr import Expr
 from .formats import Circuit, random_arrays, read_circuit, read_network, read_uai
@@ -43,21 +44,6 @@ DTYPES = {
 KINDS = {".qsim": "circuit", ".uai": "model", ".json": "network"}
 
 
-class _Failure(Exception):
-    """An error for the user: the message, and the exit code."""
-
-    def __init__(self, message: object, code: int = 2) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class _Parser(argparse.ArgumentParser):
-    """Errors are raised for `main` to show, instead of printed together with the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        raise _Failure(f"{message} (see {self.prog} --help)")
-
-
 @dataclass(frozen=True)
 class _Job:
     """A network to plan and contract; `arrays` is called only when it is to be contracted."""
@@ -69,6 +55,8 @@ class _Job:
     arrays: Callable[[], Sequence[np.ndarray]]
     dtype: str
     reference: complex | None = None
+    constants: Mapping[int, np.ndarray] = field(default_factory=dict)
+    batches: Sequence[Sequence[np.ndarray]] = ()  # the other operands of each of several runs
 
     @property
     def strip_exponent(self) -> bool:
@@ -104,11 +92,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     2
     """
     try:
-        args = _parser().parse_args(argv)
+        commands = {"contract": _run_contract, "plan": _run_plan, "info": _run_info}
+        args = make_parser(_run_embedded, commands).parse_args(argv)
         report = _Report(args.json)
         args.run(args, report)
         report.end()
-    except _Failure as failure:
+    except Failure as failure:
         return _complain(f"error: {failure}", failure.code)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
@@ -137,97 +126,8 @@ def _blaming(code: int, *errors: type[Exception]) -> Iterator[None]:
         raise
     except errors as error:
         if isinstance(error, OSError) and error.filename is not None:
-            raise _Failure(f"{error.filename}: {error.strerror}", code) from None
-        raise _Failure(error, code) from None
-
-
-# ---- arguments
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="tensornet",
-        description="Plan and contract tensor networks. Without a command: one amplitude of the "
-        "embedded 53-qubit, 10-cycle Sycamore circuit.",
-    )
-    parser.add_argument("--version", action="version", version=f"tensornet {__version__}")
-    parser.set_defaults(run=_run_embedded)
-    _add_options(parser, top=True)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    files = "a .qsim circuit, .uai model or .json network; each may be gzipped"
-    for name, run, text in (
-        ("contract", _run_contract, "contract the network of a file"),
-        ("plan", _run_plan, "plan the contraction of a file's network, and show the plan"),
-    ):
-        command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(run=run)
-        command.add_argument("file", metavar="FILE", help=files)
-        command.add_argument("--bitstring", help="circuits: the outcome, qubit 0 first (zeros)")
-        command.add_argument("--evidence", metavar="FILE", help="models: instead of FILE.evid")
-        command.add_argument("--random", action="store_true", help="networks: seeded values")
-        _add_options(command, top=False)
-    info = commands.add_parser("info", help="version, instruction set, threads, cache sizes")
-    info.set_defaults(run=_run_info)
-    _add_json(info, top=False)
-    return parser
-
-
-def _add_json(parser: argparse.ArgumentParser, top: bool) -> None:
-    # A command must not overwrite with its defaults what stood before it on the command line.
-    default = False if top else argparse.SUPPRESS
-    parser.add_argument(
-        "--json", action="store_true", default=default, help="print one JSON object"
-    )
-
-
-def _add_options(parser: argparse.ArgumentParser, top: bool) -> None:
-    def option(name: str, default: Any, **kwargs: Any) -> None:
-        parser.add_argument(name, default=default if top else argparse.SUPPRESS, **kwargs)
-
-    memory = "bytes that a run may allocate, such as 512MB or 4GiB (half of what is available)"
-    option("--memory-limit", None, metavar="SIZE", type=_size, help=memory)
-    option("--threads", None, metavar="N", type=_whole(1), help="threads (all CPUs allowed)")
-    option("--dtype", None, help="complex64, complex128, float32, float64, float16")
-    option("--seed", 0, metavar="N", type=_whole(0), help="of the search and of --random (0)")
-    option("--optimize", "auto", metavar="NAME", help="the planner, or an opt_einsum path name")
-    goals = "what the planner makes small: macs, size, write, combo or time (macs)"
-    option("--minimize", "macs", metavar="GOAL", help=goals)
-    option("--max-time", None, metavar="SECONDS", type=_seconds, help="for the search of a plan")
-    option("--plan", None, metavar="PLAN", dest="plan_file", help="take the plan from this file")
-    option("--save", None, metavar="PLAN", help="save the plan to this file")
-    _add_json(parser, top)
-    option(
-        "--progress",
-        None,
-        action=argparse.BooleanOptionalAction,
-        help="show progress on the standard error stream, or not (shown on a terminal)",
-    )
-
-
-def _size(text: str) -> int | None:
-    try:
-        return config.parse_bytes(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) >= least):
-            raise argparse.ArgumentTypeError(f"expected a whole number from {least}, got {text!r}")
-        return int(text)
-
-    return convert
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a positive number of seconds, got {text!r}")
-    return value
+            raise Failure(f"{error.filename}: {error.strerror}", code) from None
+        raise Failure(error, code) from None
 
 
 # ---- commands
@@ -242,7 +142,7 @@ def _run_embedded(args: argparse.Namespace, report: _Report) -> None:
 
 def _run_contract(args: argparse.Namespace, report: _Report) -> None:
     if _kind(args) == "network" and not args.random:
-        raise _Failure(
+        raise Failure(
             f"{args.file}: this format has shapes but no values; "
             "add --random to contract it with seeded ones"
         )
@@ -289,7 +189,7 @@ def _run_info(args: argparse.Namespace, report: _Report) -> None:
 def _kind(args: argparse.Namespace) -> str:
     suffix = os.path.splitext(args.file.removesuffix(".gz"))[1]
     if suffix not in KINDS:
-        raise _Failure(f"{args.file}: unknown format {suffix!r}; known are {', '.join(KINDS)}")
+        raise Failure(f"{args.file}: unknown format {suffix!r}; known are {', '.join(KINDS)}")
     kind = KINDS[suffix]
     for option, given, fits in (
         ("--bitstring", args.bitstring is not None, "circuit"),
@@ -297,7 +197,7 @@ def _kind(args: argparse.Namespace) -> str:
         ("--random", args.random, "network"),
     ):
         if given and kind != fits:
-            raise _Failure(f"{option} is for a {fits}, but {args.file} is a {kind}")
+            raise Failure(f"{option} is for a {fits}, but {args.file} is a {kind}")
     return kind
 
 
@@ -322,12 +222,14 @@ def _load(args: argparse.Namespace) -> _Job:
 
 def _circuit_job(
     circuit: Circuit,
-    bitstring: str | None,
+    bitstrings: Sequence[str] | None,
     args: argparse.Namespace,
     reference: complex | None = None,
 ) -> _Job:
-    bits = "0" * circuit.n_qubits if bitstring is None else bitstring
     dtype = _dtype("circuit", args)
+    if bitstrings is not None and len(bitstrings) > 1:
+        return _amplitudes_job(circuit, bitstrings, dtype)
+    bits = bitstrings[0] if bitstrings else "0" * circuit.n_qubits
     expr, arrays = circuit.amplitude(bits, dtype)
     outcome = bits if "1" in bits else f"{len(bits)} zeros"
     qubits, gates = circuit.n_qubits, len(circuit.gates)
@@ -336,11 +238,19 @@ def _circuit_job(
     return _Job("circuit", title, facts, expr, lambda: arrays, dtype, reference)
 
 
+def _amplitudes_job(circuit: Circuit, bitstrings: Sequence[str], dtype: str) -> _Job:
+    expr, constants, batches = circuit.amplitudes(bitstrings, dtype)
+    qubits, gates, count = circuit.n_qubits, len(circuit.gates), len(bitstrings)
+    title = f"{circuit.name}: {qubits} qubits, {gates} gates, {count} amplitudes"
+    facts = {"name": circuit.name, "qubits": qubits, "gates": gates, "bitstrings": bitstrings}
+    return _Job("circuit", title, facts, expr, tuple, dtype, None, constants, batches)
+
+
 def _dtype(kind: str, args: argparse.Namespace) -> str:
     if args.dtype is None:
         return DTYPES[kind][0]
     if args.dtype not in DTYPES[kind]:
-        raise _Failure(f"--dtype {args.dtype!r}: a {kind} takes {', '.join(DTYPES[kind])}")
+        raise Failure(f"--dtype {args.dtype!r}: a {kind} takes {', '.join(DTYPES[kind])}")
     return str(args.dtype)
 
 
@@ -349,7 +259,7 @@ def _dtype(kind: str, args: argparse.Namespace) -> str:
 
 def _plan(job: _Job, args: argparse.Namespace, report: _Report) -> api.Plan:
     if args.save is not None and not os.access(os.path.dirname(args.save) or ".", os.W_OK):
-        raise _Failure(f"--save {args.save}: its folder is missing or not writable")
+        raise Failure(f"--save {args.save}: its folder is missing or not writable")
     report.add("network", {"kind": job.kind, **job.facts, "dtype": job.dtype}, job.title)
     limit = args.memory_limit
     if limit is None:
@@ -368,6 +278,8 @@ def _plan(job: _Job, args: argparse.Namespace, report: _Report) -> api.Plan:
             threads=args.threads,
             strip_exponent=job.strip_exponent,
             cache_slices=args.plan_file is None,
+            constants=job.constants,
+            runs=max(1, len(job.batches)),
             progress=_shows_progress(args),
         )
         if args.save is not None:
@@ -405,8 +317,14 @@ def _contract(job: _Job, args: argparse.Namespace, report: _Report) -> None:
         warn_of_long_run(program.macs, program.threads, job.dtype)
         arrays = job.arrays()
         start = time.perf_counter()
-        result = program(*arrays, progress=_shows_progress(args))
+        if job.batches:
+            result = program.map(job.batches, job.constants, progress=_shows_progress(args))
+        else:
+            result = program(*arrays, progress=_shows_progress(args))
         seconds = time.perf_counter() - start
+    if job.batches:
+        _report_amplitudes(job, result, seconds, report)
+        return
     flops = (8 if np.dtype(job.dtype).kind == "c" else 2) * program.macs
     gflops = flops / max(seconds, 1e-9) / 1e9
     facts, lines = _describe(job, result)
@@ -435,6 +353,21 @@ def warn_of_long_run(macs: int, threads: int, dtype: str) -> None:
     print("tensornet:", message, file=sys.stderr, flush=True)
 
 
+def _report_amplitudes(job: _Job, result: Any, seconds: float, report: _Report) -> None:
+    values = [{"re": _finite(float(z.real)), "im": _finite(float(z.imag))} for z in result]
+    lines = [
+        f"{bits}  {_complex_text(complex(z), result.dtype)}"
+        for bits, z in zip(job.facts["bitstrings"], result)
+    ]
+    spent = f"{seconds:.3g} s, {len(values) / max(seconds, 1e-9):.3g} amplitudes per second"
+    report.add("result", {"values": values, "seconds": seconds}, *lines, spent)
+
+
+def _complex_text(z: complex, dtype: np.dtype[Any]) -> str:
+    digits, sign = np.finfo(dtype).precision, "-" if math.copysign(1, z.imag) < 0 else "+"
+    return f"{z.real:.{digits}e} {sign} {abs(z.imag):.{digits}e}j"
+
+
 def _describe(job: _Job, result: Any) -> tuple[dict[str, Any], list[str]]:
     """The result as facts for JSON (null for what is not finite) and as lines of text."""
     if job.kind == "model":
@@ -446,12 +379,11 @@ def _describe(job: _Job, result: Any) -> tuple[dict[str, Any], list[str]]:
         norm = float(np.linalg.norm(array.ravel().astype(np.complex128)))
         facts: dict[str, Any] = {"shape": list(array.shape), "norm": _finite(norm)}
         return facts, [f"array of shape {array.shape}, norm {norm:.10g}"]
-    z, digits = complex(array), np.finfo(array.dtype).precision
+    z = complex(array)
     if array.dtype.kind != "c":
-        return {"value": _finite(z.real)}, [f"{z.real:.{digits}e}"]
+        return {"value": _finite(z.real)}, [f"{z.real:.{np.finfo(array.dtype).precision}e}"]
     facts = {"value": {"re": _finite(z.real), "im": _finite(z.imag)}}
-    sign = "-" if math.copysign(1, z.imag) < 0 else "+"
-    lines = [f"{z.real:.{digits}e} {sign} {abs(z.imag):.{digits}e}j"]
+    lines = [_complex_text(z, array.dtype)]
     if job.reference is not None:
         difference = abs(z - job.reference) / abs(job.reference)
         facts["relative_difference"] = _finite(difference)

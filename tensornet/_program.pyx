@@ -308,6 +308,15 @@ cdef class Executor:
         self.variants = [variant] + self.variants[:VARIANTS - 1]
         return variant
 
+    def arena_bytes(self, tuple arrays, cnp.ndarray out):
+        """Bytes of workspace for operands and a result with the strides of these arrays."""
+        return 0 if self.fill is not None else self._variant(arrays, out).info.arena_bytes
+
+    @property
+    def n_compiled(self):
+        """For how many sets of strides a compiled program is kept."""
+        return 1 + len(self.variants)
+
     def run(self, tuple arrays, cnp.ndarray out, progress=None):
         """Contracts `arrays` (of exactly the right dtype and shapes) into `out`.
 

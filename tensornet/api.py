@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from operator import index as as_int
 from typing import Any, NamedTuple
@@ -15,26 +15,32 @@ from numpy import ndarray
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
-from . import config, planner, program
+from . import backends, config, planner, program
+from .arrays import (
+    Array,
+    as_array,
+    as_arrays,
+    check_out,
+    converted,
+    drop_axes,
+    reads,
+    result_dtype,
+)
 from .errors import ShapeError
 from .expr import Equation, Expr, bind_equation, from_labels, from_shapes, parse_einsum, parse_ncon
 from .expression import ContractExpression, contract_expression
 from .planner import Tree
 from .plans import Plan, plan_expr
+from .progress import Progress
 from .road import (
-    Array,
-    Progress,
     check_backend,
-    check_out,
     contract_expr,
-    converted,
-    drop_axes,
     find_program,
+    find_within,
     finished,
     hashable_optimize,
     is_fortran,
-    reads,
-    result_dtype,
+    memory_of_run,
     run_program,
 )
 
@@ -161,7 +167,7 @@ def _einsum(
         source, given = operands[0], operands[1:]
     else:
         source, given = parse_einsum(operands)
-    arrays: list[Array] = [x if type(x) is ndarray else np.asarray(x) for x in given]
+    arrays = as_arrays(given)
     dtypes = [a.dtype for a in arrays]
     if out is not None and dtype is None:
         dtypes.append(check_out(out))
@@ -169,19 +175,20 @@ def _einsum(
     optimize = hashable_optimize(optimize)
     small = len(arrays) <= _SMALL and isinstance(optimize, _PLAIN)
     threads = config.get_num_threads()
-    compiled = (_compile if small else _compile.__wrapped__)(
+    find = partial(
+        _compile if small else _compile.__wrapped__,
         source,
         tuple([a.shape for a in arrays]),
         tuple(dtypes),
         optimize,
         None if dtype is None else np.dtype(dtype),
         casting,
-        memory_limit,
         strip_exponent,
         minimize,
         reverse,
         threads,
     )
+    compiled = find(memory_limit)
     if compiled.is_view and out is None and order in "KAka":
         return _view(arrays[0], compiled.program.tree.expr)[()]
     if compiled.dropped is not None:
@@ -190,9 +197,11 @@ def _einsum(
         if len(_latest) >= _RECALLED:
             _latest.clear()
         _latest[operands[0]] = compiled.program, threads, compiled.is_view
-    if compiled.converts:
-        arrays = converted(arrays, compiled.program.dtype)
-    result = run_program(compiled.program, arrays, out, casting, progress)
+    ready = converted(arrays, compiled.program.dtype) if compiled.converts else arrays
+    if memory_limit is not None:
+        needs = partial(memory_of_run, arrays, ready, out)
+        compiled = find_within(memory_limit, find, lambda found: needs(found.program))
+    result = run_program(compiled.program, ready, out, casting, progress)
     return result if out is not None else finished(result, reverse)
 
 
@@ -204,11 +213,11 @@ def _compile(
     optimize: Any,
     dtype: np.dtype[Any] | None,
     casting: Any,
-    memory_limit: int | str | None,
     strip_exponent: bool,
     minimize: str,
     reverse: bool,
     threads: int,
+    memory_limit: int | str | None,
 ) -> _Compiled:
     """Parse, plan and lower an einsum; `dtypes` may hold that of `out` behind the operands'."""
     equation = parse_einsum((source, *shapes))[0] if isinstance(source, str) else source
@@ -262,7 +271,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     >>> tensordot(np.ones((2, 3)), np.ones((3, 4)), axes=1).shape
     (2, 4)
     """
-    a, b = np.asarray(a), np.asarray(b)
+    a = a if type(a) is ndarray else as_array(a, "a")
+    b = b if type(b) is ndarray else as_array(b, "b")
     if type(axes) is not int:
         axes = _axes_pair(axes)
     compiled = _compile_tensordot(
@@ -362,7 +372,7 @@ def ncon(
     (2, 3)
     """
     check_backend(backend)
-    arrays = [np.asarray(x) for x in tensors]
+    arrays = as_arrays(tensors)
     shapes = [a.shape for a in arrays]
     expr, path = parse_ncon(shapes, network_structure, con_order, out_order, check_network)
     optimize = "auto" if path is None else Tree.from_ssa_path(expr, path)
@@ -384,6 +394,8 @@ def plan(
     threads: int | None = None,
     progress: bool = False,
     cache: str | os.PathLike[str] | None = None,
+    constants: Collection[int] = (),
+    runs: int = 1,
 ) -> Plan:
     """Plan the contraction of a network that is given by labels and extents, without arrays.
 
@@ -400,6 +412,8 @@ def plan(
         dtype, threads: what the memory is computed for.
         cache: a folder in which the trees that our searches find are kept, improved, and shared
             by processes; by default the one that TENSORNET_PLAN_CACHE names, if it is set.
+        constants, runs: plan for so many runs of `Program.map` that have the operands at these
+            positions in common: they are contracted among themselves as far as that pays.
 
     Raises:
         ShapeError: a label without an extent, or an output label that is on no tensor.
@@ -424,6 +438,8 @@ def plan(
         threads=threads,
         progress=progress,
         cache=cache,
+        constants=constants,
+        runs=runs,
     )
     return replace(made, labels=tuple(dict.fromkeys(chain.from_iterable(terms))))
 
@@ -433,5 +449,6 @@ def clear_cache() -> None:
     _latest.clear()
     _compile.cache_clear()
     _compile_tensordot.cache_clear()
+    backends.clear_cache()
     planner.clear_cache()
     program.clear_cache()

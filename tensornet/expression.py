@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from math import inf, prod
 from operator import index as as_int
@@ -14,21 +15,20 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import config
-from .errors import ShapeError
-from .expr import Equation, bind_equation, from_labels, parse_einsum
-from .planner import Tree
+from .arrays import Array, as_array, as_arrays, check_out, converted, drop_axes, result_dtype
+from .batches import Shared, contract_folds, entries_of_folds, run_batches
+from .errors import MemoryLimitError, ShapeError
+from .expr import Equation, bind_equation, parse_einsum
+from .planner import Tree, fold_tree, one_run, repeated
 from .plans import Plan, find_tree, plan_expr
 from .program import Program
+from .progress import Progress
 from .road import (
-    Array,
-    Progress,
     check_backend,
-    check_out,
-    converted,
-    drop_axes,
+    find_within,
     finished,
     is_fortran,
-    result_dtype,
+    memory_of_run,
     run_program,
 )
 from .tables import format_term
@@ -49,6 +49,7 @@ def contract_expression(
     strip_exponent: bool = False,
     seed: int = 0,
     minimize: str = "macs",
+    runs: int = 1,
 ) -> ContractExpression:
     """Plan an einsum once, to be called with many sets of arrays; opt_einsum's signature.
 
@@ -61,6 +62,8 @@ def contract_expression(
             many as the largest operand has); as text such as "512MB", bytes of a run.
         use_blas: ignored, for compatibility.
         dtype, order, casting, strip_exponent, minimize: as for `einsum`.
+        runs: how many calls to plan for, such as those of one `map`: what only constants enter
+            counts once, so that they are contracted among themselves as far as that pays.
 
     Returns:
         a callable ``expression(*arrays, out=None)``; arrays must have just these shapes.
@@ -78,14 +81,14 @@ def contract_expression(
     for k in positions:
         if not 0 <= k < len(given):
             raise ShapeError(f"constants names operand {k}, but there are {len(given)} operands")
-    arrays = {k: np.array(given[k]) for k in sorted(positions)}
+    arrays = {k: np.array(as_array(given[k], f"operand {k}")) for k in sorted(positions)}
     sizes = [arrays[k].shape if k in arrays else _shape(k, x) for k, x in enumerate(given)]
     order = order or "K"
     is_fortran(order, ())  # complains of an unknown order
     limits = _limits(memory_limit, sizes)
     search = {"optimize": optimize, "seed": seed, "minimize": minimize}
     return ContractExpression(
-        equation, sizes, arrays, search, limits, strip_exponent, dtype, order, casting
+        equation, sizes, arrays, search, runs, limits, strip_exponent, dtype, order, casting
     )
 
 
@@ -119,7 +122,13 @@ class _Prepared(NamedTuple):
 
     program: Program
     folded: tuple[Array, ...]  # operands of the program that follow the variable ones
+    exponent: float  # of the product of these
     threads: int
+
+    @property
+    def kept(self) -> int:
+        """Bytes that the folds take from call to call."""
+        return sum([array.nbytes for array in self.folded])
 
 
 class ContractExpression:
@@ -141,6 +150,7 @@ class ContractExpression:
         shapes: Sequence[tuple[int, ...]],
         constants: dict[int, Array],
         search: dict[str, Any],
+        runs: int,
         limits: dict[str, Any],
         strip_exponent: bool,
         dtype: DTypeLike | None,
@@ -148,7 +158,12 @@ class ContractExpression:
         casting: Any,
     ) -> None:
         expr, labels, dropped = bind_equation(equation, shapes)
-        tree = find_tree(expr, memory_limit=limits.get("max_entries"), **search)
+        self._positions = [k for k in range(len(shapes)) if k not in constants]
+        optimize = search["optimize"]
+        given = isinstance(getattr(optimize, "tree", optimize), Tree)
+        many = expr if given else repeated(expr, constants.keys(), runs)
+        tree = find_tree(many, memory_limit=limits.get("max_entries"), **search)
+        tree = one_run(tree, expr)
         self.contraction = _format(equation, constants)
         self.num_args = len(shapes) - len(constants)
         self._labels = labels
@@ -158,7 +173,6 @@ class ContractExpression:
         self._dtype = None if dtype is None else np.dtype(dtype)
         self._order = order
         self._casting = casting
-        self._positions = [k for k in range(len(shapes)) if k not in constants]
         self._shapes = [shapes[k] for k in self._positions]
         self._dropped = None if dropped is None else [dropped[k] for k in self._positions]
         self._constants = constants
@@ -200,33 +214,109 @@ class ContractExpression:
         check_backend(backend)
         latest = self._latest
         if latest is not None and out is None and latest.threads == config.get_num_threads():
-            ready = (*arrays, *latest.folded)
-            if latest.program.accepts(ready):
-                return finished(latest.program(*ready, progress=progress), False)
-        return self._call(arrays, out, progress)
+            given = (*arrays, *latest.folded)
+            if latest.program.accepts(given):
+                result = latest.program(*given, progress=progress)
+                if latest.exponent:
+                    result = result[0], result[1] + latest.exponent
+                return finished(result, False)
+        operands = self._operands(arrays)
+        reverse = out is None and is_fortran(self._order, operands)
+        prepared, ready = self._fitting(operands, out, reverse)
+        limited = "memory_limit" in self._limits  # then strides matter
+        if self._dropped is None and not limited and self._order in "KkCc":
+            self._latest = prepared
+        result = run_program(
+            prepared.program, (*ready, *prepared.folded), out, self._casting, progress
+        )
+        if prepared.exponent:
+            result = result[0], result[1] + prepared.exponent
+        return result if out is not None else finished(result, reverse)
 
-    def _call(self, arrays: Sequence[Any], out: Array | None, progress: Progress) -> Any:
-        """A call with arrays of any dtype; remembers what another of the same kind needs."""
-        operands = [x if type(x) is np.ndarray else np.asarray(x) for x in arrays]
+    def map(
+        self,
+        batches: Iterable[Sequence[Any]],
+        *,
+        out: Array | None = None,
+        progress: Progress = None,
+    ) -> Any:
+        """Call it with many sets of arrays, of the dtypes of the first; results side by side.
+
+        Args:
+            batches: for each run the arrays of a call; read one after the other.
+            out: array of shape (runs, *shape of a result) that takes the results; it must be
+                given if `batches` has no length.
+            progress: True for a bar on stderr, or a callable ``(macs done, macs in all)``.
+
+        Returns:
+            an array of that shape in C order; with strip_exponent (mantissas, exponents).
+
+        >>> outer = contract_expression("a,b->ab", [1, 10], (2,), constants=[0])
+        >>> outer.map([[np.array([1, 2])], [np.array([3, 4])]]).tolist()
+        [[[1, 2], [10, 20]], [[3, 4], [30, 40]]]
+        """
+        count = len(batches) if isinstance(batches, Sized) else None
+        rows = iter(batches)
+        first = next(rows, None)
+        if first is None:  # there is no run, but a result, whose dtype is a guess
+            kind = self.plan.dtype
+            operands = [np.broadcast_to(np.zeros((), kind), shape) for shape in self._shapes]
+        else:
+            operands = self._operands(first)
+            rows = chain([first], rows)
+        prepared, _ = self._fitting(operands, out, False)
+        if self._dropped is not None or self._casting == "unsafe":
+            rows = self._fitted(rows, prepared.program.dtype)
+        shared = Shared(prepared.folded, prepared.exponent)
+        return run_batches(prepared.program, rows, count, shared, out, progress)
+
+    def _fitted(
+        self, batches: Iterable[Sequence[Any]], dtype: np.dtype[Any]
+    ) -> Iterator[list[Array]]:
+        for arrays in batches:
+            operands = self._operands(arrays)
+            if self._dropped is not None:
+                operands = drop_axes(operands, self._dropped)
+            yield converted(operands, dtype)
+
+    def _operands(self, arrays: Sequence[Any]) -> list[Array]:
+        operands = as_arrays(arrays)
         if [a.shape for a in operands] != self._shapes:
             raise ShapeError(self._complaint(operands))
+        return operands
+
+    def _fitting(
+        self, operands: list[Array], out: Array | None, reverse: bool
+    ) -> tuple[_Prepared, list[Array]]:
+        """What a call runs that keeps to the limit, and its operands ready for that."""
+        limit = self._limits.get("memory_limit")
+        find = partial(self._prepared_for, operands, out, reverse)
+        prepared = find(limit)
+        given = operands if self._dropped is None else drop_axes(operands, self._dropped)
+        ready = converted(given, prepared.program.dtype)
+        if limit is None:
+            return prepared, ready
+        whole = None if out is not None and out.ndim != len(self._tree.expr.output) else out
+
+        def needs(found: _Prepared) -> int:
+            before, after = (*given, *found.folded), (*ready, *found.folded)
+            return found.kept + memory_of_run(before, after, whole, found.program)
+
+        return find_within(limit, find, needs), ready
+
+    def _prepared_for(
+        self, operands: Sequence[Array], out: Array | None, reverse: bool, limit: int | None
+    ) -> _Prepared:
+        """What calls with operands of these dtypes need, made at the first of them."""
         dtypes = [a.dtype for a in operands]
         if out is not None and self._dtype is None:
             dtypes.append(check_out(out))
-        reverse = out is None and is_fortran(self._order, operands)
-        key = frozenset(dtypes), reverse, config.get_num_threads()
+        key = frozenset(dtypes), reverse, limit, config.get_num_threads()
         prepared = self._prepared.get(key)
         if prepared is None:
             with self._lock:
                 prepared = self._prepare(dtypes, key)
-        if self._dropped is not None:
-            operands = drop_axes(operands, self._dropped)
-        elif self._order in "KkCc":
-            self._latest = prepared
-        program = prepared.program
-        ready = [*converted(operands, program.dtype), *prepared.folded]
-        result = run_program(program, ready, out, self._casting, progress)
-        return result if out is not None else finished(result, reverse)
+        return prepared
 
     def _prepare(self, dtypes: Sequence[np.dtype[Any]], key: Any) -> _Prepared:
         """Fold the constants and compile what is left; called with the lock held."""
@@ -236,32 +326,42 @@ class ContractExpression:
         for position, array in self._constants.items():
             known.insert(position, array.dtype)
         dtype = result_dtype(known, self._dtype, self._casting)
-        threads = config.get_num_threads()
-        same = (dtype, key[1], threads)
+        same = (dtype, *key[1:])
         if same not in self._prepared:
-            options = {"dtype": dtype, "threads": threads, **self._limits}
-            folds, rest = fold_tree(
-                self._tree, self._constants.keys(), self._max_fold(dtype.itemsize)
-            )
-            folded = []
-            for fold in folds:
-                program = plan_expr(fold.tree.expr, fold.tree, **options).compile()
-                operands = [self._constants[k] for k in fold.operands]
-                folded.append(program(*converted(operands, dtype)))
-            if key[1]:
-                expr = replace(rest.expr, output=rest.expr.output[::-1])
-                rest = replace(rest, expr=expr)
-            plan = plan_expr(rest.expr, rest, strip_exponent=self._strip, **options)
-            self._prepared[same] = _Prepared(plan.compile(), tuple(folded), threads)
+            most = self._limits.get("max_entries")
+            if key[2] is not None:  # half of the memory of a run may be kept for folds
+                most = key[2] // (2 * dtype.itemsize)
+            try:
+                made = self._fold(entries_of_folds(dtype, most), *same)
+            except MemoryLimitError:  # what is kept left too little for the rest
+                made = self._fold(0, *same)
+            self._prepared[same] = made
         self._prepared[key] = self._prepared[same]
         return self._prepared[same]
 
-    def _max_fold(self, itemsize: int) -> int | None:
-        """No more entries are kept for a fold than a run may use for an intermediate."""
-        if "memory_limit" in self._limits:
-            return int(self._limits["memory_limit"]) // itemsize
-        limit: int | None = self._limits.get("max_entries")
-        return limit
+    def _fold(
+        self,
+        most: int | None,
+        dtype: np.dtype[Any],
+        reverse: bool,
+        limit: int | None,
+        threads: int,
+    ) -> _Prepared:
+        """Contract what only constants enter, of at most so many entries; compile the rest."""
+        folds, rest = fold_tree(self._tree, self._constants.keys(), most)
+        options = {**self._limits, "dtype": dtype, "threads": threads}
+        if limit is not None:
+            kept = sum([prod(fold.tree.expr.output_shape) for fold in folds])
+            options["memory_limit"] = max(0, limit - kept * dtype.itemsize)
+
+        def compiled(tree: Tree) -> Program:
+            return plan_expr(tree.expr, tree, strip_exponent=self._strip, **options).compile()
+
+        constants = dict(zip(self._constants, converted([*self._constants.values()], dtype)))
+        shared = contract_folds(folds, constants, compiled)
+        if reverse:
+            rest = replace(rest, expr=replace(rest.expr, output=rest.expr.output[::-1]))
+        return _Prepared(compiled(rest), *shared, threads)
 
     def _complaint(self, operands: Sequence[Array]) -> str:
         if len(operands) != self.num_args:
@@ -282,86 +382,6 @@ class ContractExpression:
 
     def __str__(self) -> str:
         return f"{self!r}\n{self.plan}"
-
-
-class Fold(NamedTuple):
-    """A part of a tree that only constants enter."""
-
-    operands: tuple[int, ...]  # the constants, as operand numbers of the whole network
-    tree: Tree
-
-
-def fold_tree(
-    tree: Tree, constants: Collection[int], max_entries: int | None
-) -> tuple[list[Fold], Tree]:
-    """Cut the largest subtrees that only constants enter out of a tree.
-
-    No fold of several operands has more than `max_entries`, for it is kept in memory.
-
-    Returns:
-        the folds, and the rest of the tree: its inputs are the operands that are variable, in
-        order, and then the folds.
-
-    Complexity: linear in the size of the network.
-    """
-    n = len(tree.expr.inputs)
-    if not constants:
-        return [], tree
-    terms = _node_terms(tree)
-    constant = [k in constants for k in range(n)]
-    for left, right in tree.steps:
-        constant.append(constant[left] and constant[right])
-    owner = [-1] * len(terms)  # the root of the fold that a node is in, or -1
-    for node in range(len(terms) - 1, -1, -1):
-        if owner[node] < 0 and constant[node]:
-            entries = prod([tree.expr.sizes[i] for i in terms[node]])
-            if node < n or max_entries is None or entries <= max_entries:
-                owner[node] = node
-        for child in tree.steps[node - n] if node >= n else ():
-            owner[child] = owner[node]
-    members: dict[int, list[int]] = {}
-    for node, root in enumerate(owner):
-        members.setdefault(root, []).append(node)
-    outside = members.pop(-1, [])
-    folds = []
-    for root, nodes in members.items():
-        leaves = [node for node in nodes if node < n]
-        part = _part(tree, [tree.expr.inputs[k] for k in leaves], terms[root], leaves, nodes)
-        folds.append(Fold(tuple(leaves), part))
-    variable = [node for node in outside if node < n]
-    inputs = [tree.expr.inputs[k] for k in variable] + [terms[root] for root in members]
-    rest = _part(tree, inputs, tree.expr.output, [*variable, *members], outside)
-    return folds, rest
-
-
-def _node_terms(tree: Tree) -> list[tuple[int, ...]]:
-    """The indices of every node once those that nothing else needs are summed."""
-    expr = tree.expr
-    uses = [0] * len(expr.sizes)
-    for index in chain(expr.output, *[set(term) for term in expr.inputs]):
-        uses[index] += 1
-    terms = [tuple([i for i in dict.fromkeys(term) if uses[i] > 1]) for term in expr.inputs]
-    terms += [result for _, _, result in replace(tree, sliced=()).step_terms()]
-    terms[-1] = expr.output
-    return terms
-
-
-def _part(
-    tree: Tree,
-    inputs: Sequence[Sequence[int]],
-    output: Sequence[int],
-    leaves: Sequence[int],
-    nodes: Sequence[int],
-) -> Tree:
-    """The steps among `nodes` as a tree of its own, on these leaves (node ids) and terms."""
-    n = len(tree.expr.inputs)
-    steps = [node for node in nodes if node >= n]
-    number = {node: k for k, node in enumerate([*leaves, *steps])}
-    pairs = [(number[left], number[right]) for left, right in [tree.steps[k - n] for k in steps]]
-    ids = {index: k for k, index in enumerate(dict.fromkeys(chain(*inputs)))}
-    expr = from_labels(inputs, output, {index: tree.expr.sizes[index] for index in ids})
-    sliced = tuple([ids[i] for i in tree.sliced if i in ids])
-    return replace(Tree.from_ssa_path(expr, pairs), sliced=sliced)
 
 
 def _format(equation: Equation, constants: Collection[int]) -> str:

@@ -8,24 +8,26 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from math import log10
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .arrays import Array, as_arrays, check_dtype, converted, result_dtype
+from .backends import find_library, run_calls
 from .config import check_threads, format_bytes, get_num_threads, parse_bytes
 from .errors import FormatError, MemoryLimitError, PlanError
 from .expr import Expr
 from .fitting import IMPOSSIBLE, Budget, Memory, search_within, sliced_for_cache, sliced_to_fit
-from .planner import Tree, search, slice_tree
+from .planner import Tree, one_run, repeated, search, slice_tree
 from .planner.cache import recall
 from .planner.objective import cost, objective_of
 from .planner.search import search_seconds
-from .program import Program, check_dtype, lower
-from .tables import readable, table
+from .program import Program, lower
+from .progress import Progress
+from .tables import summary, table
 
 if TYPE_CHECKING:
     Axes = Any  # matplotlib's, which is imported when something is drawn
@@ -114,7 +116,7 @@ class Plan:
 
     @property
     def peak_memory(self) -> int:
-        """Exact bytes that a run allocates, the result included and the operands not."""
+        """Exact bytes of a run on operands in C order, the result included and the operands not."""
         return self.compile().memory_required
 
     def compile(
@@ -134,6 +136,41 @@ class Plan:
             threads=self.threads if threads is None else threads,
             strip_exponent=self.strip_exponent if strip_exponent is None else strip_exponent,
         )
+
+    def run(
+        self,
+        arrays: Sequence[Any],
+        *,
+        out: Array | None = None,
+        backend: Any = None,
+        progress: Progress = None,
+    ) -> Any:
+        """Contract these arrays, in their own result dtype.
+
+        Args:
+            arrays: one per operand, of the shapes of the network.
+            out, progress: as for a Program; `out` is for NumPy's arrays only.
+            backend: None for our kernels; "torch", "jax", "cupy" or any other library of arrays, by
+                its name or its namespace, to run there (on GPUs, or to differentiate); "auto" for
+                the library whose arrays these are.
+
+        Returns:
+            an array of NumPy or of that library, or ``(mantissa, exponent)`` if `strip_exponent`.
+
+        Raises:
+            ShapeError, TypeError: arrays or options that do not fit the network or the backend.
+            ImportError: the library is not installed.
+        """
+        library = find_library(backend, arrays)
+        if library is not None:
+            if out is not None or self.strip_exponent:
+                option = "strip_exponent" if self.strip_exponent else "out="
+                raise TypeError(f"{option} is not there on backend {library.name}, only on NumPy's")
+            return run_calls(self.tree, arrays, library, progress)
+        operands = as_arrays(arrays)
+        dtype = result_dtype([a.dtype for a in operands], None, "safe") if operands else None
+        program = self.compile(dtype)
+        return program(*converted(operands, program.dtype), out=out, progress=progress)
 
     def table(self, sort: str = "step", top: int | None = None, style: str = "text") -> str:
         """The steps, one row each: indices and shapes that meet, macs, entries of the result.
@@ -176,29 +213,11 @@ class Plan:
         return draw(self.tree, kind, ax)
 
     def __str__(self) -> str:
-        shape = self.expr.output_shape
-        output = str(shape) if len(shape) < 12 else f"{len(shape)} axes"
-        largest = readable(self.max_size)
-        shown = ", ".join([repr(label) for label in self.sliced[:12]])
-        more = ", ..." if len(self.sliced) > 12 else ""
-        slices = readable(self.n_slices) + (f" over {shown}{more}" if shown else "")
-        log_macs = f"{log10(self.macs):.2f}" if self.macs else "no multiplications"
         try:
             peak = f"{format_bytes(self.peak_memory)} as {self.dtype}"
         except MemoryLimitError as error:
             peak = str(error)
-        lines = [
-            f"Plan of {self.n_tensors:,} tensors and {self.n_indices:,} indices",
-            f"  output       {output if shape else 'a scalar'}",
-            f"  width        {self.width:.1f} (largest tensor: {largest} entries)",
-            f"  log10 macs   {log_macs}",
-            f"  peak memory  {peak}",
-            f"  slices       {slices}",
-        ]
-        if self.search is not None:
-            spent = "" if self.seconds is None else f", {_duration(self.seconds)}"
-            lines.append(f"  search       {self.search}{spent}")
-        return "\n".join(lines)
+        return summary(self.tree, self.sliced, peak, self.search, self.seconds)
 
     def to_json(self) -> str:
         """The plan as JSON text.
@@ -298,6 +317,8 @@ def plan_expr(
     progress: bool = False,
     cache: str | os.PathLike[str] | None = None,
     cache_slices: bool = False,
+    constants: Collection[int] = (),
+    runs: int = 1,
 ) -> Plan:
     """Plan a contraction, sliced until it keeps to the limits.
 
@@ -308,6 +329,8 @@ def plan_expr(
         memory_limit: bytes that a run may allocate, as a number or as text such as "512MB".
         max_entries: entries of the largest intermediate, opt_einsum's kind of limit.
         cache: a folder of trees found before, as in `tensornet.planner.search`.
+        constants, runs: as in `tensornet.plan`; the limits then hold for a network with an index
+            of extent `runs` on all other operands and on the output, if not for less.
 
     Raises:
         PlanError: `optimize` names no search, or its path does not contract this network.
@@ -317,10 +340,12 @@ def plan_expr(
     limit = parse_bytes(memory_limit)
     threads = check_threads(threads)
     start = time.perf_counter()
+    given = isinstance(getattr(optimize, "tree", optimize), Tree)
+    many = expr if given else repeated(expr, constants, runs)
 
     def find(seconds: float | None) -> Tree:
         tree = find_tree(
-            expr,
+            many,
             optimize,
             minimize=minimize,
             seed=seed,
@@ -340,7 +365,7 @@ def plan_expr(
     plan = Plan(_NOTHING, check_dtype(dtype), threads, strip_exponent, search=_name_of(optimize))
     if limit is not None and seconds is not None:
         objective = objective_of(minimize)
-        memory = _memory(plan, expr, limit)
+        memory = _memory(plan, many, limit)
         tree = search_within(memory, seconds, find, lambda tree: cost(tree, objective), budget)
     else:
         tree = find(max_time)
@@ -349,7 +374,7 @@ def plan_expr(
         plan = _sliced_for_cache(plan)
     if limit is not None and _required(plan) > limit:
         plan = _sliced_to_fit(plan, limit, budget)
-    return replace(plan, seconds=time.perf_counter() - start)
+    return replace(plan, tree=one_run(plan.tree, expr), seconds=time.perf_counter() - start)
 
 
 def _name_of(optimize: Any) -> str:
@@ -410,10 +435,6 @@ def _required(plan: Plan) -> int:
         return plan.peak_memory
     except MemoryLimitError:
         return max(IMPOSSIBLE, plan.max_size * plan.dtype.itemsize)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
 
 
 def _label_to_json(label: Hashable) -> Any:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Sized
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ._kernels import keep_at_most, trim
-from ._program import DTYPE_CODES, Executor
+from ._program import Executor
+from .arrays import Array, as_array, as_arrays, check_dtype
+from .batches import contract_folds, entries_of_folds, run_batches
 from .config import (
     available_memory,
     check_threads,
@@ -19,35 +22,14 @@ from .config import (
     total_memory,
 )
 from .errors import MemoryLimitError, ShapeError
-from .progress import progress_bar
+from .planner import Tree, fold_tree
+from .progress import Progress, progress_bar
 
-if TYPE_CHECKING:
-    from .planner import Tree
+__all__ = ["Program", "clear_cache", "lower", "recall"]
 
-__all__ = ["SUPPORTED_DTYPES", "Program", "check_dtype", "clear_cache", "lower", "recall"]
-
-SUPPORTED_DTYPES: tuple[np.dtype[Any], ...] = tuple(DTYPE_CODES)
-
-Progress = Callable[[float, float], object]
+_Convert = Callable[[Array, np.dtype[Any]], Array]
 
 _CHECKED = 64 << 20  # bytes from which on a run asks first whether the memory is there
-
-
-def check_dtype(dtype: Any) -> np.dtype[Any]:
-    """The supported NumPy dtype that `dtype` names, in native byte order.
-
-    Raises:
-        TypeError: not one of the supported dtypes; names them.
-
-    >>> check_dtype("complex64")
-    dtype('complex64')
-    """
-    given = np.dtype(dtype)
-    native: np.dtype[Any] = given.newbyteorder("=")
-    if native not in DTYPE_CODES:
-        names = ", ".join(str(name) for name in SUPPORTED_DTYPES)
-        raise TypeError(f"dtype {given} is not supported; supported are {names}")
-    return native
 
 
 class Program:
@@ -62,7 +44,7 @@ class Program:
             (or, and), as in NumPy.
         threads: how many threads a run uses.
         memory_required: bytes that a run allocates, workspace and result, exactly, if its operands
-            are in C order; others may take a little more or less.
+            are of the program's dtype and in C order; `memory_for` tells it for any.
         n_slices: how many slices are summed.
         macs: scalar multiply-adds of a run; steps outside the slice loop count once.
         accepts: ``accepts(arrays)`` tells whether a tuple holds one plain array of just the right
@@ -93,8 +75,8 @@ class Program:
     def __call__(
         self,
         *arrays: Any,
-        out: np.ndarray[Any, Any] | None = None,
-        progress: bool | Progress | None = None,
+        out: Array | None = None,
+        progress: Progress = None,
     ) -> Any:
         """Contract `arrays`; returns the result, or (mantissa, exponent) with strip_exponent.
 
@@ -129,6 +111,15 @@ class Program:
             return result
         return result, float("-inf") if exponent is None else float(exponent)
 
+    @property
+    def footprint(self) -> int:
+        """Bytes that the program takes between runs, roughly: all its variants, and their arenas.
+
+        A step takes some 400 bytes in C, and in its tree; a kept arena is at most 64 KiB.
+        """
+        variant = 4096 + 400 * len(self.tree.steps) + min(self.memory_required, 64 << 10)
+        return self._executor.n_compiled * variant
+
     def _check_memory(self, out: object) -> None:
         needed = self.memory_required - (0 if out is None else self._facts["output_bytes"])
         available = available_memory()
@@ -138,14 +129,24 @@ class Program:
                 f"{format_bytes(available)} are available; give a memory_limit to slice it"
             )
 
-    def _operands(self, arrays: Sequence[Any]) -> tuple[np.ndarray[Any, Any], ...]:
+    def _operands(
+        self, arrays: Sequence[Any], convert: _Convert = np.ndarray.astype
+    ) -> tuple[Array, ...]:
         shapes = self._executor.shapes
         if len(arrays) != len(shapes):
             raise ShapeError(f"the network has {len(shapes)} operands but {len(arrays)} were given")
-        return tuple([self._operand(i, array, shapes[i]) for i, array in enumerate(arrays)])
+        return tuple(
+            [self._operand(i, array, shapes[i], convert) for i, array in enumerate(arrays)]
+        )
 
-    def _operand(self, position: int, array: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        operand = np.asarray(array)
+    def _operand(
+        self,
+        position: int,
+        array: Any,
+        shape: tuple[int, ...],
+        convert: _Convert = np.ndarray.astype,
+    ) -> Array:
+        operand = as_array(array, f"operand {position}")
         if operand.shape != shape:
             raise ShapeError(f"operand {position} has shape {operand.shape}, expected {shape}")
         if operand.dtype == self.dtype and operand.dtype.isnative:
@@ -155,9 +156,9 @@ class Program:
                 f"operand {position} has dtype {operand.dtype}, which a program for "
                 f"{self.dtype} does not accept; compile it for another dtype"
             )
-        return operand.astype(self.dtype)
+        return convert(operand, self.dtype)
 
-    def _target(self, out: Any, operands: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    def _target(self, out: Any, operands: Sequence[Array]) -> Array:
         """`out` itself where it can be written directly, else a fresh array."""
         if not isinstance(out, np.ndarray):
             raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
@@ -176,6 +177,85 @@ class Program:
             and not any(np.may_share_memory(out, operand) for operand in operands)
         )
         return out if direct else np.empty(out.shape, self.dtype)
+
+    def memory_for(self, *arrays: Any, out: Array | None = None) -> int:
+        """Exact bytes that a call with these arrays and this `out` allocates.
+
+        Workspace for their strides, the result unless `out` takes it, and copies: of operands of
+        other dtypes, and of a result that `out` cannot take at once. For arrays in C order, of the
+        program's dtype, without `out`, it is `memory_required`. Nothing is computed.
+
+        Raises:
+            ShapeError, TypeError: arrays that a call would refuse.
+
+        >>> from tensornet import plan
+        >>> program = plan(["ij", "jk"], "ik", {"i": 2, "j": 2, "k": 2}).compile("float64")
+        >>> floats = np.eye(2)
+        >>> integers = np.eye(2, dtype=int)
+        >>> program.memory_for(floats, integers) - program.memory_required  # a copy of 4 entries
+        32
+        """
+        plain = out is None and self.accepts(arrays)
+        if plain and all(array.flags.c_contiguous for array in arrays):
+            return self.memory_required
+        given = as_arrays(arrays)
+        operands = self._operands(given, np.empty_like)  # no page of which is touched
+        copies = sum([b.nbytes for a, b in zip(given, operands) if b is not a])
+        target = np.empty(self._executor.output_shape, self.dtype)
+        if out is not None:
+            target = self._target(out, operands)
+        if target is not out:
+            copies += target.nbytes
+        return self._executor.arena_bytes(operands, target) + copies
+
+    def map(
+        self,
+        batches: Iterable[Sequence[Any]],
+        constants: Mapping[int, Any],
+        *,
+        out: Array | None = None,
+        progress: Progress = None,
+    ) -> Any:
+        """Contract many sets of arrays that have some operands in common.
+
+        What only constants enter is contracted once, before the first run. A plan made for this
+        (`tensornet.plan` with `constants` and `runs`) keeps that part large.
+
+        Args:
+            batches: for each run the arrays of the operands that are not constant, in order; read
+                one after the other, so that a generator needs no memory.
+            constants: arrays by the position of their operand.
+            out: array of shape (runs, *shape of a result) that takes the results; it must be
+                given if `batches` has no length.
+            progress: True for a bar on stderr, or a function of (macs done, macs in all).
+
+        Returns:
+            an array of that shape; with strip_exponent a pair (mantissas, exponents).
+
+        Raises:
+            ShapeError, TypeError: arrays that do not fit; says which operand, or which batch.
+
+        Takes the memory of one run, the results, and for what is kept at most `memory_required`.
+
+        >>> import tensornet
+        >>> plan = tensornet.plan(["ab", "bc", "c"], "a", {"a": 2, "b": 2, "c": 2})
+        >>> vectors = np.eye(2)
+        >>> plan.compile().map([[v] for v in vectors], {0: np.ones((2, 2)), 1: np.eye(2)}).tolist()
+        [[1.0, 1.0], [1.0, 1.0]]
+        """
+        shapes = self._executor.shapes
+        for k in constants:
+            if not 0 <= k < len(shapes):
+                raise ShapeError(f"constants names operand {k}, but there are {len(shapes)}")
+        compiled = partial(
+            lower, dtype=self.dtype, threads=self.threads, strip_exponent=self.strip_exponent
+        )
+        ready = {k: self._operand(k, constants[k], shapes[k]) for k in constants}
+        kept = self.memory_required // self.dtype.itemsize
+        folds, rest = fold_tree(self.tree, ready.keys(), entries_of_folds(self.dtype, kept))
+        shared = contract_folds(folds, ready, compiled)
+        count = len(batches) if isinstance(batches, Sized) else None
+        return run_batches(compiled(rest), batches, count, shared, out, progress)
 
     def steps(self) -> list[str]:
         """One line per compiled step: slice level, kernel, group sizes."""
@@ -203,12 +283,14 @@ class _Cache:
             found = self._programs.get(key)
             if found is None:
                 return None
+            program, before = found
+            self._programs[key] = program, program.footprint  # it may have compiled variants since
             self._programs.move_to_end(key)
-            return found[0]
+            self._bytes += program.footprint - before
+            return program
 
     def put(self, key: Any, program: Program) -> None:
-        # a step takes some 400 bytes in C and in its tree; a kept arena is at most 64 KiB
-        size = 4096 + 400 * len(program.tree.steps) + min(program.memory_required, 64 << 10)
+        size = program.footprint
         with self._lock:
             _, before = self._programs.pop(key, (None, 0))
             self._programs[key] = program, size
@@ -248,7 +330,7 @@ def lower(
 
     Args:
         tree: what to contract, in which order, sliced how.
-        dtype: one of `SUPPORTED_DTYPES`.
+        dtype: one of `arrays.SUPPORTED_DTYPES`.
         threads: how many threads a run may use; default `config.get_num_threads()`.
         strip_exponent: take a power of two out of every intermediate.
 

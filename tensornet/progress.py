@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["ProgressBar", "progress_bar"]
+__all__ = ["Progress", "ProgressBar", "progress_bar"]
+
+Progress = bool | Callable[[float, float], object] | None
+"""What `progress=` takes: True for a bar, or a function of (done, total)."""
 
 
 class ProgressBar:
@@ -46,7 +49,7 @@ class ProgressBar:
 
 @contextmanager
 def progress_bar(
-    progress: bool | Callable[[float, float], object] | None,
+    progress: Progress,
 ) -> Iterator[Callable[[float, float], object] | None]:
     """The function to report to: the caller's own, a bar's for True, None for no reports."""
     if not progress:

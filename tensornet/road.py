@@ -6,21 +6,25 @@ Every front door comes through `contract_expr`, or through its parts where it ke
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from . import config
+from .arrays import Array, as_arrays, converted, reads, result_dtype
+from .config import parse_bytes
+from .errors import MemoryLimitError
 from .expr import Expr
 from .planner import Tree
 from .plans import plan_expr
-from .program import Program, check_dtype, recall
+from .program import Program, recall
+from .progress import Progress
 
 __all__ = ["contract_expr"]
 
-Array = np.ndarray[Any, Any]
-Progress = bool | Callable[[float, float], object] | None
+T = TypeVar("T")
 
 
 def contract_expr(
@@ -52,11 +56,18 @@ def contract_expr(
         ShapeError, TypeError: arrays or `out` that do not fit the network or the dtype.
         MemoryLimitError: the limit, or the memory there is, is too small.
     """
-    operands = [x if type(x) is np.ndarray else np.asarray(x) for x in arrays]
+    operands = as_arrays(arrays)
     dtypes = [a.dtype for a in operands]
     target = result_dtype(dtypes, dtype, "same_kind")
-    program = find_program(expr, target, optimize, seed, memory_limit, max_entries, strip_exponent)
-    return run_program(program, converted(operands, target), out, "same_kind", progress)
+    ready = converted(operands, target)
+    program = find_within(
+        memory_limit,
+        lambda limit: find_program(
+            expr, target, optimize, seed, limit, max_entries, strip_exponent
+        ),
+        partial(memory_of_run, operands, ready, out),
+    )
+    return run_program(program, ready, out, "same_kind", progress)
 
 
 def find_program(
@@ -91,6 +102,44 @@ def find_program(
     return recall((expr, dtype, optimize, minimize, seed, strip_exponent, *limits), make)
 
 
+def find_within(
+    memory_limit: int | str | None, find: Callable[[Any], T], needs: Callable[[T], int]
+) -> T:
+    """What `find(bytes)` finds to run, if a run on the arrays at hand keeps to the limit.
+
+    Args:
+        find: makes a Program, or something around one, for operands in C order.
+        needs: bytes of a run on the operands that there are, converted copies included.
+
+    Raises:
+        MemoryLimitError: nothing does.
+    """
+    found = find(memory_limit)
+    limit = parse_bytes(memory_limit)
+    if limit is None:
+        return found
+    allowed = limit
+    while (excess := needs(found) - limit) > 0:
+        allowed -= excess
+        besides = f"besides, the dtypes and strides of these arrays take {limit - allowed:,} bytes"
+        if allowed < 1:
+            raise MemoryLimitError(f"{limit:,} bytes are too few: {besides}")
+        try:
+            found = find(allowed)
+        except MemoryLimitError as error:
+            raise MemoryLimitError(f"{error}; {besides}") from None
+    return found
+
+
+def memory_of_run(
+    arrays: Sequence[Array], ready: Sequence[Array], out: Array | None, program: Program
+) -> int:
+    """Bytes of `run_program` on arrays made ready: copies made on the way included."""
+    copied = sum([b.nbytes for a, b in zip(arrays, ready) if b is not a])
+    castable = out is None or reads(out.dtype, program.dtype)
+    return copied + program.memory_for(*ready, out=out if castable else None)
+
+
 def run_program(
     program: Program,
     arrays: Sequence[Array],
@@ -112,61 +161,6 @@ def run_program(
     returned = program(*arrays, out=result, progress=progress)
     np.copyto(out, result, casting=casting)
     return (out, returned[1]) if isinstance(returned, tuple) else out
-
-
-def result_dtype(
-    dtypes: Sequence[np.dtype[Any]], dtype: DTypeLike | None, casting: Any
-) -> np.dtype[Any]:
-    """NumPy's result type of operands of these dtypes, or `dtype` if they may be cast to it.
-
-    Raises:
-        TypeError: a dtype without kernels, or a cast that `casting` forbids; names the operand.
-    """
-    distinct = dict.fromkeys(dtypes)
-    if dtype is None:
-        for each in distinct:
-            try:
-                check_dtype(each)
-            except TypeError as error:
-                raise TypeError(f"operand {dtypes.index(each)}: {error}") from None
-    target = np.result_type(*distinct) if dtype is None else check_dtype(dtype)
-    for each in distinct:
-        if not np.can_cast(each, target, casting):
-            raise TypeError(
-                f"operand {dtypes.index(each)} of dtype {each} cannot be cast to {target} "
-                f"with casting={casting!r}"
-            )
-    native: np.dtype[Any] = target.newbyteorder("=")
-    return native
-
-
-def check_out(out: Any) -> np.dtype[Any]:
-    """The dtype of `out`, which has its say in the result type.
-
-    Raises:
-        TypeError: no array, or of a dtype without kernels.
-    """
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
-    return check_dtype(out.dtype)
-
-
-def reads(target: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
-    """Does a Program of dtype `target` take operands of this dtype?"""
-    return dtype == target or np.can_cast(dtype, target, "same_kind")
-
-
-def converted(arrays: Sequence[Array], dtype: np.dtype[Any]) -> list[Array]:
-    """The arrays, those that a Program of this dtype would refuse converted."""
-    return [a if reads(dtype, a.dtype) else a.astype(dtype) for a in arrays]
-
-
-def drop_axes(arrays: Sequence[Array], dropped: Sequence[Sequence[int]]) -> list[Array]:
-    """Views without these axes, all of size 1: what stretches is simply not on the operand."""
-    return [
-        a[tuple([0 if k in axes else slice(None) for k in range(a.ndim)])] if axes else a
-        for a, axes in zip(arrays, dropped)
-    ]
 
 
 def finished(result: Any, reverse: bool) -> Any:
@@ -204,4 +198,7 @@ def hashable_optimize(optimize: Any) -> Any:
 def check_backend(backend: str | None) -> None:
     """Raise a ValueError unless the arrays are to be NumPy's."""
     if backend not in (None, "auto", "numpy"):
-        raise ValueError(f"backend {backend!r} is not there: tensornet computes on NumPy arrays")
+        raise ValueError(
+            f"backend {backend!r} is not there: this computes on NumPy arrays; let other libraries "
+            f"compute with plan.run(arrays, backend={backend!r})"
+        )

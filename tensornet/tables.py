@@ -1,16 +1,16 @@
-"""A contraction tree as a table: one row for each step."""
+"""Contraction trees as text: what one costs in a few lines, and its steps, a row each."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from itertools import chain, groupby
-from math import log2, prod
+from math import log2, log10, prod
 from typing import NamedTuple
 
 from .planner import Tree
 
-__all__ = ["Step", "format_term", "readable", "steps_of", "table"]
+__all__ = ["Step", "format_term", "readable", "steps_of", "summary", "table"]
 
 _LONG = 40  # characters of a term, above which it is shortened
 
@@ -154,3 +154,34 @@ def _text(rows: Sequence[Sequence[str]]) -> list[str]:
         ]
         lines.append("  ".join(cells))
     return lines
+
+
+def summary(
+    tree: Tree, sliced: Sequence[Hashable], peak: str, search: str | None, seconds: float | None
+) -> str:
+    """What a tree costs, a line for each kind of cost, and what found it in what time.
+
+    Args:
+        sliced: labels of the sliced indices.
+        peak: the peak memory in words.
+    """
+    shape = tree.expr.output_shape
+    output = str(shape) if len(shape) < 12 else f"{len(shape)} axes"
+    shown = ", ".join([repr(label) for label in sliced[:12]])
+    more = ", ..." if len(sliced) > 12 else ""
+    slices = readable(tree.n_slices) + (f" over {shown}{more}" if shown else "")
+    lines = [
+        f"Plan of {len(tree.expr.inputs):,} tensors and {len(tree.expr.sizes):,} indices",
+        f"  output       {output if shape else 'a scalar'}",
+        f"  width        {tree.width:.1f} (largest tensor: {readable(tree.max_size)} entries)",
+        f"  log10 macs   {f'{log10(tree.macs):.2f}' if tree.macs else 'no multiplications'}",
+        f"  peak memory  {peak}",
+        f"  slices       {slices}",
+    ]
+    if search is not None:
+        lines.append(f"  search       {search}{'' if seconds is None else _spent(seconds)}")
+    return "\n".join(lines)
+
+
+def _spent(seconds: float) -> str:
+    return f", {seconds:.2f} s" if seconds >= 1 else f", {1e3 * seconds:.3g} ms"

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 import tensornet as tn
 from tensornet.expr import Expr, from_labels
-from tensornet.expression import fold_tree
 from tensornet.planner import search
+from tensornet.planner.folding import fold_tree
 
 A = np.arange(6.0).reshape(2, 3)
 B = np.arange(12.0).reshape(3, 4)

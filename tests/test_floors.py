@@ -15,8 +15,10 @@ FLOORS = [
     {"errors", "config", "progress"},
     {"expr", "_kernels"},
     {"planner", "_program"},
+    {"arrays"},
+    {"batches"},
     {"program", "tables"},
-    {"executors", "tape", "drawing", "fitting"},
+    {"executors", "tape", "drawing", "fitting", "backends"},
     {"plans"},
     {"road"},
     {"expression"},
@@ -24,6 +26,7 @@ FLOORS = [
     {"linalg"},
     {"autodiff", "graph"},
     {"nn", "mps", "symmetric", "circuits", "inference"},
+    {"arguments"},
     {"__main__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

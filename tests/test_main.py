@@ -87,6 +87,20 @@ def test_ctrl_c_stops_the_main_job_with_one_line_and_code_130() -> None:
 # ---- every kind of file
 
 
+def test_a_circuit_gives_the_amplitudes_of_several_bitstrings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["011010", "011011", "000000"]
+    options = [option for word in words for option in ("--bitstring", word)]
+    record = run_json(capsys, "contract", CIRCUIT, *options, "--dtype", "complex128")
+    assert record["network"]["bitstrings"] == words
+    for word, value in zip(words, record["result"]["values"], strict=True):
+        single = run_json(capsys, "contract", CIRCUIT, "--bitstring", word, "--dtype", "complex128")
+        assert value == pytest.approx(single["result"]["value"], rel=1e-10)
+    assert cli.main(["contract", CIRCUIT, *options]) == 0
+    assert "amplitudes per second" in capsys.readouterr().out
+
+
 def test_a_circuit_gives_the_amplitude_of_the_bitstring(capsys: pytest.CaptureFixture[str]) -> None:
     record = run_json(capsys, "contract", CIRCUIT, "--bitstring", "011010", "--dtype", "complex128")
     expr, arrays = read_circuit(CIRCUIT).amplitude("011010", "complex128")

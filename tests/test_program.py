@@ -11,10 +11,11 @@ import pytest
 import tensornet as tn
 from tensornet import config
 from tensornet._kernels import kept
+from tensornet.arrays import SUPPORTED_DTYPES
 from tensornet.errors import MemoryLimitError, ShapeError
 from tensornet.expr import Expr, from_labels
 from tensornet.planner import Tree
-from tensornet.program import SUPPORTED_DTYPES, Program, clear_cache, lower
+from tensornet.program import Program, clear_cache, lower
 
 SIZES = dict(zip("abcdefgh", (3, 4, 5, 2, 7, 6, 33, 17)))
 FLOATS = ("float32", "complex64", "float64", "complex128")

@@ -7,6 +7,7 @@ all-zero state.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, nan, sqrt
 
@@ -103,6 +104,36 @@ class Circuit:
         for array in arrays:
             array.flags.writeable = False
         return Expr(tuple(inputs), (), (2,) * n_indices), tuple(arrays)
+
+    def amplitudes(
+        self, bitstrings: Sequence[str], dtype: DTypeLike = "complex64"
+    ) -> tuple[Expr, dict[int, np.ndarray], list[list[np.ndarray]]]:
+        """The network of `amplitude` for many outcomes, to be run by `Program.map`.
+
+        Constant is all but the vectors of the qubits in which the outcomes differ. Plan for them:
+        ``plan_expr(expr, constants=constants, runs=len(bitstrings))``.
+
+        Returns:
+            The network; the constant arrays by position; for each outcome the other arrays.
+
+        Raises:
+            ValueError: no outcome, or one of the wrong length or with other characters.
+            TypeError: a dtype that is not complex.
+
+        >>> expr, constants, batches = Circuit(2, (Gate("h", (0,)),)).amplitudes(["00", "10"])
+        >>> sorted(constants), batches[1][0].real.tolist()
+        ([0, 1, 2, 4], [0.0, 1.0])
+        """
+        if not bitstrings:
+            raise ValueError("there must be an outcome, but bitstrings is empty")
+        rows = [self._bits(bitstring) for bitstring in bitstrings]
+        expr, arrays = self.amplitude(bitstrings[0], dtype)
+        states = (_basis_vector(0, np.dtype(dtype)), _basis_vector(1, np.dtype(dtype)))
+        free = [q for q, column in enumerate(zip(*rows)) if len(set(column)) > 1]
+        first = len(arrays) - self.n_qubits
+        varying = {first + q for q in free}
+        constants = {k: array for k, array in enumerate(arrays) if k not in varying}
+        return expr, constants, [[states[row[q]] for q in free] for row in rows]
 
     def _bits(self, bitstring: str | None) -> list[int]:
         if bitstring is None:

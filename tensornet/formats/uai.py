@@ -9,8 +9,9 @@ partition function (for a Bayesian network, the probability of the evidence).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from typing import NoReturn
 
@@ -37,6 +38,7 @@ class Model:
         evidence: the observed variables and their values, sorted by variable.
         expr: the network of the sliced tables; its contraction is the partition function.
         arrays: the sliced tables, float64, read-only.
+        variables: the variable of each index of `expr`.
     """
 
     name: str
@@ -45,6 +47,49 @@ class Model:
     evidence: tuple[tuple[int, int], ...]
     expr: Expr
     arrays: tuple[np.ndarray, ...]
+    variables: tuple[int, ...]
+
+    def with_evidence(
+        self, sets: Sequence[Mapping[int, int]]
+    ) -> tuple[Expr, dict[int, np.ndarray], list[list[np.ndarray]]]:
+        """The network of the partition functions for many sets of evidence, for `Program.map`.
+
+        Each set maps variables to values, besides what is observed already. The variables of any
+        set get a vector more: ones, or where they are observed a one at their value. Plan with
+        ``plan_expr(expr, constants=constants, runs=len(sets))``.
+
+        Returns:
+            The network; the constant arrays by position; for each set the other arrays.
+
+        Raises:
+            ValueError: a variable or value that does not exist, or a variable observed already.
+
+        >>> import io
+        >>> model = read_uai(io.StringIO("MARKOV 2  2 3  1  2 0 1  6  1 2 3 4 5 6"), {})
+        >>> expr, constants, batches = model.with_evidence([{}, {0: 1}, {0: 0}])
+        >>> [[vector.tolist() for vector in batch] for batch in batches]
+        [[[1.0, 1.0]], [[0.0, 1.0]], [[1.0, 0.0]]]
+        """
+        before = {variable for variable, _ in self.evidence}
+        for each in sets:
+            for variable in _check_mapping(each, self.cardinalities):
+                if variable in before:
+                    raise ValueError(f"variable {variable} of the model is observed already")
+        index = {variable: i for i, variable in enumerate(self.variables)}
+        free = sorted({variable for each in sets for variable in each})
+        terms = [(index[v],) if v in index else () for v in free]
+        expr = Expr((*self.expr.inputs, *terms), (), self.expr.sizes)
+        batches = [[self._indicator(v, each.get(v), v in index) for v in free] for each in sets]
+        return expr, dict(enumerate(self.arrays)), batches
+
+    def _indicator(self, variable: int, value: int | None, has_index: bool) -> np.ndarray:
+        card = self.cardinalities[variable]
+        if not has_index:  # it is in no factor: the network counts its values
+            return np.array(1.0 if value is None else 1.0 / card)
+        vector = np.full(card, 1.0 if value is None else 0.0)
+        if value is not None:
+            vector[value] = 1.0
+        return vector
 
 
 class _Reader:
@@ -135,8 +180,9 @@ def read_uai(source: Source, evidence: Source | Mapping[int, int] | None = None)
     else:
         found = _beside(source) if evidence is None else evidence
         observed = {} if found is None else _read_evidence(read_text(found), cards)
-    expr, arrays = _slice(scopes, tables, cards, observed)
-    return Model(text.stem, kind, cards, tuple(sorted(observed.items())), expr, arrays)
+    expr, arrays, variables = _slice(scopes, tables, cards, observed)
+    evidences = tuple(sorted(observed.items()))
+    return Model(text.stem, kind, cards, evidences, expr, arrays, variables)
 
 
 def _read_kind(reader: _Reader) -> str:
@@ -241,7 +287,7 @@ def _check_mapping(evidence: Mapping[int, int], cards: _Scope) -> dict[int, int]
 
 def _slice(
     scopes: list[_Scope], tables: list[np.ndarray], cards: _Scope, observed: Mapping[int, int]
-) -> tuple[Expr, tuple[np.ndarray, ...]]:
+) -> tuple[Expr, tuple[np.ndarray, ...], tuple[int, ...]]:
     """The network that is left when every observed variable has its value."""
     terms = [[v for v in scope if v not in observed] for scope in scopes]
     arrays = [
@@ -256,7 +302,8 @@ def _slice(
     frozen = tuple([np.asarray(array) for array in arrays])
     for array in frozen:
         array.flags.writeable = False
-    return from_labels(terms, (), dict(enumerate(cards))), frozen
+    variables = tuple(dict.fromkeys(chain.from_iterable(terms)))  # as from_labels numbers them
+    return from_labels(terms, (), dict(enumerate(cards))), frozen, variables
 
 
 def _is_number(token: str) -> bool:
