@@ -16,9 +16,9 @@ __all__ = ["IMPOSSIBLE", "Budget", "Memory", "search_within", "sliced_for_cache"
 
 IMPOSSIBLE = 2**59  # bytes that no machine has; the compiler refuses beyond
 
-# Shares of the time of a search that knows its limit: a first look whether the limit matters, the
-# search if it does; then of what is left, each attempt at slices, and the annealing of them.
-_LOOK, _SEARCH, _GLANCE, _FIRST, _SECOND = 0.1, 0.3, 0.02, 0.5, 0.9
+# Shares of the time of a search that knows its limit: a first look whether the limit matters; then
+# of what is left, each attempt at slices, and two searches for what they say is small enough.
+_LOOK, _GLANCE, _FIRST, _SECOND = 0.1, 0.02, 0.5, 0.9
 
 
 @dataclass(frozen=True)
@@ -62,27 +62,56 @@ class Budget:
 def search_within(
     memory: Memory,
     seconds: float,
-    find: Callable[[float], Tree],
+    find: Callable[[float, int | None], Tree],
     cost: Callable[[Tree], float],
     budget: Budget,
 ) -> Tree:
     """The best tree that the memory holds, found in `seconds`; it may be sliced.
 
-    Where the first trees keep to the limit, all the time goes into the search of more; else most
-    of it goes into annealing the best of them together with its slices.
+    Where the first trees keep to the limit, all the time goes into the search of more; else into
+    the search of trees and slices together, whose intermediates are small enough.
 
     Args:
-        find: searches for so many seconds; what it returns is never worse than before.
+        find: searches for so many seconds, in slices of at most so many entries if that is given;
+            what it returns is never worse than before.
         cost: which of two trees is the better one.
     """
-    look = find(_LOOK * seconds)
-    fits = memory.holds(look)
-    tree = find((1.0 - _LOOK if fits else _SEARCH) * seconds)
-    if not fits and memory.holds(tree):
-        tree = find(budget.left or 0.0)
+    look = find(_LOOK * seconds, None)
+    if not memory.holds(look):
+        return _search_sliced(look, memory, find, budget)
+    tree = find((1.0 - _LOOK) * seconds, None)
     if not memory.holds(tree):
         tree = sliced_to_fit(tree, memory, budget)
-    return look if fits and cost(look) < cost(tree) else tree
+    return look if cost(look) < cost(tree) else tree
+
+
+def _search_sliced(
+    look: Tree, memory: Memory, find: Callable[[float, int | None], Tree], budget: Budget
+) -> Tree:
+    """Slices that are found quickly say how many entries a slice may have; then trees and slices
+    are searched for together, at first for twice as many, for good ones hold less besides."""
+    glance = partial(
+        slice_tree, seed=budget.seed, max_steps=budget.max_steps, max_time=_GLANCE * _rest(budget)
+    )
+    try:
+        best, size = _bracketed(look, memory, glance)
+    except MemoryLimitError:  # harder than a glance can tell
+        return sliced_to_fit(look, memory, budget)
+    size = min(2 * size, look.max_size - 1)
+    for share in (_FIRST, _SECOND):
+        found = find(share * _rest(budget), size)
+        if not memory.holds(found):
+            size = max(1, size // 2)
+            try:  # a few more slices may do
+                found = _bracketed(found, memory, glance)[0]
+            except MemoryLimitError:
+                continue
+        best = min(best, found, key=lambda tree: tree.hoisted_macs)
+    return best
+
+
+def _rest(budget: Budget) -> float:
+    return budget.left or 0.0
 
 
 def sliced_to_fit(tree: Tree, memory: Memory, budget: Budget) -> Tree:

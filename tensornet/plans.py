@@ -343,7 +343,8 @@ def plan_expr(
     given = isinstance(getattr(optimize, "tree", optimize), Tree)
     many = expr if given else repeated(expr, constants, runs)
 
-    def find(seconds: float | None) -> Tree:
+    def find(seconds: float | None, entries: int | None = max_entries) -> Tree:
+        least = min([x for x in (entries, max_entries) if x is not None], default=None)
         tree = find_tree(
             many,
             optimize,
@@ -351,12 +352,12 @@ def plan_expr(
             seed=seed,
             max_time=seconds,
             max_steps=max_steps,
-            memory_limit=max_entries,
+            memory_limit=least,
             progress=progress,
             cache=cache,
         )
-        if max_entries is not None and tree.max_size > max_entries:
-            tree = slice_tree(tree, max_entries)
+        if least is not None and tree.max_size > least:
+            tree = slice_tree(tree, least, max_time=None if entries == max_entries else seconds)
         return tree
 
     tree = None

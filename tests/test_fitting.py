@@ -27,7 +27,7 @@ def macs(tree: Tree) -> float:
 def test_all_time_is_for_the_search_where_the_memory_holds_what_it_finds():
     asked = []
 
-    def find(seconds: float) -> Tree:
+    def find(seconds: float, entries: int | None) -> Tree:
         asked.append(seconds)
         return WHOLE
 
@@ -37,18 +37,21 @@ def test_all_time_is_for_the_search_where_the_memory_holds_what_it_finds():
     assert sum(asked) == pytest.approx(10.0)
 
 
-def test_some_time_is_for_slices_where_it_does_not():
+def test_most_time_is_for_trees_with_few_entries_where_it_does_not():
     asked = []
 
-    def find(seconds: float) -> Tree:
-        asked.append(seconds)
+    def find(seconds: float, most: int | None) -> Tree:
+        asked.append((seconds, most))
         return WHOLE
 
     memory = Memory(8 * 8, 8, entries)
     found = search_within(memory, 0.2, find, macs, Budget.lasting(0.2, 0, None))
     assert found.max_size <= 8
     assert found.sliced
-    assert sum(asked) < 0.1
+    look, *rest = asked
+    assert look[1] is None
+    assert all(most is not None and 8 <= most < WHOLE.max_size for _, most in rest)
+    assert look[0] < sum(seconds for seconds, _ in rest)
 
 
 def test_a_tree_that_fits_is_not_lost_to_a_better_one_that_does_not():
@@ -57,7 +60,7 @@ def test_a_tree_that_fits_is_not_lost_to_a_better_one_that_does_not():
     found = iter([small, large])
     memory = Memory(8 * small.max_size, 8, entries)
     budget = Budget.lasting(0.0, 0, None)
-    tree = search_within(memory, 0.0, lambda seconds: next(found), macs, budget)
+    tree = search_within(memory, 0.0, lambda seconds, entries: next(found), macs, budget)
     assert tree.max_size <= small.max_size
     assert macs(tree) <= macs(small)
 
