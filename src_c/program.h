@@ -56,12 +56,14 @@ struct tn_program {
     double macs;
 };
 
-/* Chunks of slices are fixed by the plan; threads only decide who runs them. */
+/* How many chunks of slices there is memory for, whose number tn_schedule fixes: by the plan alone,
+ * threads only decide who runs them. */
 void tn_split_slices(tn_program *program, int64_t largest);
 
-static inline int64_t tn_chunk_start(const tn_program *p, int64_t chunk) {
-    return p->slices / p->chunks * chunk +
-           (chunk < p->slices % p->chunks ? chunk : p->slices % p->chunks);
+/* The first slice of a chunk, if so many chunks share the slices as evenly as they can. */
+static inline int64_t tn_slice_of(int64_t slices, int64_t chunks, int64_t chunk) {
+    const int64_t rest = slices % chunks;
+    return slices / chunks * chunk + (chunk < rest ? chunk : rest);
 }
 
 /* Orders the steps and places the values; sums of the whole network are known after it. */
