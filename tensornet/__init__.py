@@ -24,7 +24,14 @@ from .api import (
     tensordot,
 )
 from .config import get_num_threads, set_num_threads
-from .errors import FormatError, MemoryLimitError, PlanError, ShapeError, TensorNetError
+from .errors import (
+    CheckpointError,
+    FormatError,
+    MemoryLimitError,
+    PlanError,
+    ShapeError,
+    TensorNetError,
+)
 from .expr import Expr
 from .graph import (
     AbstractNode,
@@ -143,6 +150,7 @@ __all__ = [
     "ShapeError",
     "PlanError",
     "FormatError",
+    "CheckpointError",
     "MemoryLimitError",
     "__version__",
 ]

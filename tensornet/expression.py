@@ -21,7 +21,9 @@ from .plans import Plan, find_tree, plan_expr
 from .program import Program
 from .road import (
     Array,
+    Path,
     Progress,
+    Running,
     check_backend,
     check_out,
     converted,
@@ -184,6 +186,8 @@ class ContractExpression:
         out: Array | None = None,
         backend: str | None = None,
         progress: Progress = None,
+        executor: Any = None,
+        checkpoint: Path | None = None,
     ) -> Any:
         """Contract these arrays, given in the order of the operands that are not constant.
 
@@ -191,20 +195,22 @@ class ContractExpression:
             out: array of the result's shape that takes the result; it may be an operand.
             backend: None, "auto" or "numpy"; for compatibility.
             progress: True for a bar on stderr, or a callable ``(done, total)``.
+            executor, checkpoint: where slices run, and a file to continue from, as in `Program`.
 
         Raises:
             ShapeError: another number of arrays, or other shapes, than it was made for.
             TypeError: a dtype without kernels, or a cast that `casting` forbids.
         """
         check_backend(backend)
-        latest = self._latest
+        plainly = progress is None and executor is None and checkpoint is None
+        latest = self._latest if plainly else None
         if latest is not None and out is None and latest.threads == config.get_num_threads():
             ready = (*arrays, *latest.folded)
             if latest.program.accepts(ready):
-                return finished(latest.program(*ready, progress=progress), False)
-        return self._call(arrays, out, progress)
+                return finished(latest.program(*ready), False)
+        return self._call(arrays, out, Running(progress, executor, checkpoint))
 
-    def _call(self, arrays: Sequence[Any], out: Array | None, progress: Progress) -> Any:
+    def _call(self, arrays: Sequence[Any], out: Array | None, running: Running) -> Any:
         """A call with arrays of any dtype; remembers what another of the same kind needs."""
         operands = [x if type(x) is np.ndarray else np.asarray(x) for x in arrays]
         if [a.shape for a in operands] != self._shapes:
@@ -224,7 +230,7 @@ class ContractExpression:
             self._latest = prepared
         program = prepared.program
         ready = [*converted(operands, program.dtype), *prepared.folded]
-        result = run_program(program, ready, out, self._casting, progress)
+        result = run_program(program, ready, out, self._casting, running)
         return result if out is not None else finished(result, reverse)
 
     def _prepare(self, dtypes: Sequence[np.dtype[Any]], key: Any) -> _Prepared:
