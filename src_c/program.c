@@ -297,11 +297,12 @@ static void write_output(run_state *r, int64_t *exponent) {
 }
 
 int64_t tn_first_slice(const tn_program *p, int64_t chunk) {
-    return tn_slice_of(p->slices, p->chunks, chunk);
+    return tn_slice_of(p->slices, p->grain, p->chunks, chunk);
 }
 
-/* Everything that is summed into starts at zero. */
-void tn_execution_begin(const tn_execution *run) {
+int64_t tn_loop_index(const tn_program *p, int64_t loop) { return p->order[loop]; }
+
+void tn_execution_begin(const tn_execution *run, int clear_output) {
     static const char zero[16];
     const tn_program *p = run->program;
     run_state r = make_run(run);
@@ -309,7 +310,7 @@ void tn_execution_begin(const tn_execution *run) {
         chunk_states(&r)[c] = (tn_chunk){tn_first_slice(p, c), TN_NO_EXPONENT};
     if (!p->direct)
         memset(chunk_sums(&r, 0), 0, (size_t)(p->chunks * p->sums_bytes));
-    else if (p->n_loops)
+    else if (p->n_loops && clear_output)
         tn_contract(&p->fill, zero, NULL, r.out, (int)p->threads, NULL, 0, 0, r.control);
 }
 
@@ -385,7 +386,7 @@ tn_status tn_program_run(const tn_program *p, const char *const *inputs, char *o
     const tn_execution run = {p, inputs, out, arena, control};
     const int wakes = wakes_pool(p);
     if (wakes) tn_begin_run((int)p->threads);
-    tn_execution_begin(&run);
+    tn_execution_begin(&run, 1);
     run_state r = make_run(&run);
     tn_status status = prepare(&r);
     if (!status) status = run_chunks(&r, 0, p->chunks);
@@ -409,6 +410,7 @@ tn_program_info tn_program_describe(const tn_program *p) {
         .chunks_at = chunks_at(p),
         .sums_at = sums_at(p),
         .sums_bytes = p->sums_bytes,
+        .places = p->slices / p->grain,
     };
 }
 

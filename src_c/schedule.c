@@ -69,12 +69,13 @@ done:
     return status;
 }
 
-/* Chooses the loops from the innermost outwards: steps that do not depend on it are not computed again
- * in it, so it is the one that leaves the least arithmetic if no further loop saved anything. */
-static void order_loops(tn_program *p) {
-    int64_t rank[64], extents[64];
+/* Places the loops from the innermost outwards, those in `outer` last: steps that do not depend on a
+ * loop are not computed again in it, so the next is the one that leaves the least arithmetic if no
+ * further loop saved anything. */
+static void rank_loops(const tn_program *p, uint64_t outer, int64_t *rank) {
     uint64_t left = p->n_loops ? ~(uint64_t)0 >> (64 - p->n_loops) : 0;
     for (int64_t place = p->n_loops - 1; place >= 0; place--) {
+        const uint64_t open = left & ~outer ? left & ~outer : left;
         double cost[64] = {0}, total = 0, least = 0;
         int64_t inner = -1;
         for (int64_t i = 0; i < p->n_steps; i++) {
@@ -85,13 +86,58 @@ static void order_loops(tn_program *p) {
             for (; depends; depends &= depends - 1) cost[__builtin_ctzll(depends)] += macs;
         }
         for (int64_t l = 0; l < p->n_loops; l++) {
-            if (!(left >> l & 1)) continue;
+            if (!(open >> l & 1)) continue;
             const double macs = cost[l] + (total - cost[l]) / (double)p->extents[l];
             if (inner < 0 || macs <= least) inner = l, least = macs;
         }
         rank[inner] = place;
         left &= ~((uint64_t)1 << inner);
     }
+}
+
+/* Macs of a run in one chunk, if the loops have these ranks. */
+static double macs_in_order(const tn_program *p, const int64_t *rank) {
+    double passes[65] = {1}, macs = 0; /* by level */
+    for (int64_t l = 0; l < p->n_loops; l++) passes[rank[l] + 1] = (double)p->extents[l];
+    for (int64_t l = 1; l <= p->n_loops; l++) passes[l] *= passes[l - 1];
+    for (int64_t i = 0; i < p->n_steps; i++) {
+        int64_t level = 0;
+        for (uint64_t d = p->values[p->steps[i].c].sliced; d; d &= d - 1)
+            if (rank[__builtin_ctzll(d)] >= level) level = rank[__builtin_ctzll(d)] + 1;
+        macs += passes[level] * step_macs(&p->steps[i]);
+    }
+    return macs;
+}
+
+/* What macs are to be weighed with: how evenly a few workers, not known here, can share n chunks. */
+static double unevenness(int64_t n) { return 1 + 2 / (double)n; }
+
+/* Where there is no memory for a sum per chunk, chunks can only be places of the output, which asks for
+ * its loops to be the outer ones; that must not cost more than what they are good for. */
+static void separate_places(tn_program *p, int64_t *rank) {
+    int64_t apart[64], places = 1;
+    uint64_t outer = 0;
+    for (int64_t i = 0; i < p->n_slice_strides; i++)
+        if (p->slice_strides[i].value < 0) outer |= (uint64_t)1 << p->slice_strides[i].loop;
+    for (uint64_t l = outer; l; l &= l - 1) places *= p->extents[__builtin_ctzll(l)];
+    if (places == 1) return;
+    rank_loops(p, outer, apart);
+    p->chunks = places < MOST_CHUNKS ? places : MOST_CHUNKS;
+    const int64_t n = p->chunks < CHUNKS ? p->chunks : CHUNKS;
+    if (macs_in_order(p, apart) * unevenness(n) > macs_in_order(p, rank) * unevenness(1)) {
+        p->chunks = 1;
+        return;
+    }
+    p->grain = p->slices / places;
+    memcpy(rank, apart, (size_t)p->n_loops * sizeof *rank);
+}
+
+static void order_loops(tn_program *p) {
+    int64_t rank[64], extents[64];
+    p->grain = p->direct ? p->slices : 1;
+    rank_loops(p, 0, rank);
+    if (p->direct) separate_places(p, rank);
+    for (int64_t l = 0; l < p->n_loops; l++) p->order[rank[l]] = l;
     memcpy(extents, p->extents, (size_t)p->n_loops * sizeof *extents);
     for (int64_t l = 0; l < p->n_loops; l++) p->extents[rank[l]] = extents[l];
     for (int64_t i = 0; i < p->n_slice_strides; i++)
@@ -250,21 +296,21 @@ static double macs_in_chunks(const tn_program *p, int64_t chunks) {
     for (int64_t level = p->n_loops; level > 0; level--) {
         int64_t passes = p->slices / inner;
         for (int64_t chunk = 0; chunk < chunks && inner > 1; chunk++)
-            passes += tn_slice_of(p->slices, chunks, chunk) % inner != 0;
+            passes += tn_slice_of(p->slices, p->grain, chunks, chunk) % inner != 0;
         macs += (double)passes * p->level_macs[level];
         inner *= p->extents[level - 1];
     }
     return macs;
 }
 
-/* Of the numbers of chunks that there is memory for, the one that is worth it: what is computed again
- * at their starts is weighed against how evenly a few workers, not known here, can share them. */
+/* Of the numbers of chunks that are possible, the one that is worth what is computed again at their
+ * starts. */
 static void choose_chunks(tn_program *p) {
     const int64_t most = p->chunks;
     double best = 0;
     for (int64_t n = 1; n <= most; n++) {
         if (n > CHUNKS && (n % CHUNKS || p->macs < (double)n * LONG_CHUNK)) continue;
-        const double macs = macs_in_chunks(p, n), cost = macs * (1 + 2 / (double)n);
+        const double macs = macs_in_chunks(p, n), cost = macs * unevenness(n);
         if (n > 1 && cost >= best) continue;
         best = cost;
         p->chunks = n;

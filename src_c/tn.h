@@ -220,8 +220,9 @@ typedef struct {
     double invariant_macs;   /* of them outside the slice loop */
     int64_t invariant_steps; /* steps that run once although the program has slices */
     /* where in the arena the tn_chunks and the sums of each chunk lie, and bytes of one chunk's sums;
-     * 0 bytes: the only chunk sums in the output */
+     * 0 bytes: chunks sum in the output, each in places of its own */
     int64_t chunks_at, sums_at, sums_bytes;
+    int64_t places; /* then: values of the outer loops, over output indices, that chunks share */
 } tn_program_info;
 
 tn_status tn_lower(const tn_network *network, tn_program **program);
@@ -252,7 +253,10 @@ enum { TN_TORN = -1 };
 
 /* The first slice of a chunk; that of the chunk after it is where it ends. */
 int64_t tn_first_slice(const tn_program *program, int64_t chunk);
-void tn_execution_begin(const tn_execution *run);
+/* Which of the network's sliced indices a loop runs over; loops count from the outermost. */
+int64_t tn_loop_index(const tn_program *program, int64_t loop);
+/* All sums become zero, but those in the output only if asked for. */
+void tn_execution_begin(const tn_execution *run, int clear_output);
 /* The steps outside the slice loop: once for all calls of tn_execution_chunks in this arena. */
 tn_status tn_execution_prepare(const tn_execution *run);
 /* Sums what is left of chunks first .. last - 1; TN_PAUSED when a pause came first. */

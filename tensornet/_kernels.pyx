@@ -120,8 +120,12 @@ cdef int64_t first_slice(const tn_program *program, int64_t chunk) noexcept nogi
     return tn_first_slice(program, chunk)
 
 
-cdef void run_begin(const tn_execution *run) noexcept nogil:
-    tn_execution_begin(run)
+cdef int64_t loop_index(const tn_program *program, int64_t loop) noexcept nogil:
+    return tn_loop_index(program, loop)
+
+
+cdef void run_begin(const tn_execution *run, bint clear_output) noexcept nogil:
+    tn_execution_begin(run, clear_output)
 
 
 cdef tn_status run_prepare(const tn_execution *run) noexcept nogil:

@@ -21,6 +21,7 @@ class Facts(TypedDict):
     chunks_at: int
     sums_at: int
     sums_bytes: int
+    places: int
 
 class Executor:
     dtype: np.dtype[Any]
@@ -59,13 +60,16 @@ class Run:
         executor: Executor,
         arrays: tuple[np.ndarray[Any, Any], ...],
         out: np.ndarray[Any, Any],
+        clear: bool = True,
     ) -> None: ...
     @property
     def done(self) -> int: ...
     @property
     def whole(self) -> bool: ...
     def sums(self, chunk: int) -> np.ndarray[Any, Any]: ...
-    def restore(self, chunk: int, next: int, exponent: int, sums: np.ndarray[Any, Any]) -> None: ...
+    def restore(
+        self, chunk: int, next: int, exponent: int, sums: np.ndarray[Any, Any] | None
+    ) -> None: ...
     def proceed(
         self,
         first: int,

@@ -1,6 +1,7 @@
 """The door to compiled programs: lower a tree in C, run it without the GIL."""
 
 import time
+from itertools import islice, product
 
 import numpy as np
 
@@ -10,8 +11,8 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
 from ._kernels cimport (
-    allocate, check_status, exchange, first_slice, fresh, lower, program_describe, program_free,
-    program_run, program_step, release, run_begin, run_chunks, run_finish, run_prepare,
+    allocate, check_status, exchange, first_slice, fresh, loop_index, lower, program_describe,
+    program_free, program_run, program_step, release, run_begin, run_chunks, run_finish, run_prepare,
 )
 from .tn cimport *
 
@@ -185,7 +186,7 @@ cdef class Executor:
             return {"steps": 0, "slices": 1, "chunks": 1, "workers": 1, "threads": 1,
                     "arena_bytes": 0, "output_bytes": int(np.prod(self.output_shape)) * itemsize,
                     "macs": 0.0, "invariant_macs": 0.0, "invariant_steps": 0,
-                    "chunks_at": 0, "sums_at": 0, "sums_bytes": 0}
+                    "chunks_at": 0, "sums_at": 0, "sums_bytes": 0, "places": 1}
         facts = self.contiguous.info
         return facts
 
@@ -376,6 +377,9 @@ cdef class Run:
     What is summed so far is in `chunks` and, per chunk, in what `sums` returns; `restore` puts in
     what another run of an equal program has summed. Sliced programs only; one thread at a time.
 
+    Args:
+        clear: make `out` zero where chunks sum in it, unless each will be restored before it runs.
+
     Attributes:
         starts: the first slice of each chunk and, last, the number of slices.
         chunks: the next slice of each chunk and the exponent of its sums, shape (chunks, 2).
@@ -386,10 +390,11 @@ cdef class Run:
     cdef cnp.ndarray out, arena
     cdef const char **inputs
     cdef bint prepared
+    cdef list place_axes  # of the output, outermost loop first, whose values are its places
     cdef readonly list starts
     cdef readonly cnp.ndarray chunks
 
-    def __init__(self, Executor executor, tuple arrays, cnp.ndarray out):
+    def __init__(self, Executor executor, tuple arrays, cnp.ndarray out, bint clear=True):
         cdef tn_control control
         cdef tn_execution run
         cdef tn_program_info facts
@@ -411,12 +416,35 @@ cdef class Run:
             self.inputs[i] = <const char *> cnp.PyArray_DATA(<cnp.ndarray> arrays[i])
         at, count = facts.chunks_at, facts.chunks
         self.chunks = self.arena[at:at + 16 * count].view(np.int64).reshape(count, 2)
+        self.place_axes = self._place_axes(executor)
         self._point(&run, &control, None)
         with nogil:
-            run_begin(&run)
+            run_begin(&run, clear)
 
     def __dealloc__(self):
         free(self.inputs)
+
+    cdef list _place_axes(self, Executor executor):
+        cdef const tn_network *net = &executor.network
+        cdef int64_t places = 1, loop = 0
+        axes = []
+        output = [net.output[i] for i in range(net.n_output)]
+        while places < self.program.info.places and self.program.info.sums_bytes == 0:
+            axes.append(output.index(net.sliced[loop_index(self.program.program, loop)]))
+            places *= (<object> self.out).shape[axes[-1]]
+            loop += 1
+        return axes
+
+    def _places(self, int64_t chunk):
+        """The parts of the output in which a chunk sums, as views."""
+        grain = self.starts[-1] // self.program.info.places
+        extents = [(<object> self.out).shape[axis] for axis in self.place_axes]
+        first, end = self.starts[chunk] // grain, self.starts[chunk + 1] // grain
+        for digits in islice(product(*map(range, extents)), first, end):
+            index = [slice(None)] * (<object> self.out).ndim
+            for axis, digit in zip(self.place_axes, digits):
+                index[axis] = digit
+            yield self.out[(*index, ...)]
 
     cdef void _point(self, tn_execution *run, tn_control *control, _Watch watch) noexcept:
         control.cancel = control.pause = 0
@@ -446,16 +474,22 @@ cdef class Run:
         cdef int64_t size = self.program.info.sums_bytes
         cdef int64_t at = self.program.info.sums_at + chunk * size
         if size == 0:
-            return np.array(self.out, order="C").reshape(-1).view(np.uint8)
+            return np.concatenate([place.reshape(-1) for place in self._places(chunk)]).view("u1")
         return self.arena[at:at + size]
 
     def restore(self, int64_t chunk, int64_t next, int64_t exponent, sums):
-        """Continue from another run's next slice, exponent and bytes of sums."""
+        """Continue from another run's next slice, exponent and bytes of sums; None: all zero."""
+        cdef int64_t at = 0
         self.chunks[chunk] = next, exponent
-        if self.program.info.sums_bytes == 0:
-            self.out[...] = sums.view(self.out.dtype).reshape((<object> self.out).shape)
-        else:
-            self.sums(chunk)[:] = sums
+        if self.program.info.sums_bytes:
+            self.sums(chunk)[:] = 0 if sums is None else sums
+            return
+        for place in self._places(chunk):
+            if sums is None:
+                place[...] = 0
+            else:
+                place[...] = sums[at:at + place.nbytes].view(place.dtype).reshape(place.shape)
+                at += place.nbytes
 
     def proceed(self, int64_t first, int64_t last, progress=None, double seconds=0,
                 double patience=0):

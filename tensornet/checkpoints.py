@@ -48,10 +48,11 @@ class Checkpoint:
         self._fresh = self.path.with_name(self.path.name + ".tmp")
         self._written = time.monotonic()
         self._cost = 0.0
-        with open(self._fresh, "wb"):
-            pass  # better to hear of a folder that cannot be written to before the work than after
         if self.path.exists():
             self._load()
+        with open(self._fresh, "wb"):
+            pass  # better to hear of a folder that cannot be written to before the work than after
+        self._fresh.unlink()
 
     def _load(self) -> None:
         """Put what the file has summed into the run."""
@@ -76,20 +77,21 @@ class Checkpoint:
                 f"{self.path} is of other inputs (entries, or the layout of an operand or of "
                 f"out, differ): {_AGAIN}"
             )
-        like = np.stack([run.sums(chunk) for chunk in range(len(run.chunks))])
+        ends = np.cumsum([run.sums(chunk).nbytes for chunk in range(len(run.chunks))])
         fits = chunks.shape == run.chunks.shape and chunks.dtype == run.chunks.dtype
-        fits = fits and sums.shape == like.shape and sums.dtype == like.dtype
-        starts, ends = run.starts[:-1], run.starts[1:]
-        if not (fits and (chunks[:, 0] >= starts).all() and (chunks[:, 0] <= ends).all()):
+        fits = fits and sums.shape == (ends[-1],) and sums.dtype == np.uint8
+        first, last = np.array(run.starts[:-1]), np.array(run.starts[1:])
+        if not fits or not ((chunks[:, 0] >= first) & (chunks[:, 0] <= last)).all():
             raise CheckpointError(f"{self.path} is damaged: {_AGAIN}")
-        for chunk, (slice_, exponent) in enumerate(chunks.tolist()):
-            run.restore(chunk, slice_, exponent, sums[chunk])
+        for chunk, part in enumerate(np.split(sums, ends[:-1])):
+            slice_, exponent = chunks[chunk].tolist()
+            run.restore(chunk, slice_, exponent, part)
 
     def save(self) -> None:
         """Write what is summed; whenever the process dies, the old file or the new one is there."""
         start = time.monotonic()
         run = self._run
-        sums = np.stack([run.sums(chunk) for chunk in range(len(run.chunks))])
+        sums = np.concatenate([run.sums(chunk) for chunk in range(len(run.chunks))])
         with open(self._fresh, "wb") as file:
             plan, inputs = self._names["plan"], self._names["inputs"]
             np.savez(file, format=_FORMAT, plan=plan, inputs=inputs, chunks=run.chunks, sums=sums)

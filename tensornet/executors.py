@@ -115,11 +115,12 @@ def advance(
 ) -> tuple[State, float] | None:
     """A worker's part in `Work.advance`; None if the work has yet to be sent to it."""
     global _latest
-    if _latest is None or _latest.key != key:
+    mine = _latest  # which another thread may replace at any time
+    if mine is None or mine.key != key or mine.cancelled:
         if work is None:
             return None
-        _latest = work
-    return _latest.advance(chunk, state, seconds)
+        mine = _latest = work
+    return mine.advance(chunk, state, seconds)
 
 
 def _advance_held(
@@ -281,7 +282,7 @@ class _Dispatch:
     def _submit(self, chunk: int, send: bool = False) -> None:
         run = self._run
         slice_, exponent = run.chunks[chunk].tolist()
-        sums = 0 if slice_ == run.starts[chunk] else run.sums(chunk)
+        sums = None if slice_ == run.starts[chunk] else run.sums(chunk)
         future = self._site.submit(chunk, (slice_, exponent, sums), self._seconds, send)
         ticket = self._tickets = self._tickets + 1
         self._waiting[ticket] = chunk, future

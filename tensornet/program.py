@@ -122,7 +122,8 @@ class Program:
             MemoryLimitError: more memory is needed than there is; nothing was allocated.
             CheckpointError: `checkpoint` is a file, but not of this program and these arrays.
 
-        A program without slices ignores `executor` and `checkpoint`.
+        A program without slices ignores `executor` and `checkpoint`. One whose result is too large
+        for a sum per chunk of slices runs here, unless its slices are parts of the result.
         """
         door = self._executor
         operands = arrays if door.accepts(arrays) else self._operands(arrays)

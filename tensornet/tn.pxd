@@ -58,7 +58,7 @@ cdef extern from "tn.h" nogil:
         int64_t arena_bytes, output_bytes
         double macs, invariant_macs
         int64_t invariant_steps
-        int64_t chunks_at, sums_at, sums_bytes
+        int64_t chunks_at, sums_at, sums_bytes, places
 
     ctypedef struct tn_execution:
         const tn_program *program
@@ -73,7 +73,8 @@ cdef extern from "tn.h" nogil:
     tn_status tn_program_run(const tn_program *program, const char *const *inputs, char *out,
                              char *arena, tn_control *control, int64_t *exponent)
     int64_t tn_first_slice(const tn_program *program, int64_t chunk)
-    void tn_execution_begin(const tn_execution *run)
+    int64_t tn_loop_index(const tn_program *program, int64_t loop)
+    void tn_execution_begin(const tn_execution *run, int clear_output)
     tn_status tn_execution_prepare(const tn_execution *run)
     tn_status tn_execution_chunks(const tn_execution *run, int64_t first, int64_t last)
     tn_status tn_execution_finish(const tn_execution *run, int64_t *exponent)

@@ -25,7 +25,7 @@ from .errors import TensorNetError
 __all__ = ["Network", "State", "Work"]
 
 Array = np.ndarray[Any, Any]
-State = tuple[int, int, Any]  # of a chunk: its next slice, and exponent and bytes of its sums
+State = tuple[int, int, Any]  # of a chunk: next slice, exponent and bytes of its sums, or None
 
 
 class Network(NamedTuple):
@@ -100,7 +100,7 @@ class Work:
         named = os.environ.get("TENSORNET_NUM_THREADS", "").strip()
         door = self.network.compile(get_num_threads() if named else 1)
         out = _with_strides(door.output_shape, self.layout, self.network.dtype)
-        return Run(door, self.operands, out)
+        return Run(door, self.operands, out, clear=False)
 
     def _listen(self, done: float, total: float) -> None:
         if self.cancelled:

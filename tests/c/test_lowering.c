@@ -163,7 +163,7 @@ static int64_t chunks_of(const char *equation, const int64_t *sizes, const char 
 
 static void sums_of_chunks_stay_small(void) {
     static const int64_t wide[] = {32, 4200}, square[] = {30, 100, 30};
-    CHECK(chunks_of("ab,b->ab", wide, "a", TN_C128, 0) == 1, "32 sums of 2 MB");
+    CHECK(chunks_of("ab,b->ab", wide, "b", TN_C128, 0) == 32, "32 sums of 2 MB");
     CHECK(chunks_of("ab,b->ab", wide, "a", TN_F32, 0) == 32, "32 sums of 0.5 MB");
     /* with a largest intermediate, all sums together have at most half its entries */
     CHECK(chunks_of("ab,bc->ac", square, "b", TN_F32, 100000) == 32, "small enough");

@@ -9,12 +9,16 @@
 static const struct {
     const char *equation, *sliced;
     int64_t sizes[MAX_INDICES];
+    int dtype;
+    int64_t largest; /* 1: no memory for sums, so that chunks can only be places of the output */
 } cases[] = {
-    {"abe,bce,cde->ad", "e", {24, 16, 12, 4, 6}},
-    {"bc,cd,ab->ad", "a", {33, 16, 15, 12}},
-    {"abc,cbd->d", "bc", {9, 7, 11, 13}},
-    {"ab,bc,cd->a", "cd", {5, 6, 7, 8}},
-    {"ab,b->ab", "ab", {8, 300}},
+    {"abe,bce,cde->ad", "e", {24, 16, 12, 4, 6}, TN_F32, 0},
+    {"bc,cd,ab->ad", "a", {33, 16, 15, 12}, TN_F64, 0},
+    {"bc,cd,ab->ad", "a", {33, 16, 15, 12}, TN_C64, 1},
+    {"abc,cbd->d", "bc", {9, 7, 11, 130}, TN_C128, 1},
+    {"ab,bc,cd->a", "cd", {5, 6, 7, 8}, TN_F16, 0},
+    {"ab,bc,cd->ad", "ca", {70, 6, 5, 8}, TN_F32, 1},
+    {"ab,b->ab", "ab", {8, 300}, TN_F64, 0},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -56,19 +60,25 @@ static tn_chunk *chunks_of(const part *x) { return (tn_chunk *)(x->arena + x->in
 
 static void begin(part *x) {
     const tn_execution run = run_of(x);
-    tn_execution_begin(&run);
+    tn_execution_begin(&run, 1);
     CHECK(tn_execution_prepare(&run) == TN_OK, "prepare");
 }
 
 /* What `from` has summed of a chunk replaces what `to` has. */
 static void move_chunk(const part *from, part *to, int64_t chunk) {
-    const int64_t at = from->info.sums_at + chunk * from->info.sums_bytes;
     chunks_of(to)[chunk] = chunks_of(from)[chunk];
-    if (from->info.sums_bytes)
-        memcpy(to->arena + to->info.sums_at + chunk * to->info.sums_bytes, from->arena + at,
+    if (from->info.sums_bytes) {
+        memcpy(to->arena + to->info.sums_at + chunk * to->info.sums_bytes,
+               from->arena + from->info.sums_at + chunk * from->info.sums_bytes,
                (size_t)from->info.sums_bytes);
-    else
-        memcpy(to->block, from->block, (size_t)from->g->result.bytes);
+        return;
+    }
+    /* rows of the output: what is sliced comes first in it */
+    const int64_t row = from->g->result.bytes / from->info.places;
+    const int64_t slices = from->info.slices / from->info.places; /* in each */
+    const int64_t first = tn_first_slice(from->program, chunk) / slices * row;
+    const int64_t end = tn_first_slice(from->program, chunk + 1) / slices * row;
+    memcpy(to->block + first, from->block + first, (size_t)(end - first));
 }
 
 static int64_t finish(part *x) {
@@ -92,8 +102,9 @@ static char *in_one_go(network *g, int strip, int64_t *exponent) {
 }
 
 static void make_case(network *g, int i) {
-    static const int dtypes[] = {TN_F32, TN_F64, TN_C64, TN_C128, TN_F16};
-    network_parse(g, cases[i].equation, cases[i].sizes, cases[i].sliced, dtypes[i], value_rough);
+    network_parse(g, cases[i].equation, cases[i].sizes, cases[i].sliced, cases[i].dtype,
+                  value_rough);
+    g->net.largest = cases[i].largest;
 }
 
 typedef struct {
@@ -152,7 +163,7 @@ static void chunks_summed_apart_in_any_order_combine_to_the_same_bits(void) {
             char *expected = in_one_go(&g, strip, &expected_exponent);
             part whole = make_part(&g, 2, strip), worker = make_part(&g, 1, strip);
             tn_execution run = run_of(&whole);
-            tn_execution_begin(&run);
+            tn_execution_begin(&run, 1);
             run = run_of(&worker);
             begin(&worker);
             for (int64_t c = worker.info.chunks - 1; c >= 0; c--) {
@@ -172,6 +183,21 @@ static void chunks_summed_apart_in_any_order_combine_to_the_same_bits(void) {
         }
 }
 
+static void chunks_are_places_of_an_output_too_large_to_be_summed_apart(void) {
+    static const int64_t places[CASES] = {0, 0, 33, 1, 0, 70, 0}; /* 0: there are sums */
+    for (int i = 0; i < CASES; i++) {
+        network g;
+        make_case(&g, i);
+        part x = make_part(&g, 1, 0);
+        CHECK(!x.info.sums_bytes == !!places[i], "case %d", i);
+        if (places[i])
+            CHECK(x.info.places == places[i], "case %d: %lld", i, (long long)x.info.places);
+        CHECK((x.info.chunks > 1) == (places[i] != 1), "case %d", i);
+        free_part(&x);
+        network_free(&g);
+    }
+}
+
 static void a_cancelled_run_goes_on_from_every_chunk_that_is_not_torn(void) {
     for (int i = 0; i < CASES; i++)
         for (int variant = 0; variant < 4; variant++) {
@@ -182,7 +208,7 @@ static void a_cancelled_run_goes_on_from_every_chunk_that_is_not_torn(void) {
             char *expected = in_one_go(&g, strip, &expected_exponent);
             part x = make_part(&g, threads, strip), fresh = make_part(&g, 1, strip);
             tn_execution run = run_of(&fresh);
-            tn_execution_begin(&run);
+            tn_execution_begin(&run, 1);
             begin(&x);
             run = run_of(&x);
             asker a = {&x.control, 0, TN_CANCEL};
@@ -232,6 +258,7 @@ static void whoever_rests_hears_of_the_end(void) {
 const test parts_tests[] = {
     TEST(a_run_that_pauses_and_moves_to_another_arena_keeps_its_bits),
     TEST(chunks_summed_apart_in_any_order_combine_to_the_same_bits),
+    TEST(chunks_are_places_of_an_output_too_large_to_be_summed_apart),
     TEST(a_cancelled_run_goes_on_from_every_chunk_that_is_not_torn),
     TEST(whoever_rests_hears_of_the_end),
     {0},
