@@ -20,6 +20,7 @@ import numpy as np
 
 from ._program import Executor, Run
 from .checkpoints import Checkpoint, seconds_between
+from .config import cpu_count
 from .work import Network, State, Work
 
 __all__ = ["run_sliced"]
@@ -131,11 +132,17 @@ def _advance_held(
 
 
 class _Pool:
-    """An executor of concurrent.futures: operands go to a worker that says it has not got them."""
+    """An executor of concurrent.futures: operands go to a worker that says it has not got them.
+
+    Attributes:
+        workers: how many may have to be sent the work; 0 if the cluster sees to that.
+    """
 
     def __init__(self, pool: Any, owned: bool = False) -> None:
         self.pool = pool
         self._owned = owned
+        known = getattr(pool, "_max_workers", None) or getattr(pool, "num_workers", None)
+        self.workers: int = known or cpu_count()
 
     def open(self, work: Work) -> None:
         self._work = work
@@ -173,6 +180,8 @@ def _equal_pool(pool: Any) -> _Pool | None:
 class _Dask:
     """A client of dask.distributed, whose scheduler gives the task of a dead worker to another."""
 
+    workers = 0
+
     def __init__(self, client: Any) -> None:
         self.client = client
 
@@ -197,6 +206,8 @@ class _Dask:
 
 class _Ray:
     """Ray, the module or anything with its `put` and `remote`; it retries what dies by itself."""
+
+    workers = 0
 
     def __init__(self, ray: Any) -> None:
         self.ray = ray
@@ -244,6 +255,9 @@ class _Dispatch:
         self._saver, self._tell = saver, tell
         self._ready: SimpleQueue[int] = SimpleQueue()  # tickets of tasks that ended
         self._waiting: dict[int, tuple[int, Any]] = {}  # ticket -> chunk, future
+        self._held: list[int] = []  # chunks that wait until a worker has the work
+        self._sending: set[int] = set()  # tickets of tasks that carry the work
+        self._sent = 0
         self._tickets = 0
         self._seconds = seconds_between(1, 0.0, 1)
         self._deaths = 0  # since a worker last gave something back
@@ -267,9 +281,7 @@ class _Dispatch:
         while True:
             try:
                 if not begun:
-                    for chunk, end in enumerate(self._run.starts[1:]):
-                        if self._run.chunks[chunk, 0] < end:
-                            self._submit(chunk)
+                    self._begin()
                     begun = True
                 if not self._waiting:
                     return True
@@ -279,6 +291,15 @@ class _Dispatch:
                 if not self._replace_site(error):
                     return False
 
+    def _begin(self) -> None:
+        """Submit all that is left, or a chunk per worker, to hear who needs to be sent the work."""
+        ends = enumerate(self._run.starts[1:])
+        left = [chunk for chunk, end in ends if self._run.chunks[chunk, 0] < end]
+        at_once = self._site.workers or len(left)
+        self._held, self._sent = left[at_once:], 0
+        for chunk in left[:at_once]:
+            self._submit(chunk)
+
     def _submit(self, chunk: int, send: bool = False) -> None:
         run = self._run
         slice_, exponent = run.chunks[chunk].tolist()
@@ -286,6 +307,9 @@ class _Dispatch:
         future = self._site.submit(chunk, (slice_, exponent, sums), self._seconds, send)
         ticket = self._tickets = self._tickets + 1
         self._waiting[ticket] = chunk, future
+        if send:
+            self._sent += 1
+            self._sending.add(ticket)
         future.add_done_callback(lambda _: self._ready.put(ticket))
 
     def _take(self) -> None:
@@ -294,14 +318,24 @@ class _Dispatch:
         if self._saver is not None:
             self._saver.save_if_due()
         try:
-            chunk, future = self._waiting.pop(self._ready.get(timeout=0.1))
+            ticket = self._ready.get(timeout=0.1)
+            chunk, future = self._waiting.pop(ticket)
         except (Empty, KeyError):  # nothing yet, or from a pool that was given up
             return
+        self._sending.discard(ticket)
         answer = future.result()
         if answer is None:
-            self._submit(chunk, send=True)
+            # one sending per worker; then one at a time, for a queue full of tasks without the work
+            # would have each of them come back for it
+            if len(self._sending) < max(1, self._site.workers - self._sent):
+                self._submit(chunk, send=True)
+            else:
+                self._held.append(chunk)
             return
         self._deaths = 0
+        held, self._held = self._held, []
+        for other in held:
+            self._submit(other)
         state, spent = answer
         before = int(self._run.chunks[chunk, 0])
         self._run.restore(chunk, *state)
@@ -313,6 +347,7 @@ class _Dispatch:
         for _, future in self._waiting.values():
             future.cancel()
         self._waiting.clear()
+        self._sending.clear()
 
     def _replace_site(self, error: Exception) -> bool:
         """Another pool in place of the broken one, if one can be made."""
