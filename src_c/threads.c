@@ -183,6 +183,6 @@ int tn_paused(const tn_control *control) {
 
 void tn_rest(int round) {
     const struct timespec moment = {0, 200000};
-    if (round < SPINS) relax();
+    if (round < SPINS_IN_RUN) relax();
     else nanosleep(&moment, NULL);
 }
