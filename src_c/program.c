@@ -12,16 +12,19 @@ enum {
 static const double CHECK_MACS = 1 << 20;
 static const double WORTH_WAKING = 1 << 22; /* macs of a program of many steps */
 
-/* One run.  All memory comes from the caller's arena:
- * shared | worker arenas | tables | workspaces | sums of each chunk */
+/* One call of a part of a run.  All memory comes from the caller's arena:
+ * shared | worker arenas | tables | workspaces | sums of each chunk | state of each chunk */
 typedef struct {
     const tn_program *p;
     const tn_kernels *kernels;
     const char *const *inputs;
     char *out, *arena;
     tn_control *control;
+    int64_t workers;              /* that take part, each on one thread; 1: all threads in each step */
+    int64_t last;                 /* the end of the chunks to run */
+    atomic_llong next_chunk;
+    atomic_int busy;              /* workers that are in a chunk or about to take one */
     atomic_llong slices_done;
-    int64_t exponents[64]; /* of the sums of each chunk */
 } run_state;
 
 /* What one worker sees: the address and the stripped exponent of every value. */
@@ -31,17 +34,34 @@ typedef struct {
     int64_t *exponent;
     char *sums; /* where results go: the output, or the sums of this chunk */
     int worker, threads;
-    double done, unchecked; /* macs: finished, and since the last look at the clock */
+    double done, most;      /* macs finished, and how many to report before the slice is over */
+    double unchecked;       /* macs since the last look at the clock */
     int unchecked_steps;
 } worker_state;
 
-static char *workspaces(const run_state *r) {
-    const tn_program *p = r->p;
-    return r->arena + p->shared_bytes + p->workers * (p->worker_bytes + p->table_bytes);
+static run_state make_run(const tn_execution *run) {
+    const tn_program *p = run->program;
+    run->control->total = p->macs;
+    return (run_state){.p = p, .kernels = tn_get_kernels(p->dtype), .inputs = run->inputs,
+                       .out = run->out, .arena = run->arena, .control = run->control};
 }
 
+static int64_t workspaces_at(const tn_program *p) {
+    return p->shared_bytes + p->workers * (p->worker_bytes + p->table_bytes);
+}
+
+static int64_t sums_at(const tn_program *p) {
+    return workspaces_at(p) + p->threads * p->workspace_bytes;
+}
+
+static int64_t chunks_at(const tn_program *p) { return sums_at(p) + p->chunks * p->sums_bytes; }
+
 static char *chunk_sums(const run_state *r, int64_t chunk) {
-    return workspaces(r) + r->p->threads * r->p->workspace_bytes + chunk * r->p->sums_bytes;
+    return r->p->direct ? r->out : r->arena + sums_at(r->p) + chunk * r->p->sums_bytes;
+}
+
+static tn_chunk *chunk_states(const run_state *r) {
+    return (tn_chunk *)(r->arena + chunks_at(r->p));
 }
 
 static worker_state make_worker(run_state *r, int worker) {
@@ -49,7 +69,7 @@ static worker_state make_worker(run_state *r, int worker) {
     char *table = r->arena + p->shared_bytes + p->workers * p->worker_bytes +
                   worker * p->table_bytes;
     worker_state w = {.run = r, .at = (char **)table, .worker = worker, .threads = 1,
-                      .sums = r->out};
+                      .sums = chunk_sums(r, 0), .most = p->macs};
     if (p->strip)
         w.exponent = (int64_t *)(table + TN_ALIGNED(p->n_values * (int64_t)sizeof(char *)));
     return w;
@@ -92,7 +112,8 @@ static void run_step(worker_state *w, const tn_step *s) {
         tn_half_to_float(s->x.dims, s->x.n_m, a, c);
     else
         tn_contract(&s->x, a, b, c, w->threads,
-                    workspaces(r) + w->worker * r->p->workspace_bytes, r->p->workspace_bytes,
+                    r->arena + workspaces_at(r->p) + w->worker * r->p->workspace_bytes,
+                    r->p->workspace_bytes,
                     w->worker, r->control);
     if (w->exponent) strip(w, s);
 }
@@ -105,7 +126,7 @@ static int check(worker_state *w, double macs) {
     if (++w->unchecked_steps < CHECK_STEPS && w->unchecked < CHECK_MACS) return 0;
     w->unchecked_steps = 0;
     w->unchecked = 0;
-    if (w->worker == 0) control->done = w->done;
+    if (w->worker == 0) control->done = w->done < w->most ? w->done : w->most;
     return tn_stopped(control, w->worker);
 }
 
@@ -158,39 +179,85 @@ static char *move_to_slice(worker_state *w, const int64_t *digits) {
     return to;
 }
 
-/* The slices of one chunk, in order; steps that do not depend on the loops that moved are kept. */
-static int run_chunk(worker_state *w, int64_t chunk) {
+/* Macs once so many slices are done, as if all took the same. */
+static double macs_at(const tn_program *p, int64_t slices) {
+    const double outside = p->level_macs[0];
+    return outside + (p->macs - outside) * (double)slices / (double)p->slices;
+}
+
+/* One slice from the steps of `level` on; nonzero when the run was cancelled in it.  What is in the
+ * sums is torn while the last step, or with strip what follows it, adds to them. */
+static int run_slice(worker_state *w, tn_chunk *chunk, const int64_t *digits, int64_t level) {
     run_state *r = w->run;
     const tn_program *p = r->p;
-    const int64_t begin = tn_chunk_start(p, chunk), end = tn_chunk_start(p, chunk + 1);
-    int64_t digits[64], rest = begin, level = 1;
+    const int64_t slice = chunk->next, done = atomic_load(&r->slices_done), last = p->n_steps - 1;
+    char *to = move_to_slice(w, digits);
+    w->done = macs_at(p, done);
+    w->most = macs_at(p, done + 1);
+    if (run_steps(w, p->level_start[level], last)) return 1;
+    if (!p->strip) chunk->next = TN_TORN;
+    run_step(w, &p->steps[last]);
+    if (p->strip) {
+        if (tn_stopped(r->control, w->worker)) return 1;
+        chunk->next = TN_TORN;
+        collect(w, &chunk->exponent, to);
+    }
+    if (__atomic_load_n(&r->control->cancel, __ATOMIC_RELAXED)) return 1;
+    chunk->next = slice + 1;
+    atomic_fetch_add(&r->slices_done, 1);
+    return 0;
+}
+
+/* What is left of a chunk, up to a pause after at least one slice, in order; steps that do not depend
+ * on the loops that moved are kept. */
+static void run_chunk(worker_state *w, int64_t number) {
+    run_state *r = w->run;
+    const tn_program *p = r->p;
+    tn_chunk *chunk = &chunk_states(r)[number];
+    const int64_t end = tn_first_slice(p, number + 1);
+    int64_t digits[64], rest = chunk->next, level = 1;
     for (int64_t l = p->n_loops - 1; l >= 0; l--) {
         digits[l] = rest % p->extents[l];
         rest /= p->extents[l];
     }
-    for (int64_t s = begin; s < end; s++) {
-        char *to = move_to_slice(w, digits);
-        w->done = p->level_macs[0] + (p->macs - p->level_macs[0]) *
-                  (double)atomic_load(&r->slices_done) / (double)p->slices;
-        if (run_steps(w, p->level_start[level], p->n_steps)) return 1;
-        if (p->strip) collect(w, &r->exponents[chunk], to);
-        atomic_fetch_add(&r->slices_done, 1);
-        if (w->worker == 0) r->control->done = w->done;
-        if (tn_stopped(r->control, w->worker)) return 1;
+    w->sums = chunk_sums(r, number);
+    for (;;) {
+        if (run_slice(w, chunk, digits, level)) return;
+        if (w->worker == 0) r->control->done = macs_at(p, atomic_load(&r->slices_done));
+        if (tn_stopped(r->control, w->worker)) return;
+        if (chunk->next == end || tn_paused(r->control)) return;
         int64_t l = p->n_loops - 1;
         for (; l >= 0 && ++digits[l] == p->extents[l]; l--) digits[l] = 0;
         level = l + 1;
     }
-    return 0;
 }
 
-static void chunk_task(void *argument, int64_t chunk, int worker) {
+/* The calling thread has no more to do: it listens until the others are done too. */
+static void await_others(run_state *r) {
+    for (int round = 0; atomic_load(&r->busy) && !tn_stopped(r->control, 0); round++) {
+        r->control->done = macs_at(r->p, atomic_load(&r->slices_done));
+        tn_rest(round);
+    }
+}
+
+/* One worker: takes chunks until there are none, or a pause is asked for and it has done its bit, so
+ * that a run that always pauses still comes to its end. */
+static void chunks_task(void *argument, int64_t task, int worker) {
     run_state *r = argument;
-    if (tn_stopped(r->control, worker)) return;
     worker_state w = make_worker(r, worker);
-    if (r->p->workers == 1) w.threads = (int)r->p->threads;
-    if (!r->p->direct) w.sums = chunk_sums(r, chunk);
-    run_chunk(&w, chunk);
+    (void)task;
+    if (r->workers == 1) w.threads = (int)r->p->threads;
+    /* busy before a chunk is taken: who finds none left then knows of all that are being run */
+    atomic_fetch_add(&r->busy, 1);
+    for (int idle = 1; !tn_stopped(r->control, worker) && (idle || !tn_paused(r->control));) {
+        const int64_t chunk = atomic_fetch_add(&r->next_chunk, 1);
+        if (chunk >= r->last) break;
+        if (chunk_states(r)[chunk].next == tn_first_slice(r->p, chunk + 1)) continue;
+        run_chunk(&w, chunk);
+        idle = 0;
+    }
+    atomic_fetch_sub(&r->busy, 1);
+    if (worker == 0) await_others(r);
 }
 
 /* Sums of chunk `from` join those of chunk `to`. */
@@ -199,7 +266,7 @@ static void combine(run_state *r, int64_t to, int64_t from) {
     const int64_t reals = p->output_elements * tn_real_count(p->dtype);
     int64_t shift = 0;
     if (p->strip) {
-        int64_t *have = &r->exponents[to], e = r->exponents[from];
+        int64_t *have = &chunk_states(r)[to].exponent, e = chunk_states(r)[from].exponent;
         if (e == TN_NO_EXPONENT) return;
         if (*have == TN_NO_EXPONENT) *have = e;
         if (e > *have) {
@@ -219,7 +286,7 @@ static void write_output(run_state *r, int64_t *exponent) {
     if (p->strip) {
         const int64_t reals = p->output_elements * tn_real_count(p->dtype);
         int e = r->kernels->exponent(sums, reals);
-        *exponent = r->exponents[0];
+        *exponent = chunk_states(r)[0].exponent;
         if (e == TN_NO_EXPONENT) *exponent = TN_NO_EXPONENT;
         else if (e) r->kernels->scale(sums, reals, -e), *exponent += e;
     }
@@ -229,52 +296,102 @@ static void write_output(run_state *r, int64_t *exponent) {
         tn_contract(&p->copy, sums, NULL, r->out, (int)p->threads, NULL, 0, 0, r->control);
 }
 
-/* Everything that is summed into starts at zero. */
-static void clear_sums(run_state *r) {
-    static const char zero[16];
-    const tn_program *p = r->p;
-    for (int64_t c = 0; c < p->chunks; c++) r->exponents[c] = TN_NO_EXPONENT;
-    if (!p->direct)
-        memset(chunk_sums(r, 0), 0, (size_t)(p->chunks * p->sums_bytes));
-    else if (p->n_loops)
-        tn_contract(&p->fill, zero, NULL, r->out, (int)p->threads, NULL, 0, 0, r->control);
+int64_t tn_first_slice(const tn_program *p, int64_t chunk) {
+    return tn_slice_of(p->slices, p->grain, p->chunks, chunk);
 }
 
-static tn_status run_all(const tn_program *p, const char *const *inputs, char *out, char *arena,
-                         tn_control *control, int64_t *exponent) {
-    run_state r = {.p = p, .kernels = tn_get_kernels(p->dtype), .inputs = inputs, .out = out,
-                   .arena = arena, .control = control};
-    *exponent = 0;
-    control->total = p->macs;
-    clear_sums(&r);
-    worker_state w = make_worker(&r, 0);
+int64_t tn_loop_index(const tn_program *p, int64_t loop) { return p->order[loop]; }
+
+void tn_execution_begin(const tn_execution *run, int clear_output) {
+    static const char zero[16];
+    const tn_program *p = run->program;
+    run_state r = make_run(run);
+    for (int64_t c = 0; c < p->chunks; c++)
+        chunk_states(&r)[c] = (tn_chunk){tn_first_slice(p, c), TN_NO_EXPONENT};
+    if (!p->direct)
+        memset(chunk_sums(&r, 0), 0, (size_t)(p->chunks * p->sums_bytes));
+    else if (p->n_loops && clear_output)
+        tn_contract(&p->fill, zero, NULL, r.out, (int)p->threads, NULL, 0, 0, r.control);
+}
+
+static tn_status prepare(run_state *r) {
+    const tn_program *p = r->p;
+    worker_state w = make_worker(r, 0);
     w.threads = (int)p->threads;
-    if (!p->direct) w.sums = chunk_sums(&r, 0);
     fill_table(&w);
     if (run_steps(&w, 0, p->level_start[1])) return TN_INTERRUPTED;
-    if (p->n_loops == 0) {
-        if (p->strip) collect(&w, &r.exponents[0], w.sums);
-    } else {
-        for (int i = 1; i < p->workers; i++) {
-            worker_state other = make_worker(&r, i);
-            fill_table(&other);
-            if (p->strip)
-                memcpy(other.exponent, w.exponent, (size_t)p->n_values * sizeof *w.exponent);
-        }
-        tn_parallel_for((int)p->workers, p->chunks, chunk_task, &r);
+    for (int i = 1; i < p->workers; i++) {
+        worker_state other = make_worker(r, i);
+        fill_table(&other);
+        if (p->strip)
+            memcpy(other.exponent, w.exponent, (size_t)p->n_values * sizeof *w.exponent);
     }
-    if (tn_stopped(control, 0)) return TN_INTERRUPTED;
-    if (!p->direct) write_output(&r, exponent);
+    if (p->n_loops == 0 && p->strip) collect(&w, &chunk_states(r)[0].exponent, w.sums);
     return TN_OK;
+}
+
+static tn_status run_chunks(run_state *r, int64_t first, int64_t last) {
+    const tn_program *p = r->p;
+    const tn_chunk *chunks = chunk_states(r);
+    if (p->n_loops == 0) return TN_OK; /* all of it was outside the slice loop */
+    for (int64_t c = 0; c < p->chunks; c++)
+        atomic_fetch_add(&r->slices_done, chunks[c].next - tn_first_slice(p, c));
+    r->workers = last - first < p->workers ? last - first : p->workers;
+    r->last = last;
+    atomic_store(&r->next_chunk, first);
+    tn_parallel_for((int)r->workers, r->workers, chunks_task, r);
+    if (tn_stopped(r->control, 0)) return TN_INTERRUPTED;
+    for (int64_t c = first; c < last; c++)
+        if (chunks[c].next < tn_first_slice(p, c + 1)) return TN_PAUSED;
+    return TN_OK;
+}
+
+static tn_status finish(run_state *r, int64_t *exponent) {
+    *exponent = 0;
+    if (tn_stopped(r->control, 0)) return TN_INTERRUPTED;
+    if (!r->p->direct) write_output(r, exponent);
+    return TN_OK;
+}
+
+/* Whether the pool should stay awake between the jobs of a part of a run. */
+static int wakes_pool(const tn_program *p) {
+    return p->threads > 1 && p->n_steps > 1 && p->macs >= WORTH_WAKING;
+}
+
+tn_status tn_execution_prepare(const tn_execution *run) {
+    run_state r = make_run(run);
+    const int wakes = wakes_pool(r.p);
+    if (wakes) tn_begin_run((int)r.p->threads);
+    const tn_status status = prepare(&r);
+    if (wakes) tn_end_run();
+    return status;
+}
+
+tn_status tn_execution_chunks(const tn_execution *run, int64_t first, int64_t last) {
+    run_state r = make_run(run);
+    const int wakes = wakes_pool(r.p);
+    if (wakes) tn_begin_run((int)r.p->threads);
+    const tn_status status = run_chunks(&r, first, last);
+    if (wakes) tn_end_run();
+    return status;
+}
+
+tn_status tn_execution_finish(const tn_execution *run, int64_t *exponent) {
+    run_state r = make_run(run);
+    return finish(&r, exponent);
 }
 
 tn_status tn_program_run(const tn_program *p, const char *const *inputs, char *out, char *arena,
                          tn_control *control, int64_t *exponent) {
-    if (p->threads == 1 || p->n_steps == 1 || p->macs < WORTH_WAKING)
-        return run_all(p, inputs, out, arena, control, exponent);
-    tn_begin_run((int)p->threads);
-    const tn_status status = run_all(p, inputs, out, arena, control, exponent);
-    tn_end_run();
+    const tn_execution run = {p, inputs, out, arena, control};
+    const int wakes = wakes_pool(p);
+    if (wakes) tn_begin_run((int)p->threads);
+    tn_execution_begin(&run, 1);
+    run_state r = make_run(&run);
+    tn_status status = prepare(&r);
+    if (!status) status = run_chunks(&r, 0, p->chunks);
+    if (!status) status = finish(&r, exponent);
+    if (wakes) tn_end_run();
     return status;
 }
 
@@ -288,7 +405,12 @@ tn_program_info tn_program_describe(const tn_program *p) {
         .arena_bytes = p->arena_bytes,
         .output_bytes = p->output_elements * (p->half ? 2 : tn_itemsize(p->dtype)),
         .macs = p->macs,
+        .invariant_macs = p->level_macs[0],
         .invariant_steps = p->level_start[1],
+        .chunks_at = chunks_at(p),
+        .sums_at = sums_at(p),
+        .sums_bytes = p->sums_bytes,
+        .places = p->slices / p->grain,
     };
 }
 

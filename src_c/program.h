@@ -43,9 +43,11 @@ struct tn_program {
     int32_t *tables;
     tn_slice_stride *slice_strides;
     int64_t *extents;     /* of the slice loops, outermost first */
+    int64_t order[64];    /* which sliced index each loop runs over */
     int64_t *level_start; /* levels + 1 */
     int64_t n_inputs, n_values, n_steps, n_slice_strides, n_loops;
     int64_t slices, chunks, workers, threads;
+    int64_t grain;        /* slices from one that may start a chunk to the next */
     int dtype, half, strip, direct;
     int32_t result;       /* the value that an accumulated run adds to the sums, or -1 */
     tn_contraction fill, copy, collect; /* zero c; sums -> output; result -> sums of its chunk */
@@ -56,12 +58,14 @@ struct tn_program {
     double macs;
 };
 
-/* Chunks of slices are fixed by the plan; threads only decide who runs them. */
+/* How many chunks of slices there is memory for, whose number tn_schedule fixes: by the plan alone,
+ * threads only decide who runs them. */
 void tn_split_slices(tn_program *program, int64_t largest);
 
-static inline int64_t tn_chunk_start(const tn_program *p, int64_t chunk) {
-    return p->slices / p->chunks * chunk +
-           (chunk < p->slices % p->chunks ? chunk : p->slices % p->chunks);
+/* The first slice of a chunk, if so many chunks share the slices, by the grain, as evenly as they can. */
+static inline int64_t tn_slice_of(int64_t slices, int64_t grain, int64_t chunks, int64_t chunk) {
+    const int64_t grains = slices / grain, rest = grains % chunks;
+    return (grains / chunks * chunk + (chunk < rest ? chunk : rest)) * grain;
 }
 
 /* Orders the steps and places the values; sums of the whole network are known after it. */

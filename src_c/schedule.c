@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_CHUNKS = 32 };
+enum { CHUNKS = 32, MOST_CHUNKS = 256 };  /* of a run, and of a long one that many machines share */
+static const double LONG_CHUNK = 1 << 27;     /* macs of a chunk that may be cut further */
 static const int64_t SMALL_SUMS = 256;          /* bytes of one chunk's sums that never matter */
 static const int64_t CHUNK_SUMS = 64 << 20;     /* bytes that the sums of all chunks may take */
 static const int64_t WORKER_ARENA = 256 << 20;  /* larger slices run one after the other */
@@ -68,21 +69,75 @@ done:
     return status;
 }
 
-/* Loops run outermost the index on which most of the arithmetic depends, so that the fewest steps
- * are recomputed in the inner ones. */
-static void order_loops(tn_program *p) {
-    double cost[64] = {0};
-    int64_t rank[64], extents[64];
+/* Places the loops from the innermost outwards, those in `outer` last: steps that do not depend on a
+ * loop are not computed again in it, so the next is the one that leaves the least arithmetic if no
+ * further loop saved anything. */
+static void rank_loops(const tn_program *p, uint64_t outer, int64_t *rank) {
+    uint64_t left = p->n_loops ? ~(uint64_t)0 >> (64 - p->n_loops) : 0;
+    for (int64_t place = p->n_loops - 1; place >= 0; place--) {
+        const uint64_t open = left & ~outer ? left & ~outer : left;
+        double cost[64] = {0}, total = 0, least = 0;
+        int64_t inner = -1;
+        for (int64_t i = 0; i < p->n_steps; i++) {
+            uint64_t depends = p->values[p->steps[i].c].sliced;
+            if (!depends || depends & ~left) continue; /* computed in an inner loop anyway */
+            const double macs = step_macs(&p->steps[i]);
+            total += macs;
+            for (; depends; depends &= depends - 1) cost[__builtin_ctzll(depends)] += macs;
+        }
+        for (int64_t l = 0; l < p->n_loops; l++) {
+            if (!(open >> l & 1)) continue;
+            const double macs = cost[l] + (total - cost[l]) / (double)p->extents[l];
+            if (inner < 0 || macs <= least) inner = l, least = macs;
+        }
+        rank[inner] = place;
+        left &= ~((uint64_t)1 << inner);
+    }
+}
+
+/* Macs of a run in one chunk, if the loops have these ranks. */
+static double macs_in_order(const tn_program *p, const int64_t *rank) {
+    double passes[65] = {1}, macs = 0; /* by level */
+    for (int64_t l = 0; l < p->n_loops; l++) passes[rank[l] + 1] = (double)p->extents[l];
+    for (int64_t l = 1; l <= p->n_loops; l++) passes[l] *= passes[l - 1];
     for (int64_t i = 0; i < p->n_steps; i++) {
-        uint64_t depends = p->values[p->steps[i].c].sliced;
-        for (; depends; depends &= depends - 1)
-            cost[__builtin_ctzll(depends)] += step_macs(&p->steps[i]);
+        int64_t level = 0;
+        for (uint64_t d = p->values[p->steps[i].c].sliced; d; d &= d - 1)
+            if (rank[__builtin_ctzll(d)] >= level) level = rank[__builtin_ctzll(d)] + 1;
+        macs += passes[level] * step_macs(&p->steps[i]);
     }
-    for (int64_t l = 0; l < p->n_loops; l++) {
-        rank[l] = 0;
-        for (int64_t o = 0; o < p->n_loops; o++)
-            rank[l] += cost[o] > cost[l] || (cost[o] == cost[l] && o < l);
+    return macs;
+}
+
+/* What macs are to be weighed with: how evenly a few workers, not known here, can share n chunks. */
+static double unevenness(int64_t n) { return 1 + 2 / (double)n; }
+
+/* Where there is no memory for a sum per chunk, chunks can only be places of the output, which asks for
+ * its loops to be the outer ones; that must not cost more than what they are good for. */
+static void separate_places(tn_program *p, int64_t *rank) {
+    int64_t apart[64], places = 1;
+    uint64_t outer = 0;
+    for (int64_t i = 0; i < p->n_slice_strides; i++)
+        if (p->slice_strides[i].value < 0) outer |= (uint64_t)1 << p->slice_strides[i].loop;
+    for (uint64_t l = outer; l; l &= l - 1) places *= p->extents[__builtin_ctzll(l)];
+    if (places == 1) return;
+    rank_loops(p, outer, apart);
+    p->chunks = places < MOST_CHUNKS ? places : MOST_CHUNKS;
+    const int64_t n = p->chunks < CHUNKS ? p->chunks : CHUNKS;
+    if (macs_in_order(p, apart) * unevenness(n) > macs_in_order(p, rank) * unevenness(1)) {
+        p->chunks = 1;
+        return;
     }
+    p->grain = p->slices / places;
+    memcpy(rank, apart, (size_t)p->n_loops * sizeof *rank);
+}
+
+static void order_loops(tn_program *p) {
+    int64_t rank[64], extents[64];
+    p->grain = p->direct ? p->slices : 1;
+    rank_loops(p, 0, rank);
+    if (p->direct) separate_places(p, rank);
+    for (int64_t l = 0; l < p->n_loops; l++) p->order[rank[l]] = l;
     memcpy(extents, p->extents, (size_t)p->n_loops * sizeof *extents);
     for (int64_t l = 0; l < p->n_loops; l++) p->extents[rank[l]] = extents[l];
     for (int64_t i = 0; i < p->n_slice_strides; i++)
@@ -228,13 +283,44 @@ void tn_split_slices(tn_program *p, int64_t largest) {
     /* their sums must not undo what slicing saves */
     if (largest && p->chunks > largest / (2 * p->output_elements) && sums > SMALL_SUMS)
         p->chunks = largest / (2 * p->output_elements);
+    if (p->chunks > CHUNK_SUMS / sums) p->chunks = p->chunks > CHUNKS ? CHUNKS : p->chunks;
     if (p->chunks < 1 || sums > CHUNK_SUMS / p->chunks) p->chunks = 1;
     p->direct = p->chunks == 1 && !p->strip && !p->half;
     p->sums_bytes = p->direct ? 0 : sums;
 }
 
+/* Macs of a run in so many chunks: each starts its inner loops anew. */
+static double macs_in_chunks(const tn_program *p, int64_t chunks) {
+    double macs = p->level_macs[0];
+    int64_t inner = 1; /* slices inside loop level - 1 */
+    for (int64_t level = p->n_loops; level > 0; level--) {
+        int64_t passes = p->slices / inner;
+        for (int64_t chunk = 0; chunk < chunks && inner > 1; chunk++)
+            passes += tn_slice_of(p->slices, p->grain, chunks, chunk) % inner != 0;
+        macs += (double)passes * p->level_macs[level];
+        inner *= p->extents[level - 1];
+    }
+    return macs;
+}
+
+/* Of the numbers of chunks that are possible, the one that is worth what is computed again at their
+ * starts. */
+static void choose_chunks(tn_program *p) {
+    const int64_t most = p->chunks;
+    double best = 0;
+    for (int64_t n = 1; n <= most; n++) {
+        if (n > CHUNKS && (n % CHUNKS || p->macs < (double)n * LONG_CHUNK)) continue;
+        const double macs = macs_in_chunks(p, n), cost = macs * unevenness(n);
+        if (n > 1 && cost >= best) continue;
+        best = cost;
+        p->chunks = n;
+        p->macs = macs;
+    }
+}
+
 static void count_resources(tn_program *p) {
     double largest = 0;
+    choose_chunks(p);
     for (int64_t i = 0; i < p->n_steps; i++) {
         int64_t workspace = tn_workspace(&p->steps[i].x);
         if (workspace > p->workspace_bytes) p->workspace_bytes = workspace;
@@ -252,16 +338,8 @@ static void count_resources(tn_program *p) {
     p->table_bytes = TN_ALIGNED(p->n_values * (int64_t)sizeof(char *)) +
                      (p->strip ? TN_ALIGNED(p->n_values * (int64_t)sizeof(int64_t)) : 0);
     p->arena_bytes = p->shared_bytes + p->workers * (p->worker_bytes + p->table_bytes) +
-                     p->threads * p->workspace_bytes + p->chunks * p->sums_bytes;
-    p->macs = p->level_macs[0];
-    int64_t inner = 1; /* slices inside loop level - 1 */
-    for (int64_t level = p->n_loops; level > 0; level--) {
-        int64_t passes = p->slices / inner;
-        for (int64_t chunk = 0; chunk < p->chunks; chunk++)
-            passes += tn_chunk_start(p, chunk) % inner != 0;
-        p->macs += (double)passes * p->level_macs[level];
-        inner *= p->extents[level - 1];
-    }
+                     p->threads * p->workspace_bytes + p->chunks * p->sums_bytes +
+                     TN_ALIGNED(p->chunks * (int64_t)sizeof(tn_chunk));
 }
 
 tn_status tn_schedule(tn_program *p, int32_t root) {

@@ -170,7 +170,19 @@ int tn_stopped(tn_control *control, int worker) {
     double time = now();
     if (time < control->next_poll) return 0;
     control->next_poll = time + POLL_SECONDS;
-    if (!control->poll(control->self, control->done, control->total)) return 0;
+    const int answer = control->poll(control->self, control->done, control->total);
+    if (answer == TN_PAUSE) __atomic_store_n(&control->pause, 1, __ATOMIC_RELAXED);
+    if (answer != TN_CANCEL) return 0;
     __atomic_store_n(&control->cancel, 1, __ATOMIC_RELAXED);
     return 1;
+}
+
+int tn_paused(const tn_control *control) {
+    return __atomic_load_n(&control->pause, __ATOMIC_RELAXED);
+}
+
+void tn_rest(int round) {
+    const struct timespec moment = {0, 200000};
+    if (round < SPINS_IN_RUN) relax();
+    else nanosleep(&moment, NULL);
 }

@@ -14,6 +14,7 @@ typedef enum {
     TN_OK = 0,
     TN_NO_MEMORY,   /* an allocation failed */
     TN_INTERRUPTED, /* the poll callback asked to stop */
+    TN_PAUSED,      /* the poll callback asked for a pause: call again to go on */
     TN_TOO_LARGE,   /* a size does not fit in 60 bits, or too many axes */
     TN_BAD_ISA      /* the requested instruction set is unknown or not supported by this CPU */
 } tn_status;
@@ -38,10 +39,13 @@ enum { TN_MAX_DIMS = 128, TN_ALIGN = 64, TN_MAX_THREADS = 256 };
 
 /* ---- threads ------------------------------------------------------------------------------ */
 
-/* Lets one run be watched and stopped.  poll is called now and then on the calling thread only;
- * a nonzero answer cancels the run.  done and total count macs. */
+/* What poll answers. */
+enum { TN_GO_ON, TN_CANCEL, TN_PAUSE };
+
+/* Lets one run be watched and stopped.  poll is called now and then on the calling thread only; the
+ * run is cancelled at once, or pauses between two slices.  done and total count macs. */
 typedef struct tn_control {
-    int cancel; /* read and written atomically */
+    int cancel, pause; /* read and written atomically */
     int (*poll)(void *self, double done, double total);
     void *self;
     double done, total;
@@ -66,8 +70,11 @@ void tn_end_run(void);
 int tn_pool_awake(int threads);
 /* The same, or whether another small product asked a moment ago, so that waking them will pay. */
 int tn_pool_ready(int threads);
-/* Nonzero when the run shall stop; on worker 0 it also calls poll every few ten milliseconds. */
+/* Nonzero when the run is cancelled; on worker 0 it also calls poll every few ten milliseconds. */
 int tn_stopped(tn_control *control, int worker);
+int tn_paused(const tn_control *control);
+/* Gives the core away for a moment, a longer one after many rounds of the caller's loop. */
+void tn_rest(int round);
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
@@ -210,7 +217,12 @@ typedef struct {
     int64_t arena_bytes;  /* everything a run allocates, the output excepted */
     int64_t output_bytes;
     double macs;          /* multiply-adds of one run, hoisting counted */
+    double invariant_macs;   /* of them outside the slice loop */
     int64_t invariant_steps; /* steps that run once although the program has slices */
+    /* where in the arena the tn_chunks and the sums of each chunk lie, and bytes of one chunk's sums;
+     * 0 bytes: chunks sum in the output, each in places of its own */
+    int64_t chunks_at, sums_at, sums_bytes;
+    int64_t places; /* then: values of the outer loops, over output indices, that chunks share */
 } tn_program_info;
 
 tn_status tn_lower(const tn_network *network, tn_program **program);
@@ -220,6 +232,38 @@ tn_program_info tn_program_describe(const tn_program *program);
  * must be multiplied (TN_NO_EXPONENT: out is exactly zero).  Safe to call from many threads. */
 tn_status tn_program_run(const tn_program *program, const char *const *inputs, char *out,
                          char *arena, tn_control *control, int64_t *exponent);
+
+/* A run in parts: begin, prepare, sum chunks until all are done, finish; in between it may be stored,
+ * or continued elsewhere.  What has been summed so far is in the tn_chunks and sums of its arena and
+ * may be replaced by what another run of the same program has summed. */
+typedef struct {
+    const tn_program *program;
+    const char *const *inputs;
+    char *out, *arena;
+    tn_control *control;
+} tn_execution;
+
+/* How far a chunk of slices is. */
+typedef struct {
+    int64_t next;     /* the slice to add next; TN_TORN: cancelled while one was being added */
+    int64_t exponent; /* of its sums; TN_NO_EXPONENT: they are zero, or nothing is stripped */
+} tn_chunk;
+
+enum { TN_TORN = -1 };
+
+/* The first slice of a chunk; that of the chunk after it is where it ends. */
+int64_t tn_first_slice(const tn_program *program, int64_t chunk);
+/* Which of the network's sliced indices a loop runs over; loops count from the outermost. */
+int64_t tn_loop_index(const tn_program *program, int64_t loop);
+/* All sums become zero, but those in the output only if asked for. */
+void tn_execution_begin(const tn_execution *run, int clear_output);
+/* The steps outside the slice loop: once for all calls of tn_execution_chunks in this arena. */
+tn_status tn_execution_prepare(const tn_execution *run);
+/* Sums what is left of chunks first .. last - 1; TN_PAUSED when a pause came first. */
+tn_status tn_execution_chunks(const tn_execution *run, int64_t first, int64_t last);
+/* Combines the chunks into out; their sums are gone after it.  exponent as in tn_program_run. */
+tn_status tn_execution_finish(const tn_execution *run, int64_t *exponent);
+
 /* One line about step i for people: road, group sizes, level; returns its length. */
 int tn_program_step(const tn_program *program, int64_t i, char *text, size_t capacity);
 

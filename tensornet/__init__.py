@@ -11,7 +11,14 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from .errors import FormatError, MemoryLimitError, PlanError, ShapeError, TensorNetError
+from .errors import (
+    CheckpointError,
+    FormatError,
+    MemoryLimitError,
+    PlanError,
+    ShapeError,
+    TensorNetError,
+)
 
 try:
     from . import _kernels as _kernels
@@ -153,6 +160,7 @@ __all__ = [
     "ShapeError",
     "PlanError",
     "FormatError",
+    "CheckpointError",
     "MemoryLimitError",
     "__version__",
 ]

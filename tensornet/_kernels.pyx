@@ -2,9 +2,85 @@
 
 import os
 
+import numpy as np
+
+cimport numpy as cnp
+from cpython.pycapsule cimport PyCapsule_New
+from libc.string cimport memcpy, memset, strcpy
+
 from .tn cimport *
 
 from .errors import MemoryLimitError, TensorNetError
+
+cnp.import_array()
+
+
+cdef extern from "numpy/arrayobject.h":
+    ctypedef struct PyDataMemAllocator:
+        void *ctx
+        void *(*malloc)(void *ctx, size_t size) noexcept nogil
+        void *(*calloc)(void *ctx, size_t count, size_t size) noexcept nogil
+        void *(*realloc)(void *ctx, void *memory, size_t size) noexcept nogil
+        void (*free)(void *ctx, void *memory, size_t size) noexcept nogil
+    ctypedef struct PyDataMem_Handler:
+        char name[127]
+        unsigned char version
+        PyDataMemAllocator allocator
+    object PyDataMem_SetHandler(object handler)
+
+
+# Large results take their memory where workspace comes from: it is used again once they are gone,
+# and pages that were touched before are much faster. NumPy's handler for it puts the number of
+# bytes in front.
+cdef enum:
+    HEADER = 64
+
+
+cdef void *_result_malloc(void *ctx, size_t size) noexcept nogil:
+    cdef char *memory = <char *> tn_alloc(size + HEADER)
+    if memory == NULL:
+        return NULL
+    (<size_t *> memory)[0] = size + HEADER
+    return memory + HEADER
+
+
+cdef void *_result_calloc(void *ctx, size_t count, size_t size) noexcept nogil:
+    cdef void *memory = _result_malloc(ctx, count * size)
+    if memory != NULL:
+        memset(memory, 0, count * size)
+    return memory
+
+
+cdef void _result_free(void *ctx, void *memory, size_t size) noexcept nogil:
+    if memory != NULL:
+        tn_free(<char *> memory - HEADER, (<size_t *> (<char *> memory - HEADER))[0])
+
+
+cdef void *_result_realloc(void *ctx, void *memory, size_t size) noexcept nogil:
+    cdef void *moved = _result_malloc(ctx, size)
+    if moved != NULL and memory != NULL:
+        memcpy(moved, memory, min(size, (<size_t *> (<char *> memory - HEADER))[0] - HEADER))
+        _result_free(ctx, memory, 0)
+    return moved
+
+
+cdef PyDataMem_Handler _result_memory
+strcpy(_result_memory.name, b"tensornet")
+_result_memory.version = 1
+_result_memory.allocator.malloc = _result_malloc
+_result_memory.allocator.calloc = _result_calloc
+_result_memory.allocator.realloc = _result_realloc
+_result_memory.allocator.free = _result_free
+cdef object _result_handler = PyCapsule_New(&_result_memory, "mem_handler", NULL)
+
+
+cdef cnp.ndarray fresh(shape, dtype):
+    """An array of undefined entries, aligned to TN_ALIGN, whose memory will be used again."""
+    cdef object before = PyDataMem_SetHandler(_result_handler)
+    try:
+        return np.empty(shape, dtype)
+    finally:
+        PyDataMem_SetHandler(before)
 
 
 cdef int check_status(tn_status status) except -1:
@@ -38,6 +114,30 @@ cdef tn_program_info program_describe(const tn_program *program) noexcept nogil:
 cdef tn_status program_run(const tn_program *program, const char **inputs, char *out, char *arena,
                            tn_control *control, int64_t *exponent) noexcept nogil:
     return tn_program_run(program, inputs, out, arena, control, exponent)
+
+
+cdef int64_t first_slice(const tn_program *program, int64_t chunk) noexcept nogil:
+    return tn_first_slice(program, chunk)
+
+
+cdef int64_t loop_index(const tn_program *program, int64_t loop) noexcept nogil:
+    return tn_loop_index(program, loop)
+
+
+cdef void run_begin(const tn_execution *run, bint clear_output) noexcept nogil:
+    tn_execution_begin(run, clear_output)
+
+
+cdef tn_status run_prepare(const tn_execution *run) noexcept nogil:
+    return tn_execution_prepare(run)
+
+
+cdef tn_status run_chunks(const tn_execution *run, int64_t first, int64_t last) noexcept nogil:
+    return tn_execution_chunks(run, first, last)
+
+
+cdef tn_status run_finish(const tn_execution *run, int64_t *exponent) noexcept nogil:
+    return tn_execution_finish(run, exponent)
 
 
 cdef int program_step(const tn_program *program, int64_t i, char *text, size_t n) noexcept nogil:

@@ -16,7 +16,12 @@ class Facts(TypedDict):
     arena_bytes: int
     output_bytes: int
     macs: float
+    invariant_macs: float
     invariant_steps: int
+    chunks_at: int
+    sums_at: int
+    sums_bytes: int
+    places: int
 
 class Executor:
     dtype: np.dtype[Any]
@@ -51,3 +56,31 @@ class Executor:
         out: np.ndarray[Any, Any],
         progress: Callable[[float, float], object] | None = None,
     ) -> int | None: ...
+
+class Run:
+    starts: list[int]
+    chunks: np.ndarray[Any, Any]
+    def __init__(
+        self,
+        executor: Executor,
+        arrays: tuple[np.ndarray[Any, Any], ...],
+        out: np.ndarray[Any, Any],
+        clear: bool = True,
+    ) -> None: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def whole(self) -> bool: ...
+    def sums(self, chunk: int) -> np.ndarray[Any, Any]: ...
+    def restore(
+        self, chunk: int, next: int, exponent: int, sums: np.ndarray[Any, Any] | None
+    ) -> None: ...
+    def proceed(
+        self,
+        first: int,
+        last: int,
+        progress: Callable[[float, float], object] | None = None,
+        seconds: float = 0,
+        patience: float = 0,
+    ) -> bool: ...
+    def finish(self) -> int | None: ...

@@ -1,17 +1,18 @@
 """The door to compiled programs: lower a tree in C, run it without the GIL."""
 
+import time
+from itertools import islice, product
+
 import numpy as np
 
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset, strcpy
 
 from ._kernels cimport (
-    allocate, check_status, exchange, lower, program_describe, program_free, program_run,
-    program_step, release,
+    allocate, check_status, exchange, first_slice, fresh, loop_index, lower, program_describe,
+    program_free, program_run, program_step, release, run_begin, run_chunks, run_finish, run_prepare,
 )
 from .tn cimport *
 
@@ -20,64 +21,8 @@ from .errors import MemoryLimitError
 cnp.import_array()
 
 
-cdef extern from "numpy/arrayobject.h":
-    ctypedef struct PyDataMemAllocator:
-        void *ctx
-        void *(*malloc)(void *ctx, size_t size) noexcept nogil
-        void *(*calloc)(void *ctx, size_t count, size_t size) noexcept nogil
-        void *(*realloc)(void *ctx, void *memory, size_t size) noexcept nogil
-        void (*free)(void *ctx, void *memory, size_t size) noexcept nogil
-    ctypedef struct PyDataMem_Handler:
-        char name[127]
-        unsigned char version
-        PyDataMemAllocator allocator
-    object PyDataMem_SetHandler(object handler)
-
-
-# Results above this size take their memory where workspace comes from: it is used again once they
-# are gone, and pages that were touched before are much faster. NumPy's handler for it puts the
-# number of bytes in front.
+# Results above this size take their memory where workspace comes from.
 cdef int64_t OWN_MEMORY = 64 << 10
-cdef enum:
-    HEADER = 64
-
-
-cdef void *_result_malloc(void *ctx, size_t size) noexcept nogil:
-    cdef char *memory = <char *> allocate(size + HEADER)
-    if memory == NULL:
-        return NULL
-    (<size_t *> memory)[0] = size + HEADER
-    return memory + HEADER
-
-
-cdef void *_result_calloc(void *ctx, size_t count, size_t size) noexcept nogil:
-    cdef void *memory = _result_malloc(ctx, count * size)
-    if memory != NULL:
-        memset(memory, 0, count * size)
-    return memory
-
-
-cdef void _result_free(void *ctx, void *memory, size_t size) noexcept nogil:
-    if memory != NULL:
-        release(<char *> memory - HEADER, (<size_t *> (<char *> memory - HEADER))[0])
-
-
-cdef void *_result_realloc(void *ctx, void *memory, size_t size) noexcept nogil:
-    cdef void *fresh = _result_malloc(ctx, size)
-    if fresh != NULL and memory != NULL:
-        memcpy(fresh, memory, min(size, (<size_t *> (<char *> memory - HEADER))[0] - HEADER))
-        _result_free(ctx, memory, 0)
-    return fresh
-
-
-cdef PyDataMem_Handler _result_memory
-strcpy(_result_memory.name, b"tensornet")
-_result_memory.version = 1
-_result_memory.allocator.malloc = _result_malloc
-_result_memory.allocator.calloc = _result_calloc
-_result_memory.allocator.realloc = _result_realloc
-_result_memory.allocator.free = _result_free
-cdef object _result_handler = PyCapsule_New(&_result_memory, "mem_handler", NULL)
 
 DTYPE_CODES = {
     np.dtype(name): code
@@ -113,22 +58,35 @@ cdef int64_t *_flat(values, int64_t count) except NULL:
 
 
 cdef class _Watch:
-    """What a run tells Python now and then, and the exception that stopped it."""
+    """What a run tells Python now and then, when it shall pause, and the exception that ends it.
+
+    An exception cancels the run at once, or with patience first asks for a pause and cancels
+    what has not reached one after so many seconds.
+    """
 
     cdef object progress
     cdef object error
+    cdef double pause_at, patience, cancel_at  # seconds; 0: never
 
 
 cdef int _poll(void *watch, double done, double total) noexcept with gil:
     cdef _Watch self = <_Watch> watch
+    if self.error is not None:
+        return TN_CANCEL if time.monotonic() >= self.cancel_at else TN_GO_ON
     try:
         PyErr_CheckSignals()
         if self.progress is not None:
             self.progress(done, total)
+        if self.pause_at and time.monotonic() >= self.pause_at:
+            self.pause_at = 0
+            return TN_PAUSE
     except BaseException as error:
         self.error = error
-        return 1
-    return 0
+        if not self.patience:
+            return TN_CANCEL
+        self.cancel_at = time.monotonic() + self.patience
+        return TN_PAUSE
+    return TN_GO_ON
 
 
 cdef class _Lowered:
@@ -227,7 +185,8 @@ cdef class Executor:
             itemsize = self.dtype.itemsize
             return {"steps": 0, "slices": 1, "chunks": 1, "workers": 1, "threads": 1,
                     "arena_bytes": 0, "output_bytes": int(np.prod(self.output_shape)) * itemsize,
-                    "macs": 0.0, "invariant_steps": 0}
+                    "macs": 0.0, "invariant_macs": 0.0, "invariant_steps": 0,
+                    "chunks_at": 0, "sums_at": 0, "sums_bytes": 0, "places": 1}
         facts = self.contiguous.info
         return facts
 
@@ -246,16 +205,11 @@ cdef class Executor:
         """A fresh array for the result, its entries undefined."""
         cdef int64_t entries = 1
         cdef int i
-        cdef object before
         for i in range(self.network.n_output):
             entries *= self.network.sizes[self.network.output[i]]
         if entries * <int64_t> self.dtype.itemsize < OWN_MEMORY:
             return np.empty(self.output_shape, self.dtype)
-        before = PyDataMem_SetHandler(_result_handler)
-        try:
-            return np.empty(self.output_shape, self.dtype)
-        finally:
-            PyDataMem_SetHandler(before)
+        return fresh(self.output_shape, self.dtype)
 
     cpdef bint accepts(self, tuple arrays) except -1:
         """Whether there is one plain array of the right dtype and shape per operand."""
@@ -388,7 +342,7 @@ cdef class Executor:
         cdef Py_ssize_t i
         cdef char *to
         bytes_needed = variant.info.arena_bytes
-        control.cancel = 0
+        control.cancel = control.pause = 0
         control.poll = NULL
         if watch is not None:
             control.poll = _poll
@@ -424,6 +378,167 @@ cdef class Executor:
             raise watch.error
         check_status(status)
         return exponent
+
+
+cdef class Run:
+    """One run of an Executor in parts, from which it can be stored, shared out and continued.
+
+    What is summed so far is in `chunks` and, per chunk, in what `sums` returns; `restore` puts in
+    what another run of an equal program has summed. Sliced programs only; one thread at a time.
+
+    Args:
+        clear: make `out` zero where chunks sum in it, unless each will be restored before it runs.
+
+    Attributes:
+        starts: the first slice of each chunk and, last, the number of slices.
+        chunks: the next slice of each chunk and the exponent of its sums, shape (chunks, 2).
+    """
+
+    cdef _Lowered program
+    cdef tuple arrays
+    cdef cnp.ndarray out, arena
+    cdef const char **inputs
+    cdef bint prepared
+    cdef list place_axes  # of the output, outermost loop first, whose values are its places
+    cdef readonly list starts
+    cdef readonly cnp.ndarray chunks
+
+    def __init__(self, Executor executor, tuple arrays, cnp.ndarray out, bint clear=True):
+        cdef tn_control control
+        cdef tn_execution run
+        cdef tn_program_info facts
+        cdef int64_t i
+        self.program = executor._variant(arrays, out)
+        self.arrays = arrays
+        self.out = out
+        facts = self.program.info
+        self.starts = [first_slice(self.program.program, i) for i in range(facts.chunks + 1)]
+        self.inputs = <const char **> malloc(max(len(arrays), 1) * sizeof(char *))
+        try:
+            self.arena = fresh(facts.arena_bytes, np.uint8)
+        except MemoryError:
+            raise MemoryLimitError(
+                f"could not allocate {facts.arena_bytes} bytes of workspace") from None
+        if self.inputs == NULL:
+            raise MemoryError()
+        for i in range(len(arrays)):
+            self.inputs[i] = <const char *> cnp.PyArray_DATA(<cnp.ndarray> arrays[i])
+        at, count = facts.chunks_at, facts.chunks
+        self.chunks = self.arena[at:at + 16 * count].view(np.int64).reshape(count, 2)
+        self.place_axes = self._place_axes(executor)
+        self._point(&run, &control, None)
+        with nogil:
+            run_begin(&run, clear)
+
+    def __dealloc__(self):
+        free(self.inputs)
+
+    cdef list _place_axes(self, Executor executor):
+        cdef const tn_network *net = &executor.network
+        cdef int64_t places = 1, loop = 0
+        axes = []
+        output = [net.output[i] for i in range(net.n_output)]
+        while places < self.program.info.places and self.program.info.sums_bytes == 0:
+            axes.append(output.index(net.sliced[loop_index(self.program.program, loop)]))
+            places *= (<object> self.out).shape[axes[-1]]
+            loop += 1
+        return axes
+
+    def _places(self, int64_t chunk):
+        """The parts of the output in which a chunk sums, as views."""
+        grain = self.starts[-1] // self.program.info.places
+        extents = [(<object> self.out).shape[axis] for axis in self.place_axes]
+        first, end = self.starts[chunk] // grain, self.starts[chunk + 1] // grain
+        for digits in islice(product(*map(range, extents)), first, end):
+            index = [slice(None)] * (<object> self.out).ndim
+            for axis, digit in zip(self.place_axes, digits):
+                index[axis] = digit
+            yield self.out[(*index, ...)]
+
+    cdef void _point(self, tn_execution *run, tn_control *control, _Watch watch) noexcept:
+        control.cancel = control.pause = 0
+        control.poll = NULL
+        if watch is not None:
+            control.poll = _poll
+        control.self = <void *> watch
+        control.done = control.total = control.next_poll = 0
+        run.program = self.program.program
+        run.inputs = self.inputs
+        run.out = <char *> cnp.PyArray_DATA(self.out)
+        run.arena = <char *> cnp.PyArray_DATA(self.arena)
+        run.control = control
+
+    @property
+    def done(self):
+        """How many slices are summed."""
+        return int(self.chunks[:, 0].sum()) - sum(self.starts[:-1])
+
+    @property
+    def whole(self):
+        """Whether no chunk was cancelled while a slice was being added to its sums."""
+        return bool((self.chunks[:, 0] != TN_TORN).all())
+
+    def sums(self, int64_t chunk):
+        """The bytes of a chunk's sums: where they are, or a copy if they are in the output."""
+        cdef int64_t size = self.program.info.sums_bytes
+        cdef int64_t at = self.program.info.sums_at + chunk * size
+        if size == 0:
+            return np.concatenate([place.reshape(-1) for place in self._places(chunk)]).view("u1")
+        return self.arena[at:at + size]
+
+    def restore(self, int64_t chunk, int64_t next, int64_t exponent, sums):
+        """Continue from another run's next slice, exponent and bytes of sums; None: all zero."""
+        cdef int64_t at = 0
+        self.chunks[chunk] = next, exponent
+        if self.program.info.sums_bytes:
+            self.sums(chunk)[:] = 0 if sums is None else sums
+            return
+        for place in self._places(chunk):
+            if sums is None:
+                place[...] = 0
+            else:
+                place[...] = sums[at:at + place.nbytes].view(place.dtype).reshape(place.shape)
+                at += place.nbytes
+
+    def proceed(self, int64_t first, int64_t last, progress=None, double seconds=0,
+                double patience=0):
+        """Sum what is left of chunks first .. last - 1; False if a pause came first.
+
+        It pauses between two slices, some time after `seconds` (0: never). If `progress`, or a
+        signal, raises, the run pauses as well and the exception is raised then; a slice that
+        takes longer than `patience` is cancelled, and may leave its chunk torn.
+        """
+        cdef _Watch watch = _Watch()
+        cdef tn_control control
+        cdef tn_execution run
+        cdef tn_status status = TN_OK
+        watch.progress = progress
+        watch.patience = patience
+        watch.pause_at = time.monotonic() + seconds if seconds else 0
+        self._point(&run, &control, watch)
+        with nogil:
+            if not self.prepared:
+                status = run_prepare(&run)
+                self.prepared = status == TN_OK
+            if status == TN_OK:
+                status = run_chunks(&run, first, last)
+        if watch.error is not None:
+            raise watch.error
+        if status != TN_PAUSED:
+            check_status(status)
+        return status == TN_OK
+
+    def finish(self):
+        """Combine all chunks into the output; returns the stripped exponent as `run` does."""
+        cdef tn_control control
+        cdef tn_execution run
+        cdef tn_status status
+        cdef int64_t exponent = 0
+        self._point(&run, &control, None)
+        with nogil:
+            status = run_finish(&run, &exponent)
+        check_status(status)
+        return None if exponent == TN_NO_EXPONENT else exponent
 
 
 cdef void _bounds(cnp.ndarray array, int64_t *first, int64_t *end) noexcept:

@@ -33,6 +33,8 @@ from .planner import Tree
 from .plans import Plan, plan_expr
 from .progress import Progress
 from .road import (
+    Path,
+    Running,
     check_backend,
     contract_expr,
     find_program,
@@ -83,6 +85,8 @@ def einsum(
     strip_exponent: bool = False,
     minimize: str = "macs",
     progress: Progress = None,
+    executor: Any = None,
+    checkpoint: Path | None = None,
 ) -> Any:
     """Einstein summation with NumPy's syntax and results, over as many operands as you like.
 
@@ -102,6 +106,7 @@ def einsum(
             so that nothing overflows on the way.
         minimize: what the search makes small, as in `plan`.
         progress: True for a bar on stderr, or a callable ``(done, total)``.
+        executor, checkpoint: where slices run, and a file to continue from, as in `Program`.
 
     Returns:
         an array, a NumPy scalar if the result has no axes, or `out`. As in NumPy, a single
@@ -132,14 +137,17 @@ def einsum(
         if latest is not None and latest[1] == config.get_num_threads():
             arrays = operands[1:]
             result = None
-            if progress is None and not (latest[2] and out is None):
+            plainly = progress is None and executor is None and checkpoint is None
+            if plainly and not (latest[2] and out is None):
                 result = latest[0].quick(arrays, out)
             if result is None and out is None and not latest[2] and latest[0].accepts(arrays):
-                result = latest[0](*arrays, progress=progress)
+                result = latest[0](
+                    *arrays, progress=progress, executor=executor, checkpoint=checkpoint
+                )
             if result is not None:
                 return result if result.ndim or out is not None else result[()]
     options = (optimize, dtype, order or "K", casting, memory_limit, strip_exponent, minimize)
-    return _einsum(operands, out, progress, usual, *options)
+    return _einsum(operands, out, Running(progress, executor, checkpoint), usual, *options)
 
 
 # The Program of the latest plain einsum with some subscripts, the number of threads then, and if
@@ -150,7 +158,7 @@ _latest: dict[str, tuple[program.Program, int, bool]] = {}
 def _einsum(
     operands: tuple[Any, ...],
     out: Array | None,
-    progress: Progress,
+    running: Running,
     usual: bool,
     optimize: Any,
     dtype: DTypeLike | None,
@@ -201,7 +209,7 @@ def _einsum(
     if memory_limit is not None:
         needs = partial(memory_of_run, arrays, ready, out)
         compiled = find_within(memory_limit, find, lambda found: needs(found.program))
-    result = run_program(compiled.program, ready, out, casting, progress)
+    result = run_program(compiled.program, ready, out, casting, running)
     return result if out is not None else finished(result, reverse)
 
 
@@ -352,6 +360,10 @@ def ncon(
     out_order: Sequence[int | str] | None = None,
     check_network: bool = True,
     backend: str | None = None,
+    *,
+    progress: Progress = None,
+    executor: Any = None,
+    checkpoint: Path | None = None,
 ) -> Any:
     """Contract a network written as one list of labels per tensor.
 
@@ -364,6 +376,7 @@ def ncon(
             then the strings alphabetically.
         check_network: False lets `con_order` be incomplete and labels be of any characters.
         backend: None or "numpy", the only arrays that the kernels take.
+        progress, executor, checkpoint: of the run, as in `Program`.
 
     Raises:
         ShapeError: labels, orders and shapes that do not fit together.
@@ -376,7 +389,8 @@ def ncon(
     shapes = [a.shape for a in arrays]
     expr, path = parse_ncon(shapes, network_structure, con_order, out_order, check_network)
     optimize = "auto" if path is None else Tree.from_ssa_path(expr, path)
-    return contract_expr(expr, arrays, optimize=optimize)
+    running = Running(progress, executor, checkpoint)
+    return contract_expr(expr, arrays, optimize=optimize, **running._asdict())
 
 
 def plan(

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["FormatError", "MemoryLimitError", "PlanError", "ShapeError", "TensorNetError"]
+__all__ = [
+    "CheckpointError",
+    "FormatError",
+    "MemoryLimitError",
+    "PlanError",
+    "ShapeError",
+    "TensorNetError",
+]
 
 
 class TensorNetError(Exception):
@@ -19,6 +26,10 @@ class PlanError(TensorNetError, ValueError):
 
 class FormatError(TensorNetError, ValueError):
     """A file that is not what its format promises; the message names file and line."""
+
+
+class CheckpointError(TensorNetError, ValueError):
+    """A checkpoint that a run cannot continue from: of another plan or other inputs, or damaged."""
 
 
 class MemoryLimitError(TensorNetError, MemoryError):

@@ -24,6 +24,8 @@ from .plans import Plan, find_tree, plan_expr
 from .program import Program
 from .progress import Progress
 from .road import (
+    Path,
+    Running,
     check_backend,
     find_within,
     finished,
@@ -199,6 +201,8 @@ class ContractExpression:
         out: Array | None = None,
         backend: str | None = None,
         progress: Progress = None,
+        executor: Any = None,
+        checkpoint: Path | None = None,
     ) -> Any:
         """Contract these arrays, given in the order of the operands that are not constant.
 
@@ -206,17 +210,19 @@ class ContractExpression:
             out: array of the result's shape that takes the result; it may be an operand.
             backend: None, "auto" or "numpy"; for compatibility.
             progress: True for a bar on stderr, or a callable ``(done, total)``.
+            executor, checkpoint: where slices run, and a file to continue from, as in `Program`.
 
         Raises:
             ShapeError: another number of arrays, or other shapes, than it was made for.
             TypeError: a dtype without kernels, or a cast that `casting` forbids.
         """
         check_backend(backend)
-        latest = self._latest
+        plainly = progress is None and executor is None and checkpoint is None
+        latest = self._latest if plainly else None
         if latest is not None and out is None and latest.threads == config.get_num_threads():
             given = (*arrays, *latest.folded)
             if latest.program.accepts(given):
-                result = latest.program(*given, progress=progress)
+                result = latest.program(*given)
                 if latest.exponent:
                     result = result[0], result[1] + latest.exponent
                 return finished(result, False)
@@ -226,9 +232,9 @@ class ContractExpression:
         limited = "memory_limit" in self._limits  # then strides matter
         if self._dropped is None and not limited and self._order in "KkCc":
             self._latest = prepared
-        result = run_program(
-            prepared.program, (*ready, *prepared.folded), out, self._casting, progress
-        )
+        given = (*ready, *prepared.folded)
+        running = Running(progress, executor, checkpoint)
+        result = run_program(prepared.program, given, out, self._casting, running)
         if prepared.exponent:
             result = result[0], result[1] + prepared.exponent
         return result if out is not None else finished(result, reverse)

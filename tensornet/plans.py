@@ -144,12 +144,15 @@ class Plan:
         out: Array | None = None,
         backend: Any = None,
         progress: Progress = None,
+        executor: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> Any:
         """Contract these arrays, in their own result dtype.
 
         Args:
             arrays: one per operand, of the shapes of the network.
-            out, progress: as for a Program; `out` is for NumPy's arrays only.
+            out, progress, executor, checkpoint: as for a Program; of these, other libraries'
+                arrays know `progress` only.
             backend: None for our kernels; "torch", "jax", "cupy" or any other library of arrays, by
                 its name or its namespace, to run there (on GPUs, or to differentiate); "auto" for
                 the library whose arrays these are.
@@ -163,14 +166,16 @@ class Plan:
         """
         library = find_library(backend, arrays)
         if library is not None:
-            if out is not None or self.strip_exponent:
-                option = "strip_exponent" if self.strip_exponent else "out="
+            ours = {"out=": out, "executor=": executor, "checkpoint=": checkpoint}
+            asked = [option for option, value in ours.items() if value is not None]
+            for option in [*asked, *["strip_exponent"] * self.strip_exponent]:
                 raise TypeError(f"{option} is not there on backend {library.name}, only on NumPy's")
             return run_calls(self.tree, arrays, library, progress)
         operands = as_arrays(arrays)
         dtype = result_dtype([a.dtype for a in operands], None, "safe") if operands else None
         program = self.compile(dtype)
-        return program(*converted(operands, program.dtype), out=out, progress=progress)
+        ready = converted(operands, program.dtype)
+        return program(*ready, out=out, progress=progress, executor=executor, checkpoint=checkpoint)
 
     def table(self, sort: str = "step", top: int | None = None, style: str = "text") -> str:
         """The steps, one row each: indices and shapes that meet, macs, entries of the result.

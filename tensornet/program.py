@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Sized
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ._kernels import keep_at_most, trim
-from ._program import Executor
 from .arrays import Array, as_array, as_arrays, check_dtype
 from .batches import contract_folds, entries_of_folds, run_batches
 from .config import (
@@ -22,8 +22,10 @@ from .config import (
     total_memory,
 )
 from .errors import MemoryLimitError, ShapeError
+from .executors import run_sliced
 from .planner import Tree, fold_tree
 from .progress import Progress, progress_bar
+from .work import Network
 
 __all__ = ["Program", "clear_cache", "lower", "recall"]
 
@@ -60,9 +62,8 @@ class Program:
         self.dtype = dtype
         self.strip_exponent = strip_exponent
         largest = min(tree.max_size, 1 << 60)
-        self._executor = Executor(
-            tree.expr, tree.steps, tree.sliced, dtype, largest, threads, strip_exponent
-        )
+        self._network = Network(tree.expr, tree.steps, tree.sliced, dtype, largest, strip_exponent)
+        self._executor = self._network.compile(threads)
         self.accepts = self._executor.accepts
         self.quick = self._executor.quick
         facts = self._executor.info
@@ -77,6 +78,8 @@ class Program:
         *arrays: Any,
         out: Array | None = None,
         progress: Progress = None,
+        executor: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> Any:
         """Contract `arrays`; returns the result, or (mantissa, exponent) with strip_exponent.
 
@@ -84,6 +87,11 @@ class Program:
             arrays: one per operand, with exactly the shapes of the network and any strides.
             out: where to write the result; may overlap an operand.
             progress: True for a bar on stderr, or a function of (macs done, macs in all).
+            executor: where the slices run: None for threads of this process, an executor of
+                concurrent.futures (threads, processes, loky, mpi4py.futures), a dask.distributed
+                Client, or the module ray. The bits are the same wherever they run.
+            checkpoint: a file in which the sums of finished slices are kept while it runs, and
+                from which a rerun continues, to the same bits; removed at the end.
 
         Returns:
             An array of the output's shape. With strip_exponent a pair: the value is
@@ -93,17 +101,27 @@ class Program:
             ShapeError: wrong number or shapes of operands, or of `out`.
             TypeError: an operand or `out` whose dtype cannot be cast within its kind.
             MemoryLimitError: more memory is needed than there is; nothing was allocated.
+            CheckpointError: `checkpoint` is a file, but not of this program and these arrays.
+
+        A program without slices ignores `executor` and `checkpoint`. One whose result is too large
+        for a sum per chunk of slices runs here, unless its slices are parts of the result.
         """
-        executor = self._executor
-        operands = arrays if executor.accepts(arrays) else self._operands(arrays)
+        door = self._executor
+        operands = arrays if door.accepts(arrays) else self._operands(arrays)
         if self.memory_required > _CHECKED:
             self._check_memory(out)
-        target = executor.empty() if out is None else self._target(out, operands)
-        if progress:
-            with progress_bar(progress) as report:
-                exponent = executor.run(operands, target, report)
+        target = door.empty() if out is None else self._target(out, operands)
+        if not progress and executor is None and checkpoint is None:
+            exponent = door.run(operands, target)
         else:
-            exponent = executor.run(operands, target)
+            outside, flops = self._facts["invariant_macs"], 8 if self.dtype.kind == "c" else 2
+            with progress_bar(progress, self.n_slices, outside, flops) as report:
+                if self.n_slices == 1 or (executor is None and checkpoint is None):
+                    exponent = door.run(operands, target, report)
+                else:
+                    exponent = run_sliced(
+                        door, self._network, operands, target, executor, checkpoint, report
+                    )
         if out is not None and target is not out:
             np.copyto(out, target, casting="same_kind")
         result = target if out is None else out

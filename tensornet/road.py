@@ -5,9 +5,10 @@ Every front door comes through `contract_expr`, or through its parts where it ke
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -25,6 +26,15 @@ from .progress import Progress
 __all__ = ["contract_expr"]
 
 T = TypeVar("T")
+Path = str | os.PathLike[str]
+
+
+class Running(NamedTuple):
+    """How a run is watched, where its slices run, what is kept of them: options of `Program`."""
+
+    progress: Progress = None
+    executor: Any = None
+    checkpoint: Path | None = None
 
 
 def contract_expr(
@@ -37,6 +47,8 @@ def contract_expr(
     max_entries: int | None = None,
     strip_exponent: bool = False,
     progress: Progress = None,
+    executor: Any = None,
+    checkpoint: Path | None = None,
     dtype: DTypeLike | None = None,
     seed: int = 0,
 ) -> Any:
@@ -46,6 +58,7 @@ def contract_expr(
         arrays: one array or array-like per operand, of shapes ``expr.shapes``.
         out: takes the result, whatever its strides, even if it shares memory with an operand.
         memory_limit, max_entries: as in `plan_expr`.
+        progress, executor, checkpoint: of the run, as in `Program`.
         dtype: of the computation; by default NumPy's result type of the operands.
 
     Returns:
@@ -67,7 +80,7 @@ def contract_expr(
         ),
         partial(memory_of_run, operands, ready, out),
     )
-    return run_program(program, ready, out, "same_kind", progress)
+    return run_program(program, ready, out, "same_kind", Running(progress, executor, checkpoint))
 
 
 def find_program(
@@ -140,25 +153,28 @@ def memory_of_run(
     return copied + program.memory_for(*ready, out=out if castable else None)
 
 
+_PLAINLY = Running()
+
+
 def run_program(
     program: Program,
     arrays: Sequence[Array],
     out: Array | None = None,
     casting: Any = "same_kind",
-    progress: Progress = None,
+    running: Running = _PLAINLY,
 ) -> Any:
     """Run, with `casting` instead of the Program's own rule for what `out` may hold."""
     if out is None or not isinstance(out, np.ndarray):
-        return program(*arrays, out=out, progress=progress)
+        return program(*arrays, out=out, **running._asdict())
     if not np.can_cast(program.dtype, out.dtype, casting):
         raise TypeError(
             f"the result of dtype {program.dtype} cannot be cast to out of dtype {out.dtype} "
             f"with casting={casting!r}"
         )
     if reads(out.dtype, program.dtype):
-        return program(*arrays, out=out, progress=progress)
+        return program(*arrays, out=out, **running._asdict())
     result = np.empty(out.shape, program.dtype)  # an unsafe cast, which the caller asked for
-    returned = program(*arrays, out=result, progress=progress)
+    returned = program(*arrays, out=result, **running._asdict())
     np.copyto(out, result, casting=casting)
     return (out, returned[1]) if isinstance(returned, tuple) else out
 

@@ -7,6 +7,7 @@ cdef extern from "tn.h" nogil:
         TN_OK
         TN_NO_MEMORY
         TN_INTERRUPTED
+        TN_PAUSED
         TN_TOO_LARGE
         TN_BAD_ISA
 
@@ -23,9 +24,14 @@ cdef extern from "tn.h" nogil:
         TN_C128
         TN_NO_EXPONENT
         TN_MAX_THREADS
+        TN_GO_ON
+        TN_CANCEL
+        TN_PAUSE
+        TN_TORN
 
     ctypedef struct tn_control:
         int cancel
+        int pause
         int (*poll)(void *self, double done, double total) noexcept
         void *self
         double done
@@ -50,14 +56,28 @@ cdef extern from "tn.h" nogil:
     ctypedef struct tn_program_info:
         int64_t steps, slices, chunks, workers, threads
         int64_t arena_bytes, output_bytes
-        double macs
+        double macs, invariant_macs
         int64_t invariant_steps
+        int64_t chunks_at, sums_at, sums_bytes, places
+
+    ctypedef struct tn_execution:
+        const tn_program *program
+        const char *const *inputs
+        char *out
+        char *arena
+        tn_control *control
 
     tn_status tn_lower(const tn_network *network, tn_program **program)
     void tn_program_free(tn_program *program)
     tn_program_info tn_program_describe(const tn_program *program)
     tn_status tn_program_run(const tn_program *program, const char *const *inputs, char *out,
                              char *arena, tn_control *control, int64_t *exponent)
+    int64_t tn_first_slice(const tn_program *program, int64_t chunk)
+    int64_t tn_loop_index(const tn_program *program, int64_t loop)
+    void tn_execution_begin(const tn_execution *run, int clear_output)
+    tn_status tn_execution_prepare(const tn_execution *run)
+    tn_status tn_execution_chunks(const tn_execution *run, int64_t first, int64_t last)
+    tn_status tn_execution_finish(const tn_execution *run, int64_t *exponent)
     int tn_program_step(const tn_program *program, int64_t i, char *text, size_t capacity)
 
     void *tn_alloc(size_t bytes)

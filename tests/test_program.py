@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from tensornet._kernels import kept
 from tensornet.arrays import SUPPORTED_DTYPES
 from tensornet.errors import MemoryLimitError, ShapeError
 from tensornet.expr import Expr, from_labels
-from tensornet.planner import Tree
+from tensornet.formats import read_circuit
+from tensornet.planner import Tree, slice_tree
 from tensornet.program import Program, clear_cache, lower
 
 SIZES = dict(zip("abcdefgh", (3, 4, 5, 2, 7, 6, 33, 17)))
@@ -155,6 +157,15 @@ def test_steps_outside_the_slice_loop_are_computed_once() -> None:
     assert program.n_slices == 4
     assert program.macs == 1000 + 4 * 100
     assert [line.split("  ")[0] for line in program.steps()] == ["level 0", "level 1"]
+
+
+def test_hoisting_cuts_the_arithmetic_of_a_sliced_sycamore_circuit() -> None:
+    file = Path(tn.__file__).parent / "data" / "sycamore_n53_m10.qsim"
+    expr, _ = read_circuit(file).amplitude("0" * 53, "complex64")
+    plan = tn.plan_expr(expr, max_steps=8)
+    for log2_entries, saved in ((18, 0.3), (16, 0.5)):
+        tree = slice_tree(plan.tree, 2**log2_entries)
+        assert lower(tree, "complex64").macs < (1 - saved) * tree.macs
 
 
 def test_memory_is_known_before_running_and_slicing_lowers_it() -> None:

@@ -85,20 +85,53 @@ static void a_chain_costs_what_its_equation_says(void) {
     }
 }
 
-/* 42 slices in 32 chunks: a chunk that starts inside the outer loop repeats that loop's step. */
+/* A chunk that starts inside the outer loop repeats that loop's step: where it is most of the work,
+ * chunks start with the loop; where it is little, there are more chunks than it has passes. */
 static void a_step_of_an_outer_loop_is_counted_once_per_chunk_that_needs_it(void) {
-    static const int64_t sizes[] = {3, 4, 5, 6, 7};
-    network g;
-    network_parse(&g, "ab,bc,cd,de->ae", sizes, "ed", TN_F64, value_random);
-    tn_program *program = lowered(&g);
-    const tn_program_info info = tn_program_describe(program);
-    int64_t passes = 6; /* of the step that depends on d alone; e is the inner loop */
-    for (int64_t start = 0, chunk = 0; chunk < 32; start += chunk++ < 42 % 32 ? 2 : 1)
-        passes += start % 7 != 0;
-    const double macs = 3 * 4 * 5 + (double)passes * (3 * 5) + 42 * 3;
-    CHECK(info.macs == macs && info.chunks == 32, "%g macs, not %g", info.macs, macs);
-    tn_program_free(program);
-    network_free(&g);
+    static const int64_t sizes[2][5] = {{3, 4, 5, 6, 7}, {3, 4, 5, 6, 700}};
+    for (int i = 0; i < 2; i++) {
+        network g;
+        network_parse(&g, "ab,bc,cd,de->ae", sizes[i], "ed", TN_F64, value_random);
+        tn_program *program = lowered(&g);
+        const tn_program_info info = tn_program_describe(program);
+        int64_t passes = 6; /* of the step that depends on d alone; e is the inner loop */
+        for (int64_t chunk = 0; chunk < info.chunks; chunk++)
+            passes += tn_first_slice(program, chunk) % sizes[i][4] != 0;
+        const double macs = 3 * 4 * 5 + (double)passes * (3 * 5) + 6 * (double)sizes[i][4] * 3;
+        CHECK(info.macs == macs, "%g macs, not %g", info.macs, macs);
+        CHECK(i ? info.chunks > 24 : info.chunks == 6, "%lld chunks", (long long)info.chunks);
+        tn_program_free(program);
+        network_free(&g);
+    }
+}
+
+static void the_innermost_loop_is_the_one_that_repeats_the_least(void) {
+    static const int64_t sizes[] = {20, 20, 20, 4, 4};
+    for (int i = 0; i < 2; i++) {
+        network g;
+        network_parse(&g, "ab,bcd,ce->a", sizes, i ? "de" : "ed", TN_F64, value_random);
+        tn_program *program = lowered(&g);
+        const tn_program_info info = tn_program_describe(program);
+        /* ab,bcd is computed for each d, and only the last step for each e too */
+        CHECK(info.macs == 4 * 20 * 20 * 20 + 16 * 20 * 20, "%g", info.macs);
+        tn_program_free(program);
+        network_free(&g);
+    }
+}
+
+static void only_a_long_run_is_cut_into_more_chunks(void) {
+    static const int64_t sizes[2][4] = {{2, 64, 2, 64}, {4096, 64, 4096, 64}};
+    for (int i = 0; i < 2; i++) {
+        network g;
+        network_parse(&g, "abd,bcd,acd->", sizes[0], "bd", TN_F64, value_random);
+        memcpy(g.sizes, sizes[i], sizeof sizes[i]);
+        tn_program *program = lowered(&g);
+        const tn_program_info info = tn_program_describe(program);
+        CHECK(i ? info.chunks > 32 && info.chunks <= 256 : info.chunks <= 32, "%lld of %g macs",
+              (long long)info.chunks, info.macs);
+        tn_program_free(program);
+        network_free(&g);
+    }
 }
 
 static void chunks_are_set_by_the_plan_and_never_by_the_threads(void) {
@@ -130,7 +163,7 @@ static int64_t chunks_of(const char *equation, const int64_t *sizes, const char 
 
 static void sums_of_chunks_stay_small(void) {
     static const int64_t wide[] = {32, 4200}, square[] = {30, 100, 30};
-    CHECK(chunks_of("ab,b->ab", wide, "a", TN_C128, 0) == 1, "32 sums of 2 MB");
+    CHECK(chunks_of("ab,b->ab", wide, "b", TN_C128, 0) == 32, "32 sums of 2 MB");
     CHECK(chunks_of("ab,b->ab", wide, "a", TN_F32, 0) == 32, "32 sums of 0.5 MB");
     /* with a largest intermediate, all sums together have at most half its entries */
     CHECK(chunks_of("ab,bc->ac", square, "b", TN_F32, 100000) == 32, "small enough");
@@ -184,6 +217,8 @@ const test lowering_tests[] = {
     TEST(every_failed_allocation_is_reported_and_leaks_nothing),
     TEST(a_chain_costs_what_its_equation_says),
     TEST(a_step_of_an_outer_loop_is_counted_once_per_chunk_that_needs_it),
+    TEST(the_innermost_loop_is_the_one_that_repeats_the_least),
+    TEST(only_a_long_run_is_cut_into_more_chunks),
     TEST(chunks_are_set_by_the_plan_and_never_by_the_threads),
     TEST(sums_of_chunks_stay_small),
     TEST(too_many_axes_slices_or_entries_are_refused),
