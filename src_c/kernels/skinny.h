@@ -254,7 +254,7 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
     const int a_direct = !t->a_elementwise && !t->load.count;
     const int c_direct = !t->c_elementwise && !t->store.count;
     const int stream = STREAMS && box->far > 1 && !x->accumulate && !t->c_elementwise &&
-                       FN(aligned_tiles)(x, t, c);
+                       (VBYTES == 64 || !t->scattered) && FN(aligned_tiles)(x, t, c);
     const FN(write_mode) mode = x->accumulate ? FN(ADD) : stream ? FN(STREAM_PAST) : FN(WRITE);
     FN(skinny_tile) whole = {t->column, a_direct ? t->a_rows : t->buffer_rows,
                              c_direct ? t->c_rows : t->buffer_rows, t->columns, x->k, x->n, blocks,

@@ -9,6 +9,8 @@ enum {
     BUFFER = 2 << 10,      /* bytes: small tiles let memory and arithmetic overlap */
     READ = 16 << 10,       /* of a tile that passes through no buffer */
     PAIR = 2,              /* vectors of a row that are multiplied together */
+    WAYS = 8,              /* lines that a set of the first cache holds */
+    STREAMS_AT_ONCE = 2,   /* rows a page apart that can be written past the caches together */
     NONE = -1
 };
 
@@ -261,12 +263,18 @@ static void row_offsets(const tn_dim *dims, int n_dims, int64_t *on_b, int64_t *
     }
 }
 
-/* Whether more rows begin in one set of the first cache than it holds lines. */
-static int are_crowded(const int64_t *rows, int64_t n) {
-    enum { SETS = 64, WAYS = 8 };
+/* Whether more lines that rows begin in meet in one set of the first cache than `ways`. */
+static int are_crowded(const int64_t *rows, int64_t n, int ways) {
+    enum { SETS = 64 };
+    int64_t last[SETS];
     uint8_t lines[SETS] = {0};
-    for (int64_t i = 0; i < n; i++)
-        if (++lines[rows[i] / 64 % SETS & (SETS - 1)] > WAYS) return 1;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t line = rows[i] / 64;
+        const int set = (int)(line & (SETS - 1));
+        if (lines[set] && last[set] == line) continue;
+        last[set] = line;
+        if (++lines[set] > ways) return 1;
+    }
     return 0;
 }
 
@@ -402,7 +410,8 @@ int tn_cut_tiles(const tn_contraction *x, tn_tiling *t) {
     }
     row_offsets(k, x->n_k, t->b_steps, t->a_rows, ON_K);
     row_offsets(n, x->n_n, t->b_columns, t->c_rows, ON_N);
-    const int crowded = !t->a_elementwise && are_crowded(t->a_rows, x->k);
+    const int crowded = !t->a_elementwise && are_crowded(t->a_rows, x->k, WAYS);
+    t->scattered = are_crowded(t->c_rows, x->n, STREAMS_AT_ONCE);
     t->load.count |= crowded;
     const int limited = t->a_elementwise || t->c_elementwise || rest_axis != NONE;
     grow_tile(&l, t, rows, limited);

@@ -50,6 +50,7 @@ struct tn_tiling {
     int64_t a_rows[TN_TILE_ROWS], c_rows[TN_TILE_ROWS], buffer_rows[TN_TILE_ROWS];
     int64_t b_steps[TN_TILE_ROWS], b_columns[TN_TILE_ROWS];
     tn_tile_points whole, rest;
+    int scattered; /* rows of c lie pages apart: too many to stream parts of their lines in turn */
     int rest_axis; /* of outer, whose last tile is only `rest`; -1: none */
 };
 
