@@ -311,6 +311,8 @@ def _plan(job: _Job, args: argparse.Namespace, report: _Report) -> api.Plan:
 
 
 def _contract(job: _Job, args: argparse.Namespace, report: _Report) -> None:
+    if job.batches and args.checkpoint is not None:
+        raise Failure("--checkpoint is for one outcome: give --bitstring once")
     plan = _plan(job, args, report)
     with _blaming(1, TensorNetError, RuntimeError):
         program = plan.compile(job.dtype, threads=args.threads, strip_exponent=job.strip_exponent)
@@ -320,7 +322,8 @@ def _contract(job: _Job, args: argparse.Namespace, report: _Report) -> None:
         if job.batches:
             result = program.map(job.batches, job.constants, progress=_shows_progress(args))
         else:
-            result = program(*arrays, progress=_shows_progress(args))
+            shown = _shows_progress(args)
+            result = program(*arrays, progress=shown, checkpoint=args.checkpoint)
         seconds = time.perf_counter() - start
     if job.batches:
         _report_amplitudes(job, result, seconds, report)

@@ -85,6 +85,8 @@ def _add_options(parser: argparse.ArgumentParser, top: bool) -> None:
     option("--max-time", None, metavar="SECONDS", type=_seconds, help="for the search of a plan")
     option("--plan", None, metavar="PLAN", dest="plan_file", help="take the plan from this file")
     option("--save", None, metavar="PLAN", help="save the plan to this file")
+    kept = "keep the sums of finished slices in this file, and continue from it when run again"
+    option("--checkpoint", None, metavar="FILE", help=kept)
     _add_json(parser, top)
     option(
         "--progress",

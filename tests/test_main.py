@@ -185,13 +185,18 @@ def test_plan_shows_the_plan_and_contracts_nothing(capsys: pytest.CaptureFixture
     assert record["plan"]["peak_memory"] <= record["plan"]["memory_limit"]
 
 
+def ring_of(folder: Path) -> str:
+    """A file with a network that half of its memory is enough for, in slices."""
+    path = folder / "ring.json"
+    ring = {"inputs": [[0, 1], [1, 2], [2, 3], [3, 0]], "output": [], "sizes": [200] * 4}
+    path.write_text(json.dumps(ring))
+    return str(path)
+
+
 def test_a_memory_limit_is_kept_by_slicing(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    path = tmp_path / "ring.json"
-    ring = {"inputs": [[0, 1], [1, 2], [2, 3], [3, 0]], "output": [], "sizes": [200] * 4}
-    path.write_text(json.dumps(ring))
-    words = ("contract", str(path), "--random", "--optimize", "greedy")
+    words = ("contract", ring_of(tmp_path), "--random", "--optimize", "greedy")
     free = run_json(capsys, *words)
     limit = free["plan"]["peak_memory"] // 2
     tight = run_json(capsys, *words, "--memory-limit", str(limit))
@@ -206,6 +211,24 @@ def test_a_saved_plan_is_taken_again(capsys: pytest.CaptureFixture[str], tmp_pat
     again = run_json(capsys, "contract", CIRCUIT, "--plan", path)
     for key in ("macs", "max_size", "slices", "peak_memory"):
         assert saved["plan"][key] == again["plan"][key]
+
+
+def test_a_checkpoint_is_gone_after_the_run_and_a_broken_one_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "sums.npz"
+    words = ("contract", ring_of(tmp_path), "--random", "--optimize", "greedy")
+    free = run_json(capsys, *words)
+    limit = str(free["plan"]["peak_memory"] // 2)
+    kept = run_json(capsys, *words, "--memory-limit", limit, "--checkpoint", str(path))
+    assert kept["plan"]["slices"] > 1
+    assert kept["result"]["value"] == pytest.approx(free["result"]["value"], rel=1e-12)
+    assert not path.exists()
+    path.write_bytes(b"no sums")
+    code, _, err = run(capsys, *words, "--memory-limit", limit, "--checkpoint", str(path))
+    assert code == 1
+    assert str(path) in err
+    assert path.read_bytes() == b"no sums"
 
 
 def test_options_may_stand_before_the_command(capsys: pytest.CaptureFixture[str]) -> None:
