@@ -428,8 +428,10 @@ def _sliced_for_cache(plan: Plan) -> Plan:
     """The plan in slices that stay near the caches, or as it is where they cost too much."""
     itemsize = plan.dtype.itemsize
 
+    def macs(tree: Tree) -> int:
+        return replace(plan, tree=tree).compile().macs
+
     def make() -> Tree:
-        macs = lambda tree: replace(plan, tree=tree).compile().macs  # noqa: E731
         return sliced_for_cache(plan.tree, itemsize, macs)
 
     return replace(plan, tree=recall(("sliced for the cache", plan.tree, itemsize), make))
