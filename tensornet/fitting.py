@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import ceil, log2
 
@@ -115,37 +115,18 @@ def _rest(budget: Budget) -> float:
 
 
 def sliced_to_fit(tree: Tree, memory: Memory, budget: Budget) -> Tree:
-    """The tree in the fewest slices found that the memory holds.
-
-    Against the clock, slices that are found quickly say how small the intermediates must be; then
-    tree and slices are annealed for that in the time that is left.
+    """The tree in the fewest slices found that the memory holds; against the clock, at a glance.
 
     Raises:
         MemoryLimitError: no slicing is enough; the message says what would do.
     """
     slices = partial(slice_tree, seed=budget.seed, max_steps=budget.max_steps)
-    if budget.left is None:
-        return _bracketed(tree, memory, slices)[0]
-    glance = partial(slices, max_time=_GLANCE * budget.left)
-    try:
-        best, size = _bracketed(tree, memory, glance)
-    except MemoryLimitError:  # harder than a glance can tell
-        return _bracketed(tree, memory, slices)[0]
-    size = min(2 * size, tree.max_size - 1)  # annealed trees hold less beside their largest
-    start, found = tree, best
-    for share in (_FIRST, _SECOND):
-        found = slices(start, size, max_time=share * budget.left)
-        if not memory.holds(found):
-            size = max(1, size // 2)
-        elif found.hoisted_macs < best.hoisted_macs:
-            best, start = found, replace(found, sliced=())
-    if memory.holds(found):
-        return best
-    try:  # a few more slices may do
-        found = _bracketed(found, memory, glance)[0]
-    except MemoryLimitError:
-        return best
-    return min(best, found, key=lambda tree: tree.hoisted_macs)
+    if budget.left is not None:
+        try:
+            return _bracketed(tree, memory, partial(slices, max_time=_GLANCE * budget.left))[0]
+        except MemoryLimitError:  # harder than a glance can tell
+            pass
+    return _bracketed(tree, memory, slices)[0]
 
 
 def _bracketed(tree: Tree, memory: Memory, slices: Callable[[Tree, int], Tree]) -> tuple[Tree, int]:

@@ -365,7 +365,6 @@ def plan_expr(
             tree = slice_tree(tree, least, max_time=None if entries == max_entries else seconds)
         return tree
 
-    tree = None
     seconds = search_seconds(optimize, max_time, max_steps)
     budget = Budget.lasting(seconds, seed, max_steps)
     plan = Plan(_NOTHING, check_dtype(dtype), threads, strip_exponent, search=_name_of(optimize))

@@ -393,3 +393,14 @@ def test_long_runs_of_a_copy_are_not_mistaken_for_sums():
     np.testing.assert_array_equal(tn.einsum("ij->ij", a[::-1], order="C", dtype=float), a[::-1])
     out = np.empty((2, 200_000))
     np.testing.assert_array_equal(tn.einsum("ij->ij", a[::-1], out=out), a[::-1])
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("lowest", [0, 1, 5, 9])
+def test_many_summed_axes_of_extent_two_far_apart_give_the_exact_sums(dtype, lowest):
+    rng = np.random.default_rng(lowest)
+    state = rng.integers(-4, 5, (2,) * 15).astype(dtype)
+    gate = rng.integers(-4, 5, (2,) * 8).astype(dtype)
+    axes = [14 - lowest - k for k in (3, 2, 1, 0)]
+    expected = np.tensordot(gate, state, (range(4, 8), axes))
+    assert np.array_equal(tn.tensordot(gate, state, (range(4, 8), axes)), expected)
