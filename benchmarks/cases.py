@@ -142,11 +142,46 @@ def network_cases(quick: bool) -> Iterator[tuple[str, str, Callable[[], Case]]]:
         yield "Sycamore m10 amplitude", "complex64", lambda: sycamore("complex64")
 
 
+def simplified(expr: Expr) -> Expr:
+    """The network after all pairwise steps whose result is no larger than an operand of theirs."""
+    terms: dict[int, set[int]] = {number: set(term) for number, term in enumerate(expr.inputs)}
+    holders: dict[int, set[int]] = {}
+    for number, term in terms.items():
+        for index in term:
+            holders.setdefault(index, set()).add(number)
+    todo = list(terms)
+    while todo:
+        a = todo.pop()
+        for b in sorted({n for index in terms.get(a, ()) for n in holders[index]} - {a}):
+            both = terms[a] | terms[b]
+            result = {i for i in both if i in expr.output or holders[i] - {a, b}}
+            if len(result) <= max(len(terms[a]), len(terms[b])):
+                for index in both:
+                    holders[index] -= {a, b}
+                    if index in result:
+                        holders[index].add(a)
+                del terms[b]
+                terms[a] = result
+                todo.append(a)
+                break
+    sizes = dict(enumerate(expr.sizes))
+    kept = {index for term in terms.values() for index in term}
+    return from_labels(
+        [sorted(term) for term in terms.values()], expr.output, {i: sizes[i] for i in kept}
+    )
+
+
 def plan_cases(folder: Path) -> Iterator[tuple[str, Expr]]:
-    """The networks to plan: every *.json.gz in the folder, or a few made here if there are none."""
-    paths = sorted(folder.glob("*.json.gz"))
+    """The networks to plan: of every *.json.gz and every circuit *.qsim (an amplitude, simplified)
+    in the folder, or a few made here if there are none."""
+    paths = sorted([*folder.glob("*.json.gz"), *folder.glob("*.qsim")])
     for path in paths:
-        yield path.name.removesuffix(".json.gz"), read_network(str(path)).expr
+        if path.suffix == ".qsim":
+            circuit = read_circuit(str(path))
+            expr, _ = circuit.amplitude("0" * circuit.n_qubits, np.dtype("complex64"))
+            yield path.stem, simplified(expr)
+        else:
+            yield path.name.removesuffix(".json.gz"), read_network(str(path)).expr
     if paths:
         return
     yield "3-regular 80", graph_expr(80, regular_edges(80))
