@@ -13,7 +13,7 @@ static const double CHECK_MACS = 1 << 20;
 static const double WORTH_WAKING = 1 << 22; /* macs of a program of many steps */
 
 /* One call of a part of a run.  All memory comes from the caller's arena:
- * shared | worker arenas | tables | workspaces | sums of each chunk | state of each chunk */
+ * shared | worker arenas | tables | workspaces | blocks | sums of each chunk | state of each chunk */
 typedef struct {
     const tn_program *p;
     const tn_kernels *kernels;
@@ -50,9 +50,11 @@ static int64_t workspaces_at(const tn_program *p) {
     return p->shared_bytes + p->workers * (p->worker_bytes + p->table_bytes);
 }
 
-static int64_t sums_at(const tn_program *p) {
+static int64_t blocks_at(const tn_program *p) {
     return workspaces_at(p) + p->threads * p->workspace_bytes;
 }
+
+static int64_t sums_at(const tn_program *p) { return blocks_at(p) + p->threads * p->block_bytes; }
 
 static int64_t chunks_at(const tn_program *p) { return sums_at(p) + p->chunks * p->sums_bytes; }
 
@@ -102,20 +104,62 @@ static void strip(worker_state *w, const tn_step *s) {
     w->exponent[s->c] = sum;
 }
 
-static void run_step(worker_state *w, const tn_step *s) {
-    const run_state *r = w->run;
-    const char *a = w->at[s->a], *b = s->b >= 0 ? w->at[s->b] : NULL;
-    char *c = w->at[s->c];
+/* Runs one step; with threads 1 as worker number `worker`. */
+static void contract(const run_state *r, const tn_step *s, const char *a, const char *b, char *c,
+                     int threads, int worker) {
+    const tn_program *p = r->p;
     if (s->x.road == TN_ROAD_TABLE)
         r->kernels->table(&s->x, a, b, c);
     else if (s->widen)
         tn_half_to_float(s->x.dims, s->x.n_m, a, c);
     else
-        tn_contract(&s->x, a, b, c, w->threads,
-                    r->arena + workspaces_at(r->p) + w->worker * r->p->workspace_bytes,
-                    r->p->workspace_bytes,
-                    w->worker, r->control);
+        tn_contract(&s->x, a, b, c, threads,
+                    r->arena + workspaces_at(p) + worker * p->workspace_bytes, p->workspace_bytes,
+                    worker, r->control);
+}
+
+static void run_step(worker_state *w, const tn_step *s) {
+    contract(w->run, s, w->at[s->a], s->b >= 0 ? w->at[s->b] : NULL, w->at[s->c], w->threads,
+             w->worker);
     if (w->exponent) strip(w, s);
+}
+
+/* Fused steps as the threads see them. */
+typedef struct {
+    worker_state *w;
+    const tn_fused *fused;
+} fused_job;
+
+/* All fused steps on one block. */
+static void block_task(void *argument, int64_t block, int worker) {
+    const fused_job *job = argument;
+    const tn_fused *f = job->fused;
+    const run_state *r = job->w->run;
+    const tn_program *p = r->p;
+    char *at[TN_MOST_FUSED + 1];
+    if (job->w->worker) worker = job->w->worker;
+    if (tn_stopped(r->control, worker)) return;
+    char *own = r->arena + blocks_at(p) + worker * p->block_bytes;
+    for (int64_t i = 1; i < f->n_steps; i++) at[i] = own + p->values[f->first_block + i].offset;
+    at[0] = job->w->at[f->stem];
+    at[f->n_steps] = job->w->at[f->result];
+    for (int64_t d = f->n_dims - 1; d >= 0; d--) {
+        at[0] += block % f->dims[d].n * f->dims[d].sa;
+        at[f->n_steps] += block % f->dims[d].n * f->dims[d].sc;
+        block /= f->dims[d].n;
+    }
+    for (int64_t i = 0; i < f->n_steps; i++) {
+        const tn_step *s = &p->steps[f->first_step + i];
+        const int32_t before = f->first_block + (int32_t)i;
+        const char *a = s->a == before ? at[i] : job->w->at[s->a];
+        const char *b = s->b == before ? at[i] : job->w->at[s->b];
+        contract(r, s, a, b, at[i + 1], 1, worker);
+    }
+}
+
+static void run_fused(worker_state *w, const tn_fused *f) {
+    fused_job job = {w, f};
+    tn_parallel_for(w->threads, f->blocks, block_task, &job);
 }
 
 /* Looks at the clock now and then; nonzero when the run shall end. */
@@ -134,9 +178,11 @@ static int run_steps(worker_state *w, int64_t from, int64_t to) {
     const tn_program *p = w->run->p;
     for (int64_t i = from; i < to; i++) {
         const tn_step *s = &p->steps[i];
-        run_step(w, s);
-        double macs = (double)s->x.batch * (double)s->x.m * (double)s->x.n * (double)s->x.k;
-        if (check(w, s->x.unary ? 0 : macs)) return 1;
+        if (s->fused < 0)
+            run_step(w, s);
+        else if (i == p->fused[s->fused].first_step)
+            run_fused(w, &p->fused[s->fused]);
+        if (check(w, tn_step_macs(s))) return 1;
     }
     return 0;
 }
@@ -420,8 +466,10 @@ int tn_program_step(const tn_program *p, int64_t i, char *text, size_t capacity)
     const tn_step *s = &p->steps[i];
     const int32_t level = p->values[s->c].level;
     if (s->widen) return snprintf(text, capacity, "level %d  widen %d", level, s->a);
-    return snprintf(text, capacity, "level %d  %-10s %s(%d, %d) batch %lld m %lld n %lld k %lld",
-                    level, roads[s->x.road], s->x.unary ? "unary" : "pair", s->a, s->b,
-                    (long long)s->x.batch, (long long)s->x.m, (long long)s->x.n,
-                    (long long)s->x.k);
+    const int n = snprintf(text, capacity, "level %d  %-10s %s(%d, %d) batch %lld m %lld n %lld k %lld",
+                           level, roads[s->x.road], s->x.unary ? "unary" : "pair", s->a, s->b,
+                           (long long)s->x.batch, (long long)s->x.m, (long long)s->x.n,
+                           (long long)s->x.k);
+    if (s->fused < 0 || n < 0 || (size_t)n >= capacity) return n;
+    return n + snprintf(text + n, capacity - (size_t)n, " in %lld blocks", (long long)s->blocks);
 }

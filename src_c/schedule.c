@@ -17,9 +17,54 @@ static int64_t value_bytes(const tn_program *p, int32_t v) {
     return TN_ALIGNED(p->values[v].elements * tn_itemsize(p->dtype));
 }
 
-static double step_macs(const tn_step *s) {
-    if (s->x.unary) return 0;
-    return (double)s->x.batch * (double)s->x.m * (double)s->x.n * (double)s->x.k;
+enum { MOST_OPERANDS = TN_MOST_FUSED + 1 };
+
+/* The values that step i reads, fused steps as the last of them; returns how many there are. */
+static int read_values(const tn_program *p, int64_t i, int32_t *values) {
+    const tn_step *s = &p->steps[i];
+    int count = 0;
+    if (s->fused < 0) {
+        values[count++] = s->a;
+        if (s->b >= 0) values[count++] = s->b;
+        return count;
+    }
+    const tn_fused *f = &p->fused[s->fused];
+    values[count++] = f->stem;
+    for (i = f->first_step; i < f->first_step + f->n_steps; i++) {
+        const int32_t before = f->first_block + (int32_t)(i - f->first_step);
+        values[count++] = p->steps[i].a == before ? p->steps[i].b : p->steps[i].a;
+    }
+    return count;
+}
+
+/* Whether fused steps have not all been seen with step i. */
+static int is_inside(const tn_program *p, int64_t i) {
+    const int32_t f = p->steps[i].fused;
+    return f >= 0 && i != p->fused[f].first_step + p->fused[f].n_steps - 1;
+}
+
+static int32_t result_of(const tn_program *p, int64_t i) {
+    const tn_step *s = &p->steps[i];
+    return s->fused < 0 ? s->c : p->fused[s->fused].result;
+}
+
+/* Sorts the values that a step reads into the order in which making them needs least memory: first
+ * what needs most beyond its own size. Returns the memory needed. */
+static int64_t order_reads(const tn_program *p, const int64_t *peak, int32_t *values, int count) {
+    for (int i = 1; i < count; i++) {
+        const int32_t v = values[i];
+        const int64_t spare = peak[v] - value_bytes(p, v);
+        int j = i;
+        for (; j > 0 && peak[values[j - 1]] - value_bytes(p, values[j - 1]) < spare; j--)
+            values[j] = values[j - 1];
+        values[j] = v;
+    }
+    int64_t held = 0, most = 0;
+    for (int i = 0; i < count; i++) {
+        if (held + peak[values[i]] > most) most = held + peak[values[i]];
+        held += value_bytes(p, values[i]);
+    }
+    return most;
 }
 
 /* Postorder from the root, children in the order that needs less memory at its worst. */
@@ -30,36 +75,32 @@ static tn_status depth_first(const tn_program *p, int32_t root, int32_t *order) 
     uint8_t *entered = calloc(n, 1);
     tn_status status = TN_NO_MEMORY;
     if (!peak || !stack || !entered) goto done;
+    int32_t reads[MOST_OPERANDS];
     for (int64_t i = 0; i < p->n_steps; i++) { /* steps come operands first */
-        const tn_step *s = &p->steps[i];
-        int64_t a = value_bytes(p, s->a), b = value_bytes(p, s->b);
-        int64_t peak_a = peak[s->a], peak_b = s->b < 0 ? 0 : peak[s->b];
-        int64_t ab = peak_a > a + peak_b ? peak_a : a + peak_b;
-        int64_t ba = peak_b > b + peak_a ? peak_b : b + peak_a;
-        int64_t self = a + b + value_bytes(p, s->c), best = ab < ba ? ab : ba;
-        peak[s->c] = best > self ? best : self;
+        if (is_inside(p, i)) continue;
+        const int n_reads = read_values(p, i, reads);
+        const int32_t c = result_of(p, i);
+        const int64_t before = order_reads(p, peak, reads, n_reads);
+        int64_t self = value_bytes(p, c);
+        for (int r = 0; r < n_reads; r++) self += value_bytes(p, reads[r]);
+        peak[c] = before > self ? before : self;
     }
     int64_t depth = 0, count = 0;
     stack[depth++] = root;
     while (depth) {
-        int32_t v = stack[depth - 1];
-        int32_t producer = p->values[v].producer;
+        const int32_t v = stack[depth - 1], producer = p->values[v].producer;
         if (producer < 0 || entered[v]) {
-            if (producer >= 0) order[count++] = producer;
             depth--;
+            if (producer < 0) continue;
+            const int32_t f = p->steps[producer].fused;
+            for (int64_t n = f < 0 ? 1 : p->fused[f].n_steps; n > 0; n--)
+                order[count++] = (int32_t)(producer - n + 1);
             continue;
         }
         entered[v] = 1;
-        const tn_step *s = &p->steps[producer];
-        int32_t first = s->a, second = s->b;
-        if (second >= 0) {
-            int64_t a = value_bytes(p, first), b = value_bytes(p, second);
-            int64_t ab = peak[first] > a + peak[second] ? peak[first] : a + peak[second];
-            int64_t ba = peak[second] > b + peak[first] ? peak[second] : b + peak[first];
-            if (ba < ab) first = s->b, second = s->a;
-            stack[depth++] = second;
-        }
-        stack[depth++] = first;
+        int n_reads = read_values(p, producer, reads);
+        order_reads(p, peak, reads, n_reads);
+        while (n_reads) stack[depth++] = reads[--n_reads];
     }
     status = TN_OK;
 done:
@@ -81,7 +122,7 @@ static void rank_loops(const tn_program *p, uint64_t outer, int64_t *rank) {
         for (int64_t i = 0; i < p->n_steps; i++) {
             uint64_t depends = p->values[p->steps[i].c].sliced;
             if (!depends || depends & ~left) continue; /* computed in an inner loop anyway */
-            const double macs = step_macs(&p->steps[i]);
+            const double macs = tn_step_macs(&p->steps[i]);
             total += macs;
             for (; depends; depends &= depends - 1) cost[__builtin_ctzll(depends)] += macs;
         }
@@ -104,7 +145,7 @@ static double macs_in_order(const tn_program *p, const int64_t *rank) {
         int64_t level = 0;
         for (uint64_t d = p->values[p->steps[i].c].sliced; d; d &= d - 1)
             if (rank[__builtin_ctzll(d)] >= level) level = rank[__builtin_ctzll(d)] + 1;
-        macs += passes[level] * step_macs(&p->steps[i]);
+        macs += passes[level] * tn_step_macs(&p->steps[i]);
     }
     return macs;
 }
@@ -165,13 +206,18 @@ static tn_status order_steps(tn_program *p, int32_t root) {
         for (int64_t i = 0; i < p->n_steps; i++) {
             const tn_step *s = &p->steps[order[i]];
             if (p->values[s->c].level != level) continue;
-            p->level_macs[level] += step_macs(s);
+            p->level_macs[level] += tn_step_macs(s);
+            if (s->fused >= 0 && (!count || sorted[count - 1].fused != s->fused))
+                p->fused[s->fused].first_step = count;
             sorted[count++] = *s;
         }
     }
     p->level_start[p->n_loops + 1] = count;
     memcpy(p->steps, sorted, (size_t)count * sizeof *sorted);
-    for (int64_t i = 0; i < count; i++) p->values[sorted[i].c].producer = (int32_t)i;
+    for (int64_t i = 0; i < count; i++) {
+        p->values[sorted[i].c].producer = (int32_t)i;
+        p->values[result_of(p, i)].producer = (int32_t)i;
+    }
 done:
     free(order);
     free(sorted);
@@ -249,23 +295,51 @@ static tn_status arena_give(arena *a, int64_t offset, int64_t bytes) {
     return TN_OK;
 }
 
+/* What is taken from an arena before step i, and given back after it. */
+static int32_t value_made(const tn_program *p, int64_t i) {
+    const tn_step *s = &p->steps[i];
+    if (s->fused < 0) return s->c;
+    const tn_fused *f = &p->fused[s->fused];
+    return i == f->first_step ? f->result : -1;
+}
+
+/* The blocks between fused steps: those of one step and of the next. */
+static void place_blocks(tn_program *p) {
+    for (int64_t f = 0; f < p->n_fused; f++) {
+        const tn_fused *fused = &p->fused[f];
+        int64_t largest[2] = {0, 0};
+        for (int64_t i = 0; i + 1 < fused->n_steps; i++) {
+            const int64_t bytes = TN_ALIGNED(p->values[fused->first_block + 1 + i].elements *
+                                             tn_itemsize(p->dtype));
+            if (bytes > largest[i % 2]) largest[i % 2] = bytes;
+        }
+        for (int64_t i = 0; i + 1 < fused->n_steps; i++)
+            p->values[fused->first_block + 1 + i].offset = i % 2 ? largest[0] : 0;
+        if (largest[0] + largest[1] > p->block_bytes) p->block_bytes = largest[0] + largest[1];
+    }
+}
+
 /* Offsets by liveness.  A value is read once; it is freed there unless its reader runs in a deeper
  * loop, which will want it again. */
 static tn_status place_values(tn_program *p) {
     arena arenas[2] = {{0}, {0}};
     tn_status status = TN_OK;
+    place_blocks(p);
     for (int64_t i = 0; i < p->n_steps && !status; i++) {
         const tn_step *s = &p->steps[i];
-        tn_value *c = &p->values[s->c];
-        if (c->place != PLACE_OUTPUT) {
-            c->place = c->level ? PLACE_WORKER : PLACE_SHARED;
-            c->offset = arena_take(&arenas[c->level > 0], value_bytes(p, s->c));
+        const int32_t made = value_made(p, i);
+        const int32_t level = p->values[s->c].level;
+        if (made >= 0 && p->values[made].place != PLACE_OUTPUT) {
+            p->values[made].place = level ? PLACE_WORKER : PLACE_SHARED;
+            p->values[made].offset = arena_take(&arenas[level > 0], value_bytes(p, made));
         }
         int32_t operands[2] = {s->a, s->b};
         for (int o = 0; o < 2 && !status; o++) {
             int32_t v = operands[o];
-            if (v < 0 || p->values[v].producer < 0 || p->values[v].level != c->level) continue;
-            status = arena_give(&arenas[c->level > 0], p->values[v].offset, value_bytes(p, v));
+            if (s->fused >= 0 && v == p->fused[s->fused].first_block) v = p->fused[s->fused].stem;
+            if (v < 0 || p->values[v].producer < 0 || p->values[v].level != level) continue;
+            if (p->values[v].place == PLACE_BLOCK) continue;
+            status = arena_give(&arenas[level > 0], p->values[v].offset, value_bytes(p, v));
         }
     }
     p->shared_bytes = arenas[0].end;
@@ -324,7 +398,7 @@ static void count_resources(tn_program *p) {
     for (int64_t i = 0; i < p->n_steps; i++) {
         int64_t workspace = tn_workspace(&p->steps[i].x);
         if (workspace > p->workspace_bytes) p->workspace_bytes = workspace;
-        if (step_macs(&p->steps[i]) > largest) largest = step_macs(&p->steps[i]);
+        if (tn_step_macs(&p->steps[i]) > largest) largest = tn_step_macs(&p->steps[i]);
     }
     p->workers = 1;
     if (p->chunks > 1 && p->worker_bytes <= WORKER_ARENA)
@@ -338,7 +412,8 @@ static void count_resources(tn_program *p) {
     p->table_bytes = TN_ALIGNED(p->n_values * (int64_t)sizeof(char *)) +
                      (p->strip ? TN_ALIGNED(p->n_values * (int64_t)sizeof(int64_t)) : 0);
     p->arena_bytes = p->shared_bytes + p->workers * (p->worker_bytes + p->table_bytes) +
-                     p->threads * p->workspace_bytes + p->chunks * p->sums_bytes +
+                     p->threads * (p->workspace_bytes + p->block_bytes) +
+                     p->chunks * p->sums_bytes +
                      TN_ALIGNED(p->chunks * (int64_t)sizeof(tn_chunk));
 }
 

@@ -208,6 +208,7 @@ typedef struct {
     const int64_t *input_strides;  /* bytes, one per entry of ids; NULL: contiguous, C order */
     const int64_t *output_strides; /* bytes; NULL: contiguous, C order */
     int dtype, threads, strip;
+    int64_t block_bytes; /* larger values may be made block by block; 0: a default, -1: none are */
 } tn_network;
 
 typedef struct tn_program tn_program;

@@ -275,6 +275,35 @@ def test_equal_trees_share_one_program_until_the_cache_is_cleared() -> None:
     assert lower(tree, "float64") is not first
 
 
+def stem_tree(qubits: int, gates: int) -> Tree:
+    """A state of so many qubits that meets gates on its last qubits, one after the other."""
+    state = list(range(qubits))
+    inputs, fresh = [tuple(state)], qubits
+    for gate in range(gates):
+        at = qubits - 3 + gate % 3
+        inputs.append((fresh, state[at]))
+        state[at] = fresh
+        fresh += 1
+    steps = [(0, 1), *((gates + t, t + 1) for t in range(1, gates))]
+    return Tree(Expr(tuple(inputs), tuple(state), (2,) * fresh), tuple(steps))
+
+
+def test_steps_on_one_large_value_keep_only_blocks_of_what_is_between_them() -> None:
+    tree = stem_tree(20, 9)
+    program = lower(tree, "float64", threads=1)
+    state = 8 << 20
+    assert state < program.memory_required < 1.25 * 2 * state  # one state, the result, and blocks
+    assert sum("blocks" in step for step in program.steps()) == 8
+    arrays = [integers(shape, np.dtype("float64"), v) for v, shape in enumerate(tree.expr.shapes)]
+    expected = arrays[0].reshape(-1, 2, 2, 2)
+    for gate, matrix in enumerate(arrays[1:]):
+        axis = 1 + gate % 3
+        expected = np.moveaxis(np.tensordot(expected, matrix, (axis, 1)), -1, axis)
+    assert np.array_equal(program(*arrays).reshape(expected.shape), expected)
+    shared = lower(tree, "float64", threads=3)
+    assert np.array_equal(shared(*arrays), program(*arrays))
+
+
 def test_too_much_memory_is_refused_with_the_bytes_before_allocating(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

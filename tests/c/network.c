@@ -87,6 +87,56 @@ void network_random(network *g, rng *r, int dtype) {
     fill(g, r, 1, value_random);
 }
 
+/* Appends an index to the last operand. */
+static void add_id(network *g, int64_t index) {
+    g->ids[g->starts[g->net.n_inputs]++] = index;
+}
+
+static void begin_operand(network *g) {
+    const int64_t n = ++g->net.n_inputs;
+    g->starts[n] = g->starts[n - 1];
+}
+
+void network_stem(network *g, rng *r, int dtype) {
+    int64_t open[MAX_INDICES], n_open = 0, points = 1;
+    *g = (network){0};
+    point_to_arrays(g, dtype);
+    begin_operand(g);
+    for (int i = 0; i < 6; i++) {
+        g->sizes[i] = i < 2 ? 8 + rng_below(r, 8) : 2 + !rng_below(r, 5);
+        points *= g->sizes[i];
+        add_id(g, open[n_open++] = i);
+    }
+    g->net.n_indices = 6;
+    for (int gate = 2 + rng_below(r, 4); gate > 0; gate--) {
+        begin_operand(g);
+        for (int axes = 1 + rng_below(r, 2); axes > 0 && n_open > 3; axes--) {
+            const int kept = rng_below(r, 8) ? 2 : 0, at = kept + rng_below(r, (int)n_open - kept);
+            add_id(g, open[at]);
+            if (rng_below(r, 2)) open[at] = open[--n_open]; /* summed here */
+        }
+        if (g->net.n_indices == MAX_INDICES || points > 9000 || !rng_below(r, 4)) continue;
+        g->sizes[g->net.n_indices] = 2 + rng_below(r, 2);
+        points *= g->sizes[g->net.n_indices];
+        add_id(g, open[n_open++] = g->net.n_indices++);
+    }
+    while (n_open) {
+        const int64_t i = open[--n_open];
+        if (rng_below(r, 12)) g->output[g->net.n_output++] = i;
+        if (g->net.n_sliced < 2 && !rng_below(r, 9)) g->sliced[g->net.n_sliced++] = i;
+    }
+    /* from the left; sometimes the last two operands first meet each other */
+    const int64_t n = g->net.n_inputs, pair = n > 3 && rng_below(r, 2);
+    int64_t stem = 0, t = 0;
+    for (int64_t v = 1; v < n - 2 * pair; v++, stem = n + t++)
+        g->steps[2 * t] = stem, g->steps[2 * t + 1] = v;
+    if (pair) {
+        g->steps[2 * t] = n - 1, g->steps[2 * t + 1] = n - 2;
+        g->steps[2 * t + 2] = n + t, g->steps[2 * t + 3] = stem;
+    }
+    fill(g, r, 1, value_random);
+}
+
 void network_parse(network *g, const char *equation, const int64_t *sizes, const char *sliced,
                    int dtype, value (*make)(int, rng *)) {
     *g = (network){0};

@@ -19,6 +19,9 @@ typedef struct {
 /* Two to eight tensors (sometimes one) with repeated, shared, dangling and output indices, up to
  * three of them sliced, any strides, contracted in any order. */
 void network_random(network *g, rng *r, int dtype);
+/* A tensor of six indices that meets small ones, step by step, mostly not on its first two indices; up
+ * to two indices are sliced. */
+void network_stem(network *g, rng *r, int dtype);
 /* An equation like "ab,bc->ac" with the extents of a, b, ...; operands are contracted from the
  * left, and the indices in `sliced` are sliced.  make fills the operands. */
 void network_parse(network *g, const char *equation, const int64_t *sizes, const char *sliced,

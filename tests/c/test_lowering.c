@@ -1,5 +1,5 @@
 /* Lowering: what it costs, what it refuses, and that it survives every failed allocation.
- * lower.c and schedule.c are compiled with malloc, calloc and realloc replaced by those here. */
+ * Its sources are compiled with malloc, calloc and realloc replaced by those here. */
 #include "network.h"
 
 #include <stdio.h>
@@ -23,8 +23,10 @@ static void every_failed_allocation_is_reported_and_leaks_nothing(void) {
     for (int number = 0; number < 40; number++) {
         rng r = {(uint64_t)(7000 + number)};
         network g;
-        network_random(&g, &r, number % 2 ? TN_F16 : TN_C64);
+        if (number % 4) network_random(&g, &r, number % 2 ? TN_F16 : TN_C64);
+        else network_stem(&g, &r, TN_F32);
         g.net.strip = number % 3 == 0;
+        g.net.block_bytes = number % 8 ? 0 : 64;
         tn_status status = TN_NO_MEMORY;
         int n = 0;
         while (status == TN_NO_MEMORY) {

@@ -106,6 +106,52 @@ static void random_networks_equal_the_sum_over_all_index_values(void) {
     }
 }
 
+/* Steps of a program that run block by block. */
+static int64_t fused_steps(const tn_program *program) {
+    int64_t fused = 0;
+    for (int64_t i = 0; i < tn_program_describe(program).steps; i++) {
+        char text[200];
+        tn_program_step(program, i, text, sizeof text);
+        fused += strstr(text, "blocks") != NULL;
+    }
+    return fused;
+}
+
+static void stems_in_blocks_equal_the_sum_over_all_index_values(void) {
+    static const int dtypes[] = {TN_F64, TN_U8, TN_C64, TN_F32, TN_U16, TN_C128, TN_F16, TN_U64};
+    int64_t fused = 0;
+    for (int number = 0; number < CASES / 4; number++) {
+        rng r = {(uint64_t)(90000 + number)};
+        network g;
+        network_stem(&g, &r, dtypes[number % 8]);
+        g.net.block_bytes = tn_itemsize(g.net.dtype) << (3 + rng_below(&r, 4));
+        tn_program *program = lowered(&g, 1, 0);
+        fused += fused_steps(program);
+        tn_program_free(program);
+        verify(&g, 1 + rng_below(&r, 4), 0, number);
+        network_free(&g);
+    }
+    CHECK(fused > CASES / 12, "only %lld steps ran in blocks", (long long)fused);
+}
+
+static void what_is_between_fused_steps_takes_the_memory_of_blocks(void) {
+    static const int64_t sizes[] = {2, 64, 64, 2, 2, 2};
+    int64_t bytes[2];
+    for (int whole = 0; whole < 2; whole++) {
+        network g;
+        network_parse(&g, "abc,ad,de,ef->fbc", sizes, "", TN_F64, value_random);
+        g.net.block_bytes = whole ? -1 : 1024;
+        tn_program *program = lowered(&g, 1, 0);
+        CHECK(fused_steps(program) == (whole ? 0 : 2), "%lld", (long long)fused_steps(program));
+        bytes[whole] = tn_program_describe(program).arena_bytes;
+        tn_program_free(program);
+        network_free(&g);
+    }
+    /* one value of 2 x 64 x 64 and blocks instead of two such values */
+    CHECK(bytes[0] < 72 << 10 && bytes[1] > 128 << 10, "%lld and %lld bytes", (long long)bytes[0],
+          (long long)bytes[1]);
+}
+
 static void operands_are_left_as_they_were(void) {
     for (int number = 0; number < 60; number++) {
         rng r = {(uint64_t)(5000 + number)};
@@ -320,6 +366,8 @@ static void one_program_runs_in_many_threads_at_once(void) {
 
 const test program_tests[] = {
     TEST(random_networks_equal_the_sum_over_all_index_values),
+    TEST(stems_in_blocks_equal_the_sum_over_all_index_values),
+    TEST(what_is_between_fused_steps_takes_the_memory_of_blocks),
     TEST(operands_are_left_as_they_were),
     TEST(large_networks_equal_the_sum_over_all_index_values),
     TEST(a_result_too_large_for_a_sum_per_chunk_is_summed_in_place),

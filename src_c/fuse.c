@@ -1,0 +1,213 @@
+/* Stems: where one large value meets small ones, step after step, the steps run together, block by block.
+ *
+ * Indices that the small operands do not have stay on the stem all the way.  For every value of some
+ * of them, a block of the stem passes through all steps while it is in the caches, and only
+ * blocks are ever held of what is in between. */
+#include "lowering.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const int64_t BLOCK_BYTES = 256 << 10; /* two of them stay in the second cache */
+enum {
+    MANY = 8,  /* blocks, of a value that is worth the trouble */
+    SHARE = 4 /* the part of a block that a small operand may have */
+};
+
+typedef struct {
+    const tn_lowering *l;
+    int64_t block_bytes;
+    int64_t *reader; /* by step of the tree: the one that reads its result, or -1 */
+    uint8_t *taken;  /* by step of the tree: part of a stem already */
+    uint8_t *on;     /* by index: scratch, all zero */
+} search;
+
+/* A stem while it grows. */
+typedef struct {
+    tn_stem stem;
+    int32_t index[TN_MAX_DIMS]; /* that all of its steps leave alone, from the outermost axis on */
+    int64_t count, bytes;       /* of these; of the largest value */
+    uint64_t sliced;
+} growing;
+
+static int64_t bytes_of(const tn_lowering *l, int32_t v) {
+    return l->p->values[v].elements * tn_itemsize(l->p->dtype);
+}
+
+/* The value of the smaller operand, or -1 if the step does not read its operands as they are. */
+static int32_t small_operand(const tn_lowering *l, int64_t t, int64_t stem) {
+    const int64_t *ids = l->net->steps + 2 * t;
+    const int32_t large = l->current[stem], small = l->current[ids[0] == stem ? ids[1] : ids[0]];
+    const tn_value *c = &l->p->values[l->current[l->net->n_inputs + t]];
+    const tn_step *s = &l->p->steps[c->producer];
+    const int as_they_are = (s->a == large && s->b == small) || (s->a == small && s->b == large);
+    return as_they_are && c->place != PLACE_OUTPUT ? small : -1;
+}
+
+static void mark(const search *f, int32_t v, uint8_t set) {
+    const tn_value *value = &f->l->p->values[v];
+    for (int32_t d = 0; d < value->n_axes; d++)
+        f->on[f->l->axes.index[value->first_axis + d]] = set;
+}
+
+/* Keeps the indices that are (not) on value v. */
+static void keep(const search *f, growing *g, int32_t v, int present) {
+    int64_t kept = 0;
+    mark(f, v, 1);
+    for (int64_t i = 0; i < g->count; i++)
+        if (f->on[g->index[i]] == present) g->index[kept++] = g->index[i];
+    g->count = kept;
+    mark(f, v, 0);
+}
+
+/* So many of the outermost indices that blocks are small enough; 0 if they never are. */
+static int choose_blocked(const search *f, growing *g) {
+    int64_t blocks = 1;
+    g->stem.n_blocked = 0;
+    for (int64_t i = 0; i < g->count && g->stem.n_blocked < TN_MOST_BLOCKED; i++) {
+        if (blocks * f->block_bytes >= g->bytes) break;
+        blocks *= f->l->sizes[g->index[i]];
+        g->stem.blocked[g->stem.n_blocked++] = g->index[i];
+    }
+    return blocks * f->block_bytes >= g->bytes;
+}
+
+/* Adds step t, which reads value `stem` of the tree; 0 if it cannot be fused with those before. */
+static int grow_by(const search *f, growing *g, int64_t t, int64_t stem) {
+    const tn_lowering *l = f->l;
+    const int32_t c = l->current[l->net->n_inputs + t], small = small_operand(l, t, stem);
+    if (small < 0 || bytes_of(l, small) * SHARE > f->block_bytes) return 0;
+    if (g->stem.n_steps && l->p->values[c].sliced != g->sliced) return 0;
+    if (bytes_of(l, c) * MANY < g->bytes) return 0;
+    growing larger = *g;
+    keep(f, &larger, small, 0);
+    keep(f, &larger, c, 1);
+    if (bytes_of(l, c) > larger.bytes) larger.bytes = bytes_of(l, c);
+    larger.sliced = l->p->values[c].sliced;
+    if (!choose_blocked(f, &larger)) return 0;
+    larger.stem.steps[larger.stem.n_steps++] = t;
+    *g = larger;
+    return 1;
+}
+
+/* The longest stem from step t on. */
+static growing find_stem(const search *f, int64_t t) {
+    const tn_lowering *l = f->l;
+    const int64_t *ids = l->net->steps + 2 * t;
+    const tn_value *values = l->p->values;
+    growing g = {.count = 0};
+    g.stem.stem = values[l->current[ids[0]]].elements < values[l->current[ids[1]]].elements ? ids[1]
+                                                                                           : ids[0];
+    const tn_value *whole = &values[l->current[g.stem.stem]];
+    for (int32_t d = 0; d < whole->n_axes; d++)
+        g.index[g.count++] = l->axes.index[whole->first_axis + d];
+    g.bytes = bytes_of(l, l->current[g.stem.stem]);
+    for (int64_t stem = g.stem.stem; g.stem.n_steps < TN_MOST_FUSED; t = f->reader[t]) {
+        if (t < 0 || !grow_by(f, &g, t, stem)) break;
+        stem = l->net->n_inputs + t;
+    }
+    return g;
+}
+
+static tn_status find_all(search *f, tn_stem **stems, int64_t *count) {
+    const tn_lowering *l = f->l;
+    const int64_t n = l->net->n_inputs - 1;
+    int64_t capacity = 0;
+    for (int64_t t = 0; t < n; t++) {
+        if (f->taken[t] || bytes_of(l, l->current[l->net->n_inputs + t]) < MANY * f->block_bytes)
+            continue;
+        const growing g = find_stem(f, t);
+        if (g.stem.n_steps < 2) continue;
+        if (!tn_grow((void **)stems, &capacity, *count + 1, sizeof **stems)) return TN_NO_MEMORY;
+        (*stems)[(*count)++] = g.stem;
+        for (int64_t i = 0; i < g.stem.n_steps; i++) f->taken[g.stem.steps[i]] = 1;
+    }
+    return TN_OK;
+}
+
+tn_status tn_find_stems(const tn_lowering *l, tn_stem **stems, int64_t *count) {
+    const int64_t n = l->net->n_inputs, wanted = l->net->block_bytes;
+    *stems = NULL;
+    *count = 0;
+    if (n < 3 || wanted < 0 || l->p->strip) return TN_OK;
+    search f = {l, wanted ? wanted : BLOCK_BYTES, malloc((size_t)n * sizeof *f.reader),
+                calloc((size_t)n, 1), calloc((size_t)l->net->n_indices + 1, 1)};
+    tn_status status = TN_NO_MEMORY;
+    if (f.reader && f.taken && f.on) {
+        for (int64_t t = 0; t < n; t++) f.reader[t] = -1;
+        for (int64_t i = 0; i < 2 * (n - 1); i++)
+            if (l->net->steps[i] >= n) f.reader[l->net->steps[i] - n] = i / 2;
+        status = find_all(&f, stems, count);
+    }
+    free(f.reader);
+    free(f.taken);
+    free(f.on);
+    return status;
+}
+
+/* The value that stands for one block of the stem; its other axes are the dims of `fused`. */
+static tn_status add_block(tn_lowering *l, const tn_stem *stem, tn_fused *fused) {
+    tn_status status = tn_new_value(l, &fused->first_block);
+    if (status) return status;
+    const tn_value whole = l->p->values[fused->stem];
+    tn_value block = {.first_axis = l->axes.count, .producer = -1, .place = PLACE_BLOCK,
+                      .sliced = whole.sliced, .elements = 1};
+    for (int64_t i = 0; i < stem->n_blocked; i++) l->on_a[stem->blocked[i]] = 1;
+    for (int32_t d = 0; d < whole.n_axes; d++) {
+        const int32_t i = l->axes.index[whole.first_axis + d];
+        const int64_t stride = l->axes.stride[whole.first_axis + d];
+        if (l->on_a[i]) {
+            fused->dims[fused->n_dims++] = (tn_dim){l->sizes[i], stride, i, 0};
+            fused->blocks *= l->sizes[i];
+        } else {
+            block.elements *= l->sizes[i];
+            if (!tn_push_axis(&l->axes, i, stride)) status = TN_NO_MEMORY;
+        }
+    }
+    for (int64_t i = 0; i < stem->n_blocked; i++) l->on_a[stem->blocked[i]] = 0;
+    block.n_axes = (int32_t)(l->axes.count - block.first_axis);
+    l->p->values[fused->first_block] = block;
+    return status;
+}
+
+/* The whole of the last result: its blocks one after the other. */
+static tn_status join_blocks(tn_lowering *l, int32_t last, tn_fused *fused) {
+    tn_status status = tn_new_value(l, &fused->result);
+    if (status) return status;
+    const tn_value block = l->p->values[last];
+    const int64_t first = l->axes.count;
+    for (int64_t d = 0; d < fused->n_dims; d++)
+        if (!tn_push_axis(&l->axes, (int32_t)fused->dims[d].sb, 0)) return TN_NO_MEMORY;
+    for (int32_t d = 0; d < block.n_axes; d++)
+        if (!tn_push_axis(&l->axes, l->axes.index[block.first_axis + d], 0)) return TN_NO_MEMORY;
+    status = tn_finish_value(l, fused->result, first);
+    for (int64_t d = 0; d < fused->n_dims; d++) fused->dims[d].sc = l->axes.stride[first + d];
+    l->p->values[fused->result].sliced = block.sliced;
+    l->p->values[fused->result].producer = block.producer;
+    return status;
+}
+
+tn_status tn_lower_stem(tn_lowering *l, const tn_stem *stem) {
+    tn_program *p = l->p;
+    tn_fused fused = {.first_step = p->n_steps, .n_steps = stem->n_steps, .blocks = 1,
+                      .stem = l->current[stem->stem]};
+    tn_status status = add_block(l, stem, &fused);
+    int32_t from = fused.first_block;
+    for (int64_t i = 0, id = stem->stem; i < stem->n_steps && !status; i++) {
+        const int64_t t = stem->steps[i], *ids = l->net->steps + 2 * t;
+        const int32_t other = l->current[ids[0] == id ? ids[1] : ids[0]];
+        int32_t c;
+        status = tn_new_value(l, &c);
+        if (!status) status = tn_pair_step(l, from, other, 0, c);
+        if (status) return status;
+        p->values[c].place = PLACE_BLOCK;
+        p->steps[p->n_steps - 1].fused = (int32_t)p->n_fused;
+        p->steps[p->n_steps - 1].blocks = fused.blocks;
+        from = c;
+        id = l->net->n_inputs + t;
+    }
+    if (!status) status = join_blocks(l, from, &fused);
+    p->fused[p->n_fused++] = fused;
+    l->current[l->net->n_inputs + stem->steps[stem->n_steps - 1]] = fused.result;
+    return status;
+}

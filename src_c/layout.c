@@ -1,0 +1,196 @@
+/* The axes of values: those of operands as they are, those of intermediates in an order that suits
+ * the steps around them. */
+#include "lowering.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int tn_grow(void **memory, int64_t *capacity, int64_t needed, size_t item) {
+    if (needed <= *capacity) return 1;
+    int64_t target = *capacity * 2 > needed ? *capacity * 2 : needed + 64;
+    void *larger = realloc(*memory, (size_t)target * item);
+    if (!larger) return 0;
+    *memory = larger;
+    *capacity = target;
+    return 1;
+}
+
+int tn_push_axis(tn_axis_pool *pool, int32_t index, int64_t stride) {
+    if (pool->count == pool->capacity) {
+        int64_t capacity = pool->capacity;
+        if (!tn_grow((void **)&pool->index, &capacity, pool->count + 1, sizeof *pool->index)) return 0;
+        capacity = pool->capacity;
+        if (!tn_grow((void **)&pool->stride, &capacity, pool->count + 1, sizeof *pool->stride))
+            return 0;
+        pool->capacity = capacity;
+    }
+    pool->index[pool->count] = index;
+    pool->stride[pool->count++] = stride;
+    return 1;
+}
+
+static int64_t distance(int64_t stride) { return stride < 0 ? -stride : stride; }
+
+/* Byte strides of a contiguous C-order array whose axis extents are those of the ids. */
+void tn_contiguous_strides(const int64_t *sizes, const int64_t *ids, int64_t n, int64_t itemsize,
+                           int64_t *strides) {
+    for (int64_t d = n - 1; d >= 0; d--) {
+        strides[d] = itemsize;
+        itemsize *= sizes[ids[d]];
+    }
+}
+
+/* The axes of operand v: repeated indices become their diagonal, sliced ones a base offset, axes
+ * of extent 1 vanish; the rest is ordered from the largest stride to the smallest. */
+tn_status tn_add_input(tn_lowering *l, int64_t v, const int32_t *loop_of) {
+    const tn_network *net = l->net;
+    const int64_t first = net->starts[v], n = net->starts[v + 1] - first, *ids = net->ids + first;
+    tn_value *value = &l->p->values[v];
+    int64_t made[TN_MAX_DIMS];
+    if (n > TN_MAX_DIMS) return TN_TOO_LARGE;
+    const int64_t *strides = made;
+    if (net->input_strides)
+        strides = net->input_strides + first;
+    else
+        tn_contiguous_strides(net->sizes, ids, n, l->p->half ? 2 : tn_itemsize(l->p->dtype), made);
+    *value = (tn_value){.first_axis = l->axes.count, .producer = -1, .elements = 1};
+    for (int64_t d = 0; d < n; d++) {
+        const int64_t i = ids[d];
+        if (loop_of[i] >= 0) {
+            value->sliced |= (uint64_t)1 << loop_of[i];
+            tn_slice_stride s = {(int32_t)v, loop_of[i], strides[d]};
+            l->p->slice_strides[l->p->n_slice_strides++] = s;
+        }
+        if (!l->on_a[i]) l->alive[i]++;
+        if (l->sizes[i] == 1) {
+            l->on_a[i] = 1;
+            continue;
+        }
+        if (l->on_a[i]) {
+            for (int64_t x = value->first_axis; x < l->axes.count; x++)
+                if (l->axes.index[x] == i) l->axes.stride[x] += strides[d];
+            continue;
+        }
+        l->on_a[i] = 1;
+        value->elements *= l->sizes[i];
+        if (!tn_push_axis(&l->axes, (int32_t)i, strides[d])) return TN_NO_MEMORY;
+        for (int64_t x = l->axes.count - 1; x > value->first_axis; x--) {
+            if (distance(l->axes.stride[x - 1]) >= distance(l->axes.stride[x])) break;
+            int32_t index = l->axes.index[x];
+            int64_t stride = l->axes.stride[x];
+            l->axes.index[x] = l->axes.index[x - 1], l->axes.stride[x] = l->axes.stride[x - 1];
+            l->axes.index[x - 1] = index, l->axes.stride[x - 1] = stride;
+        }
+    }
+    value->n_axes = (int32_t)(l->axes.count - value->first_axis);
+    for (int64_t d = 0; d < n; d++) l->on_a[ids[d]] = 0;
+    return TN_OK;
+}
+
+/* A new contiguous value with the given indices, outermost first, already pushed to the pool from
+ * first_axis on; fills in the strides. */
+tn_status tn_finish_value(tn_lowering *l, int32_t v, int64_t first_axis) {
+    tn_value *value = &l->p->values[v];
+    double log2_bytes = log2(tn_itemsize(l->p->dtype));
+    int64_t stride = tn_itemsize(l->p->dtype);
+    for (int64_t x = first_axis; x < l->axes.count; x++)
+        log2_bytes += log2((double)l->sizes[l->axes.index[x]]);
+    if (log2_bytes > TN_LOG2_LIMIT) return TN_TOO_LARGE;
+    for (int64_t x = l->axes.count - 1; x >= first_axis; x--) {
+        l->axes.stride[x] = stride;
+        stride *= l->sizes[l->axes.index[x]];
+    }
+    value->first_axis = first_axis;
+    value->n_axes = (int32_t)(l->axes.count - first_axis);
+    value->elements = stride / tn_itemsize(l->p->dtype);
+    return TN_OK;
+}
+
+/* The result as the program writes it: the axes of the output with their real strides. */
+tn_status tn_output_value(tn_lowering *l, int32_t v, int64_t first_axis) {
+    tn_value *value = &l->p->values[v];
+    value->first_axis = first_axis;
+    value->n_axes = (int32_t)(l->axes.count - first_axis);
+    value->place = PLACE_OUTPUT;
+    value->elements = 1;
+    for (int64_t x = first_axis; x < l->axes.count; x++) {
+        value->elements *= l->sizes[l->axes.index[x]];
+        l->axes.stride[x] = l->stride_c[l->axes.index[x]];
+    }
+    return TN_OK;
+}
+
+tn_status tn_new_value(tn_lowering *l, int32_t *v) {
+    tn_program *p = l->p;
+    if (!tn_grow((void **)&p->values, &l->values_capacity, p->n_values + 1, sizeof *p->values))
+        return TN_NO_MEMORY;
+    p->values[p->n_values] = (tn_value){0};
+    *v = (int32_t)p->n_values++;
+    return TN_OK;
+}
+
+/* Pushes the indices of v that are (not) on the other operand and survive the step. */
+static int push_kept(tn_lowering *l, int32_t v, const uint8_t *on_other, int shared) {
+    const tn_value value = l->p->values[v];
+    for (int32_t d = 0; d < value.n_axes; d++) {
+        int32_t i = l->axes.index[value.first_axis + d];
+        if (on_other[i] == shared && !(shared && l->alive[i] == 2))
+            if (!tn_push_axis(&l->axes, i, 0)) return 0;
+    }
+    return 1;
+}
+
+/* Pushes the axes of v that are not on the other operand.  Where the vectors of v have an axis in their
+ * lanes that goes, the next one of its extent takes its place, so that the other lanes stay as they
+ * are: the kernels then exchange one lane, and need not shift them all. */
+static int push_own(tn_lowering *l, int32_t v, const uint8_t *on_other) {
+    const tn_value value = l->p->values[v];
+    const int64_t first = l->axes.count, lanes = tn_get_kernels(l->p->dtype)->lanes;
+    for (int32_t d = 0; d < value.n_axes; d++)
+        if (!tn_push_axis(&l->axes, l->axes.index[value.first_axis + d], 0)) return 0;
+    int32_t *index = l->axes.index + first;
+    int64_t lane = 1;
+    for (int32_t d = value.n_axes - 1, next = d; d >= 0 && lane < lanes; d--) {
+        const int32_t gone = index[d];
+        lane *= l->sizes[gone];
+        if (!on_other[gone]) continue;
+        int64_t inner = lane;
+        for (next = d - 1; next >= 0; next--) {
+            const int32_t i = index[next];
+            inner *= l->sizes[i];
+            if (on_other[i] || inner <= lanes || l->sizes[i] != l->sizes[gone]) continue;
+            index[d] = i;
+            index[next] = gone;
+            break;
+        }
+    }
+    l->axes.count = first;
+    for (int32_t d = 0; d < value.n_axes; d++)
+        if (!on_other[index[d]]) l->axes.index[l->axes.count++] = index[d];
+    return 1;
+}
+
+/* Layout of an intermediate: [batch, axes of the smaller operand, axes of the larger]. The large
+ * operand's axes stay together and innermost, so that both reading it and writing the result run
+ * along memory; when nearly everything is batch, the batch axes are innermost instead. */
+tn_status tn_lay_out(tn_lowering *l, int32_t a, int32_t b, int to_output, int32_t c) {
+    const tn_value *va = &l->p->values[a], *vb = &l->p->values[b];
+    const int a_smaller = va->elements <= vb->elements;
+    const int32_t small = a_smaller ? a : b, large = a_smaller ? b : a;
+    const uint8_t *on_small = a_smaller ? l->on_a : l->on_b, *on_large = a_smaller ? l->on_b
+                                                                                   : l->on_a;
+    const int64_t first = l->axes.count;
+    int64_t batch = 1;
+    const tn_value big = l->p->values[large];
+    for (int32_t d = 0; d < big.n_axes; d++) {
+        int32_t i = l->axes.index[big.first_axis + d];
+        if (on_small[i] && l->alive[i] > 2) batch *= l->sizes[i];
+    }
+    const int batch_inside = batch > big.elements / batch;
+    if (!batch_inside && !push_kept(l, large, on_small, 1)) return TN_NO_MEMORY;
+    if (!push_kept(l, small, on_large, 0) || !push_own(l, large, on_small))
+        return TN_NO_MEMORY;
+    if (batch_inside && !push_kept(l, large, on_small, 1)) return TN_NO_MEMORY;
+    return to_output ? tn_output_value(l, c, first) : tn_finish_value(l, c, first);
+}
