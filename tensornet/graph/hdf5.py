@@ -79,8 +79,9 @@ def load_nodes(path: str | os.PathLike[str] | IO[bytes]) -> list[AbstractNode]:
 
     The file may come from an untrusted place: links to other files are not followed, filters and
     chunks are refused, and what it holds is checked before memory is taken, of which there is
-    never more than a few times the size of the file (some tens of times that of its names). This
-    is as safe as the HDF5 library itself, which parses what lies below.
+    never more than a few times the size of the file (some tens of times that of its names). All
+    this is as safe as the HDF5 library that parses what lies below: text of variable length, of
+    which google/TensorNetwork's files are full, can be damaged so that it never comes to an end.
 
     Args:
         path: a path, or a file that is open for reading bytes and can seek.
