@@ -262,6 +262,13 @@ def test_edges_to_nodes_that_are_not_drawn_are_dotted_stubs() -> None:
     assert c[0].node1 is b
 
 
+def test_a_cut_edge_shows_the_name_of_the_axis_that_is_drawn() -> None:
+    a, b = make(2, name="a", axis_names=["there"]), make(2, name="b", axis_names=["here"])
+    a[0] ^ b[0]
+    assert words(rendered(tn.draw([b]))) == ["here: 2", "b"]
+    assert words(rendered(tn.draw([a]))) == ["there: 2", "a"]
+
+
 @pytest.mark.parametrize(("labels", "count"), [("all", 16), ("names", 5), ("none", 0)])
 def test_labels_can_be_chosen(labels: str, count: int) -> None:
     ax = rendered(tn.draw(chain(5), labels=labels))

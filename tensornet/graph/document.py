@@ -39,6 +39,7 @@ _FORMAT = "tensornet-nodes"
 _VERSION = 1
 _THEIRS = 0  # what google/TensorNetwork writes, which has no version
 _KINDS: dict[str, type[Node] | type[CopyNode]] = {"Node": Node, "CopyNode": CopyNode}
+_NAMES: dict[type, str] = {kind: name for name, kind in _KINDS.items()}
 
 
 def check_unique(nodes: Iterable[AbstractNode]) -> dict[AbstractNode, int]:
@@ -93,9 +94,10 @@ def _node_row(number: int, node: AbstractNode, tensor_of: Callable[[Any], Any]) 
     except TypeError as error:
         raise TypeError(f"node {node.name!r} cannot be saved: {error}") from None
     if isinstance(node, CopyNode):
-        kind, attributes = "CopyNode", node.to_serial_dict()
+        attributes = node.to_serial_dict()
     else:
-        kind, attributes = "Node", node._described(tensor=tensor_of(node))
+        attributes = node._described(tensor=tensor_of(node))
+    kind = next((_NAMES[each] for each in type(node).__mro__ if each in _NAMES), "Node")
     return {"id": number, "type": kind, "attributes": attributes}
 
 
@@ -239,7 +241,7 @@ def _add_node(row: Any, k: int, version: int, taken: dict[int, int], fields: Fie
     names = attributes.get("axis_names")
     if names is not None and not isinstance(names, list):
         fields.fail(f"{field}.axis_names", "expected a list of names, or null")
-    if kind == "CopyNode":
+    if issubclass(_KINDS[kind], CopyNode):
         _check_copy_node(attributes, field, len(taken), fields)
     elif "tensor" not in attributes:
         fields.fail(f"{field}.tensor", "is missing")

@@ -63,7 +63,7 @@ def draw(
     if labels is None:
         labels = _LABELS[sum(len(drawn.nodes) > most for most in _MANY)]
     ax = blank_axes(ax, _figure_size(drawn, 1.4 if labels == "all" else 0.8))
-    _draw_edges(ax, drawn.curves, steps, labels == "all")
+    _draw_edges(ax, drawn, steps, labels == "all")
     _draw_nodes(ax, drawn, labels != "none")
     ax.set_aspect("equal")
     ax.margins(0.08)
@@ -78,9 +78,10 @@ def _figure_size(drawn: Sketch, inches: float) -> tuple[float, float]:
     return float(width), float(height)
 
 
-def _draw_edges(ax: Axes, curves: list[Curve], steps: list[int | None], labelled: bool) -> None:
+def _draw_edges(ax: Axes, drawn: Sketch, steps: list[int | None], labelled: bool) -> None:
     from matplotlib.collections import LineCollection
 
+    curves = drawn.curves
     plain = [k for k, step in enumerate(steps) if step is None]
     for style in ("solid", "dotted"):
         lines = [curves[k].points for k in plain if _is_cut(curves[k]) is (style == "dotted")]
@@ -99,7 +100,7 @@ def _draw_edges(ax: Axes, curves: list[Curve], steps: list[int | None], labelled
     ax.autoscale_view()
     if labelled:
         for curve, step in zip(curves, steps):
-            _label_edge(ax, curve, step)
+            _label_edge(ax, drawn.nodes, curve, step)
 
 
 def _is_cut(curve: Curve) -> bool:
@@ -107,32 +108,21 @@ def _is_cut(curve: Curve) -> bool:
     return len(curve.ends) == 1 and curve.edge._node2 is not None
 
 
-def _label_edge(ax: Axes, curve: Curve, step: int | None) -> None:
+def _label_edge(ax: Axes, nodes: list[AbstractNode], curve: Curve, step: int | None) -> None:
     """The dimension and the step in the middle (at the tip of a stub), axis names at the ends."""
-    edge, points = curve.edge, curve.points
-    names = [_axis_name(edge, end) for end in (0, 1)]
-    size = str(edge.dimension)
-    if len(curve.ends) == 1:
-        end = 0 if edge._node2 is None or _starts_here(curve) else 1
-        words = f"{names[end]}: {size}" if names[end] else size
-        _text(ax, points[-1], words, 7, "0.15")
+    points, size = curve.points, str(curve.edge.dimension)
+    names = [_axis_name(nodes[place], axis) for place, axis in curve.ends]
+    if len(names) == 1:
+        _text(ax, points[-1], f"{names[0]}: {size}" if names[0] else size, 7, "0.15")
         return
     _text(ax, points[len(points) // 2], size if step is None else f"{size} #{step}", 7, "0.15")
-    for end, place in ((0, 4), (1, len(points) - 5)):
-        if names[end]:
-            _text(ax, points[place], names[end], 6, "0.4")
+    for name, place in zip(names, (4, len(points) - 5)):
+        if name:
+            _text(ax, points[place], name, 6, "0.4")
 
 
-def _starts_here(curve: Curve) -> bool:
-    """Is the one end that is drawn the first of the edge?"""
-    return curve.ends[0][1] == curve.edge._axis1 and curve.edge._node1 is not None
-
-
-def _axis_name(edge: Any, end: int) -> str:
-    """The name that somebody gave to the axis at an end of the edge."""
-    node, axis = (edge._node1, edge._axis1) if end == 0 else (edge._node2, edge._axis2)
-    if node is None:
-        return ""
+def _axis_name(node: AbstractNode, axis: int) -> str:
+    """The name that somebody gave to an axis."""
     name = node.axis_names[axis]
     return "" if name == str(axis) or name.startswith("__") else _short(name)
 

@@ -48,7 +48,8 @@ class Reader:
 
     def group(self, owner: Group, name: str) -> Group:
         """A group within another."""
-        opened = self._open(owner, name)
+        self._check_link(owner, name)
+        opened = owner.group[name]
         if not isinstance(opened, self._h5py.Group):
             self.fields.fail(owner.called(name), "expected a group")
         return Group(opened, f"{owner.called(name)}/")
@@ -60,13 +61,16 @@ class Reader:
             dtype = check_dtype(dataset.dtype)
         except TypeError as error:
             self.fields.fail(field, str(error))
-        self._take(prod(dataset.shape) * dtype.itemsize, dataset.id.get_storage_size(), field)
-        array: Array = np.asarray(dataset[()], dtype)
+        self._take(prod(dataset.shape) * dtype.itemsize, dataset.get_storage_size(), field)
+        array: Array = np.empty(dataset.shape, dtype)
+        if array.size:
+            dataset.read(self._h5py.h5s.ALL, self._h5py.h5s.ALL, array)
         return checked_bool(array)
 
     def texts(self, owner: Group, name: str) -> list[str]:
         """The words that a dataset of one axis holds; or the only one."""
-        dataset, field = self._dataset(owner, name), owner.called(name)
+        dataset = self._h5py.Dataset(self._dataset(owner, name))
+        field = owner.called(name)
         if self._h5py.check_string_dtype(dataset.dtype) is None or len(dataset.shape) > 1:
             self.fields.fail(field, "expected text")
         size = _POINTER if dataset.dtype.kind == "O" else dataset.dtype.itemsize
@@ -89,20 +93,25 @@ class Reader:
             self.fields.fail(owner.called(name), "expected a whole number")
         return int(array)
 
-    def _open(self, owner: Group, name: str) -> Any:
+    def _check_link(self, owner: Group, name: str) -> None:
+        """Raise unless the group has a member of this name in this file."""
         field = owner.called(name)
         if name not in owner:
             self.fields.fail(field, "is missing")
         if owner.group.id.links.get_info(name.encode()).type != self._h5py.h5l.TYPE_HARD:
             self.fields.fail(field, "is a link to elsewhere, which is not followed")
-        return owner.group[name]
 
     def _dataset(self, owner: Group, name: str) -> Any:
-        """A dataset whose data lie in this file in one piece, as they are."""
-        dataset, field, h5d = self._open(owner, name), owner.called(name), self._h5py.h5d
-        if not isinstance(dataset, self._h5py.Dataset) or dataset.shape is None:
+        """The id of a dataset whose data lie in this file in one piece, as they are."""
+        self._check_link(owner, name)
+        field, h5d, h5s = owner.called(name), self._h5py.h5d, self._h5py.h5s
+        try:
+            dataset = h5d.open(owner.group.id, name.encode())
+        except (KeyError, TypeError):
             self.fields.fail(field, "expected a dataset")
-        stored = dataset.id.get_create_plist()
+        if dataset.get_space().get_simple_extent_type() == h5s.NULL:
+            self.fields.fail(field, "expected a dataset with data")
+        stored = dataset.get_create_plist()
         if stored.get_layout() not in (h5d.CONTIGUOUS, h5d.COMPACT) or stored.get_external_count():
             self.fields.fail(
                 field, "is chunked, compressed, virtual or in another file; it must be contiguous"
