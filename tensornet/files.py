@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,8 @@ def replacing(
     """A block that writes a draft, which at its end takes the place of `path` at once.
 
     Whoever reads `path` meanwhile, or after a crash, finds the old file or the new one. If the
-    block raises, the draft is removed and `path` is as it was. A symbolic link stays one; what
-    is no file (a device, a pipe) is written to directly.
+    block raises, the draft is removed and `path` is as it was. A symbolic link stays one, and
+    permissions stay; what is no file (a device, a pipe) is written to directly.
 
     Args:
         path: the file to write.
@@ -41,6 +42,8 @@ def replacing(
         return
     try:
         yield draft
+        if place.exists():
+            shutil.copymode(place, draft)
         if last:
             _sync(draft)
         os.replace(draft, place)

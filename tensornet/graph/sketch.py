@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from heapq import heapify, heapreplace
 from math import atan2, cos, pi, sin
 from typing import Any, NamedTuple
 
@@ -132,15 +133,14 @@ def _free_angles(taken: Iterable[float], count: int) -> list[float]:
         ((b - a) % (2 * pi) or 2 * pi, a) for a, b in zip(angles, [*angles[1:], angles[0] + 2 * pi])
     ]
     stubs = [0] * len(gaps)
+    widest = [
+        (-round(width, 1), sin(start + width / 2), gap) for gap, (width, start) in enumerate(gaps)
+    ]
+    heapify(widest)
     for _ in range(count):
-        best = max(
-            range(len(gaps)),
-            key=lambda g: (
-                round(gaps[g][0] / (stubs[g] + 1), 1),
-                -sin(gaps[g][1] + gaps[g][0] / 2),
-            ),
-        )
-        stubs[best] += 1
+        _, height, gap = widest[0]
+        stubs[gap] += 1
+        heapreplace(widest, (-round(gaps[gap][0] / (stubs[gap] + 1), 1), height, gap))
     return [
         start + width * (k + 1) / (n + 1)
         for (width, start), n in zip(gaps, stubs)
