@@ -14,7 +14,6 @@ import pytest
 from graph_state import make, picture
 
 import tensornet as tn
-from tensornet.graph.layout import layout
 from tensornet.graph.sketch import sketch, steps_of_edges
 
 matplotlib = pytest.importorskip("matplotlib", reason="pictures need the extra `plot`")
@@ -71,65 +70,6 @@ def everything() -> list[tn.AbstractNode]:
     for axis, edge in enumerate([b[3], c[0], d[0]]):
         hub[axis] ^ edge
     return [a, b, hub, c, d, tn.Node(1.0, name="scalar"), make(2, 8, name="lone")]
-
-
-# Layout
-
-
-def ring_of(n: int) -> list[tuple[int, int]]:
-    return [(k, (k + 1) % n) for k in range(n)]
-
-
-def test_a_chain_is_a_straight_line_in_order() -> None:
-    points = layout(12, [(k, k + 1) for k in range(11)])
-    np.testing.assert_allclose(points[:, 0], np.arange(12), atol=0.01)
-    np.testing.assert_allclose(points[:, 1], 0, atol=0.01)
-
-
-def test_a_ring_is_round() -> None:
-    points = layout(20, ring_of(20))
-    radii = np.linalg.norm(points - points.mean(axis=0), axis=1)
-    assert np.ptp(radii) < 0.05 * radii.mean()
-
-
-def test_joined_vertices_are_about_one_apart_and_others_never_meet() -> None:
-    rows, columns = 6, 9
-    pairs = [(k, k + 1) for k in range(rows * columns - 1) if (k + 1) % columns]
-    pairs += [(k, k + columns) for k in range((rows - 1) * columns)]
-    points = layout(rows * columns, pairs)
-    lengths = np.linalg.norm(points[[a for a, _ in pairs]] - points[[b for _, b in pairs]], axis=1)
-    assert 0.5 < lengths.min() <= lengths.max() < 1.6
-    apart = np.linalg.norm(points[:, None] - points, axis=2) + 9 * np.eye(len(points))
-    assert apart.min() > 0.4
-    assert np.ptp(points[:, 0]) > np.ptp(points[:, 1])
-
-
-def test_vertices_with_the_same_neighbours_are_drawn_apart() -> None:
-    points = layout(9, [(0, k) for k in range(1, 9)])  # a star
-    apart = np.linalg.norm(points[1:, None] - points[1:], axis=2) + 9 * np.eye(8)
-    assert apart.min() > 0.3
-
-
-def test_components_lie_side_by_side() -> None:
-    n = 6
-    pairs = [(6 * part + a, 6 * part + b) for part in range(5) for a, b in ring_of(n)]
-    points = layout(32, pairs)  # and two vertices alone
-    boxes = [points[6 * part : 6 * part + 6] for part in range(5)] + [points[30:31], points[31:]]
-    for k, one in enumerate(boxes):
-        for two in boxes[:k]:
-            above = np.maximum(one.min(axis=0), two.min(axis=0))
-            below = np.minimum(one.max(axis=0), two.max(axis=0))
-            assert (above - below).max() > 1
-
-
-@pytest.mark.parametrize("n", [0, 1, 2, 3, 50, 1500])
-def test_layouts_are_finite_and_always_the_same(n: int) -> None:
-    rng = np.random.default_rng(n)
-    pairs = [(int(a), int(b)) for a, b in rng.integers(0, max(n, 1), (2 * n, 2))]
-    points = layout(n, pairs)
-    assert points.shape == (n, 2)
-    assert np.isfinite(points).all()
-    np.testing.assert_array_equal(points, layout(n, pairs))
 
 
 # Curves and steps
@@ -394,59 +334,3 @@ def test_importing_tensornet_imports_no_extra() -> None:
     extras = {"matplotlib", "graphviz", "h5py"}
     code = f"import sys, tensornet; sys.exit(bool({extras} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-# Notebooks
-
-
-def test_a_node_is_a_table_in_notebooks() -> None:
-    a = make(2, 3, name="<a>", axis_names=["x", "y&z"])
-    b = make(3, name="b", axis_names=["down"])
-    tn.connect(a[1], b[0], "bond")
-    html = a._repr_html_()
-    for piece in ["&lt;a&gt;", "(2, 3)", "float64", "y&amp;z", "bond", "b[down]", "dangling"]:
-        assert piece in html, piece
-    assert "<a>" not in html
-    assert html.count("<tr>") == 3
-    assert "<b>CopyNode</b>" in tn.CopyNode(3, 2, name="hub")._repr_html_()
-
-
-def test_tables_are_small_whatever_the_node() -> None:
-    nodes = [tn.CopyNode(100_000, 2), tn.Node(np.zeros((1000, 1000)), name="n" * 10_000)]
-    nodes.append(make(*[1] * 30, axis_names=[f"{'x' * 500}{k}" for k in range(30)]))
-    for node in nodes:
-        assert len(node._repr_html_()) < 5000
-    assert "and 99,988 more axes" in nodes[0]._repr_html_()
-
-
-def test_tables_of_nodes_in_every_state_change_nothing() -> None:
-    a, b = make(2, 2, name="a"), make(2, 2, name="b")
-    assert a._edges is not None
-    a._repr_html_()
-    assert not a._edges
-    a[0] ^ a[1]
-    assert "a[1]" in a._repr_html_()
-    a[0] | a[1]
-    a[0] ^ b[0]
-    result = a @ b
-    for node in (a, b, result):
-        assert "dangling" in node._repr_html_()
-    a.disable()
-    assert "disabled" in a._repr_html_()
-    b.add_edge(tn.Edge(result, 1), 0)  # not b's own
-    b._repr_html_()
-
-
-def test_a_plan_is_the_table_that_it_prints() -> None:
-    plan = tn.plan(["a<b", "b&c"], "ac", dict.fromkeys("abc<&", 3), memory_limit="1kB")
-    html = plan._repr_html_()
-    lines = str(plan).splitlines()
-    assert f"<caption>{lines[0]}</caption>" in html
-    assert html.count("<tr>") == len(lines) - 1
-    assert "log10 macs" in html
-
-
-def test_a_collection_says_what_it_holds() -> None:
-    with tn.NodeCollection([]) as nodes:
-        make(2)
-    assert repr(nodes) == "NodeCollection(a list of 1 nodes)"

@@ -1,8 +1,7 @@
-"""Networks written to JSON and HDF5 come back as they were; whatever else is read is refused."""
+"""Networks come back as they were written; whatever else is read is refused."""
 
 from __future__ import annotations
 
-import builtins
 import io
 import json
 import random
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from graph_files import mutated, network, structure, survives
 from graph_state import fails, make, names_of, picture
 
 import tensornet as tn
@@ -37,51 +37,9 @@ def through_hdf5(nodes: Sequence[tn.AbstractNode]) -> list[tn.AbstractNode]:
     return tn.load_nodes(file)
 
 
+DATA = Path(__file__).with_name("data")
+
 both_ways = pytest.mark.parametrize("way", [through_json, through_hdf5])
-
-
-def network() -> list[tn.AbstractNode]:
-    """Two parts: a triangle with parallel edges, a trace, a hub and open legs; and a pair."""
-    a = make(2, 3, 4, 5, name="a", axis_names=["x", "y", "z", "w"])
-    b = make(3, 4, 2, 2, name="b")
-    c = tn.Node(np.arange(6, dtype=np.complex64).reshape(2, 3) * 1j, name="c")
-    hub = tn.CopyNode(3, 5, name="hub", axis_names=["i", "j", "k"], dtype=np.float32)
-    d = make(5, 7)
-    tn.connect(a[1], b[0], "bond")
-    b[1] ^ a[2]
-    b[2] ^ b[3]
-    a[3] ^ hub[1]
-    hub["i"] ^ d[0]
-    e, f = make(2), make(2)
-    f[0] ^ e[0]
-    return [a, hub, b, c, d, e, f]
-
-
-def structure(nodes: Sequence[tn.AbstractNode]) -> list[Any]:
-    """What can be seen of a network, nodes by their places."""
-    place = {node: k for k, node in enumerate(nodes)}
-    edges: dict[tn.Edge, int] = {}
-    return [
-        (
-            type(node),
-            node.name,
-            node.axis_names,
-            node.shape,
-            node.dtype,
-            [
-                (
-                    edges.setdefault(edge, len(edges)),
-                    edge.name,
-                    place[edge.node1],
-                    edge.axis1,
-                    None if edge.node2 is None else place[edge.node2],
-                    edge.axis2,
-                )
-                for edge in node.edges
-            ],
-        )
-        for node in nodes
-    ]
 
 
 @both_ways
@@ -161,7 +119,7 @@ def test_no_nodes_make_an_empty_network(way: Way) -> None:
 
 @both_ways
 def test_thousands_of_nodes_come_back_in_order(way: Way) -> None:
-    nodes = [make(2, 2, name=f"n{k}") for k in range(2000)]
+    nodes = [make(2, 2, name=f"n{k}") for k in range(600)]
     for left, right in pairwise(nodes):
         left[1] ^ right[0]
     assert structure(way(nodes)) == structure(nodes)
@@ -300,50 +258,29 @@ def test_a_collection_hears_of_nodes_that_were_read_and_of_no_others() -> None:
 
 
 def test_json_of_google_tensornetwork_is_read() -> None:
-    reference = pytest.importorskip("tensornetwork")
-    a = reference.Node(np.arange(6.0).reshape(2, 3), name="a", axis_names=["x", "y"])
-    b = reference.Node(np.ones((3, 4, 2, 2), np.complex64), name="b")
-    c = reference.Node(np.asfortranarray(np.arange(8.0).reshape(4, 2)), name="c")
-    bond = a[1] ^ b[0]
-    b[2] ^ b[3]
-    b[1] ^ c[0]
-    bond.set_name("bond")
-    text = reference.nodes_to_json([a, b, c], {"k": bond, "open": [c[1], a[0]]})
-    (a2, b2, c2), bound = tn.nodes_from_json(text)
-    for node, twin in zip([a, b, c], [a2, b2, c2]):
-        assert (twin.name, twin.axis_names) == (node.name, node.axis_names)
-        assert names_of(twin.edges) == [edge.name for edge in node.edges]
-        np.testing.assert_array_equal(twin.tensor, node.tensor)
-    assert bound == {"k": (a2[1],), "open": (c2[1], a2[0])}
-    assert b2[2] is b2[3]
-    (lone,), _ = tn.nodes_from_json(reference.nodes_to_json([b]))
-    assert all(edge.is_dangling() or edge.is_trace() for edge in lone.edges)
+    text = (DATA / "google-tensornetwork.json").read_text()
+    (a, b, c), bound = tn.nodes_from_json(text)
+    assert [(node.name, node.axis_names) for node in (a, b, c)] == [
+        ("a", ["x", "y"]),
+        ("b", ["0", "1", "2", "3"]),
+        ("c", ["0", "1"]),
+    ]
+    np.testing.assert_array_equal(a.tensor, np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(b.tensor, np.ones((3, 4, 2, 2)))
+    np.testing.assert_array_equal(c.tensor, np.arange(8.0).reshape(4, 2))
+    assert (b.dtype, c.tensor.flags.f_contiguous) == (np.complex64, True)
+    assert names_of(a.edges) == ["x", "bond"]
+    assert (a[1] is b[0], b[1] is c[0], b[2] is b[3]) == (True, True, True)
+    assert bound == {"k": (a[1],), "open": (c[1], a[0])}
+    tn.check_correct([a, b, c])
 
 
-def test_hdf5_of_google_tensornetwork_is_read_in_order(tmp_path: Path) -> None:
-    reference = pytest.importorskip("tensornetwork")
-    nodes = [reference.Node(np.full((2, 2), k), name=f"n{k}") for k in range(12)]
-    for left, right in pairwise(nodes):
-        left[1] ^ right[0]
-    hub = reference.CopyNode(2, 2, name="hub", dtype=np.float32)
-    nodes[-1][1] ^ hub[0]
-    trace = reference.Node(np.eye(3), name="trace")
-    trace[0] ^ trace[1]
-    scalar = reference.Node(np.float64(3.0), name="scalar")
-    nodes += [hub, trace, scalar]
-    nodes[3][1].set_name("third")
-    reference.save_nodes(nodes, tmp_path / "theirs.h5")
-    twins = tn.load_nodes(tmp_path / "theirs.h5")
-    assert [twin.name for twin in twins] == [node.name for node in nodes]
-    tn.check_correct(twins, check_connections=False)
-    assert twins[3][1].name == "third"
-    assert isinstance(twins[12], tn.CopyNode)
-    assert twins[12].dtype == np.float32
-    for left, right in pairwise(twins[:13]):
-        assert tn.get_shared_edges(left, right)
-    for node, twin in zip(nodes[:12], twins):
-        np.testing.assert_array_equal(twin.tensor, node.tensor)
-    assert twins[14].tensor == 3.0
+def test_an_edge_that_google_tensornetwork_cut_at_its_first_end_is_dangling() -> None:
+    document = json.loads(theirs(npy(np.arange(3.0))))
+    document["edges"][0] |= {"node_ids": [None, 0], "attributes": {"name": "x", "axes": [None, 0]}}
+    (node,), _ = tn.nodes_from_json(json.dumps(document))
+    assert node[0].is_dangling()
+    assert (node[0].node1, node[0].axis1) == (node, 0)
 
 
 def theirs(tensor: str, backend: str = "numpy") -> str:
@@ -489,41 +426,6 @@ def test_a_bool_that_is_neither_0_nor_1_is_refused() -> None:
         decode_array(saved)
 
 
-def survives(read: Callable[[], list[tn.AbstractNode]]) -> bool:
-    """Does it give a valid network? If not, it must be a FormatError."""
-    try:
-        nodes = read()
-    except FormatError:
-        return False
-    tn.check_correct(nodes, check_connections=False)
-    return True
-
-
-def mutated(rng: random.Random, document: Any) -> None:
-    """Put something else into a random place of a document."""
-    while True:
-        keys = list(document) if isinstance(document, dict) else range(len(document))
-        if not keys:
-            return
-        key = rng.choice(list(keys))
-        if isinstance(document[key], (dict, list)) and rng.random() < 0.85:
-            document = document[key]
-            continue
-        value = document[key]
-        others = [None, True, -1, 0, 1, 2**63, 10**30, 1.5, float("nan"), "", "x", [], {}, [0, 0]]
-        if isinstance(value, str):
-            others += [value[:-1], value + value, value[::-1], "float64", "CopyNode"]
-        if isinstance(value, int):
-            others += [value + 1, value - 1]
-        if isinstance(document, dict) and rng.random() < 0.2:
-            del document[key]
-        elif isinstance(document, list) and rng.random() < 0.3:
-            document.insert(rng.randrange(len(document) + 1), document[key])
-        else:
-            document[key] = rng.choice(others)
-        return
-
-
 def test_mutated_documents_give_a_format_error_or_a_network_and_take_little_memory() -> None:
     rng = random.Random(5)
     texts = [tn.nodes_to_json(network(), {"k": []}), theirs(npy(np.arange(3.0)))]
@@ -554,226 +456,3 @@ def test_mutated_text_gives_a_format_error_or_a_network() -> None:
         damaged = "".join(letters)
         outcomes.add(survives(lambda damaged=damaged: tn.nodes_from_json(damaged)[0]))
     assert outcomes == {False, True}
-
-
-# HDF5
-
-
-def test_paths_of_all_kinds_and_open_files_are_written_and_read(tmp_path: Path) -> None:
-    nodes = network()
-    tn.save_nodes(nodes, str(tmp_path / "a.h5"))
-    tn.save_nodes({*nodes}, tmp_path / "b.h5")
-    with open(tmp_path / "c.h5", "wb") as file:
-        tn.save_nodes(iter(nodes), file)
-    for name in ("a.h5", "c.h5"):
-        assert structure(tn.load_nodes(tmp_path / name)) == structure(nodes)
-    assert len(tn.load_nodes(str(tmp_path / "b.h5"))) == len(nodes)
-    with open(tmp_path / "a.h5", "rb") as file:
-        assert structure(tn.load_nodes(file)) == structure(nodes)
-
-
-def test_saving_part_of_a_network_is_refused(tmp_path: Path) -> None:
-    a, b = make(2, name="a"), make(2, name="b")
-    a[0] ^ b[0]
-    with fails(ValueError, "connected to 1 nodes that are not given, such as 'b'", a, b):
-        tn.save_nodes([a], tmp_path / "a.h5")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_is_replaced_as_a_whole_or_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "net.h5"
-    tn.save_nodes([make(2, name="old")], path)
-    with pytest.raises(TypeError, match="cannot be saved"):
-        tn.save_nodes([tn.Node(np.ones(2, np.longdouble))], path)
-
-    def broken(*args: object) -> None:
-        raise OSError("disk full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("tensornet.files.os.replace", broken)
-        with pytest.raises(OSError, match="disk full"):
-            tn.save_nodes([make(2, name="new")], path)
-    assert list(tmp_path.iterdir()) == [path]
-    assert tn.load_nodes(path)[0].name == "old"
-    link = tmp_path / "link.h5"
-    link.symlink_to(path)
-    tn.save_nodes([make(2, name="new")], link)
-    assert link.is_symlink()
-    assert tn.load_nodes(path)[0].name == "new"
-
-
-def test_files_that_are_not_there_or_not_hdf5_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        tn.load_nodes(tmp_path / "none.h5")
-    (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(FormatError, match=r"text.h5: HDF5: "):
-        tn.load_nodes(tmp_path / "text.h5")
-    with h5py.File(tmp_path / "empty.h5", "w"):
-        pass
-    with pytest.raises(FormatError, match=r"empty.h5: /network: is missing"):
-        tn.load_nodes(tmp_path / "empty.h5")
-
-
-def tampered(tmp_path: Path, change: Callable[[Any], None]) -> Path:
-    path = tmp_path / "net.h5"
-    tn.save_nodes(network(), path)
-    with h5py.File(path, "r+") as file:
-        change(file)
-    return path
-
-
-def instead(name: str, **options: Any) -> Callable[[Any], None]:
-    def change(file: Any) -> None:
-        del file[name]
-        file.create_dataset(name, **options)
-
-    return change
-
-
-def link(name: str, value: Any) -> Callable[[Any], None]:
-    def change(file: Any) -> None:
-        del file[name]
-        file[name] = value
-
-    return change
-
-
-def reworded(file: Any) -> None:
-    document = json.loads(file["network"][()].tobytes())
-    document["version"] = 9
-    instead("network", data=np.frombuffer(json.dumps(document).encode(), np.uint8))(file)
-
-
-def layout_of(kind: str) -> Callable[[Any], None]:
-    def change(file: Any) -> None:
-        del file["tensors/0"]
-        if kind == "virtual":
-            layout = h5py.VirtualLayout((2, 3, 4, 5), "f8")
-            layout[...] = h5py.VirtualSource("other.h5", "secret", (2, 3, 4, 5))
-            file.create_virtual_dataset("tensors/0", layout)
-        else:
-            file.create_dataset("tensors/0", (2, 3, 4, 5), "f8", external=[("/etc/passwd", 0, 960)])
-
-    return change
-
-
-TAMPERS = [
-    (reworded, "network|version: is '9'"),
-    (instead("network", data=b"text"), "/network: "),
-    (instead("network", data=np.arange(3.0)), "/?network: expected the bytes of a JSON text"),
-    (instead("network", data=np.full(9, 200, np.uint8)), "/?network: expected the bytes"),
-    (instead("tensors/0", data="text"), "/tensors/0: dtype object is not supported"),
-    (instead("tensors/0", data=np.ones((2, 3), [("a", "f8")])), "/tensors/0: dtype .* supported"),
-    (instead("tensors/0", data=np.ones((2, 3))), "axis|rank|shape"),
-    (instead("tensors/0", shape=(2, 3, 4, 5), dtype="f8"), "claims 960 bytes but stores 0"),
-    (instead("tensors/0", shape=(2**20, 2**20), dtype="f8"), "claims .* bytes but stores 0"),
-    (
-        instead("tensors/0", shape=(2**20, 2**20), dtype="f8", chunks=(2**10, 2**10)),
-        "/tensors/0: is chunked, compressed",
-    ),
-    (
-        instead("tensors/0", data=np.zeros(2**20), chunks=True, compression="gzip"),
-        "/tensors/0: is chunked, compressed",
-    ),
-    (instead("tensors/0", data=h5py.Empty("f8")), "/tensors/0: expected a dataset"),
-    (layout_of("virtual"), "is chunked, compressed, virtual"),
-    (layout_of("external"), "virtual or in another file"),
-    (link("tensors/0", h5py.ExternalLink("other.h5", "/secret")), "is a link to elsewhere"),
-    (link("tensors/0", h5py.SoftLink("/tensors/2")), "is a link to elsewhere"),
-    (link("tensors", h5py.ExternalLink("other.h5", "/")), "/tensors: is a link to elsewhere"),
-    (link("network", h5py.ExternalLink("other.h5", "/")), "/network: is a link to elsewhere"),
-    (lambda file: file.pop("tensors"), "/tensors: is missing"),
-    (lambda file: file.pop("tensors/2"), "/tensors/2: is missing"),
-]
-
-
-@pytest.mark.parametrize(("change", "match"), TAMPERS, ids=[match[:40] for _, match in TAMPERS])
-def test_tampered_files_are_refused(
-    change: Callable[[Any], None], match: str, tmp_path: Path
-) -> None:
-    path = tampered(tmp_path, change)
-    with pytest.raises(FormatError, match=match) as caught:
-        tn.load_nodes(path)
-    assert str(path) in str(caught.value)
-
-
-def test_one_array_under_many_names_does_not_multiply_memory(tmp_path: Path) -> None:
-    nodes = [make(100, 100) for _ in range(20)]
-    tn.save_nodes(nodes, tmp_path / "net.h5")
-    with h5py.File(tmp_path / "net.h5", "r") as old, h5py.File(tmp_path / "bomb.h5", "w") as bomb:
-        bomb["network"] = old["network"][()]
-        bomb["tensors/0"] = old["tensors/0"][()]
-        for k in range(1, 20):
-            bomb[f"tensors/{k}"] = bomb["tensors/0"]
-    with pytest.raises(FormatError, match=r"/tensors/\d+: claims more data than the file is long"):
-        tn.load_nodes(tmp_path / "bomb.h5")
-
-
-def test_tampered_files_of_google_tensornetwork_are_refused(tmp_path: Path) -> None:
-    reference = pytest.importorskip("tensornetwork")
-    a, b = reference.Node(np.ones((2, 3)), name="a"), reference.CopyNode(2, 3, name="b")
-    a[1] ^ b[0]
-    changes: list[tuple[Callable[[Any], None], str]] = [
-        (instead("nodes/node0/tensor", data="x"), "/nodes/node0/tensor: dtype object is not"),
-        (instead("nodes/node0/type", data="Edge"), "type: 'Edge' is none of"),
-        (instead("nodes/node1/shape", data=[3, 4]), "the axes of a copy node have one extent"),
-        (instead("nodes/node1/copy_node_dtype", data="O"), "dtype: 'O' is none of"),
-        (instead("node_names/names", data=["a", "b", "c"]), "/nodes/node2: is missing"),
-        (instead("node_names/names", data=[1, 2]), "/node_names/names: expected text"),
-        (instead("node_names/names", data=[b"a", b"\xff"]), "expected UTF-8 text"),
-        (instead("edges/edge0/node1", data="node7"), "'node7' is none of the nodes"),
-        (instead("edges/edge0/axis1", data=9), "axis|edge"),
-        (instead("edges/edge0/axis1", data=[0, 1]), "expected a whole number"),
-        (lambda file: file.pop("edges/edge1"), "/edges/edge1: is missing"),
-        (link("nodes", h5py.ExternalLink("x.h5", "/")), "/nodes: is a link to elsewhere"),
-    ]
-    for change, match in changes:
-        path = tmp_path / "theirs.h5"
-        reference.save_nodes([a, b], path)
-        with h5py.File(path, "r+") as file:
-            change(file)
-        with pytest.raises(FormatError, match=match):
-            tn.load_nodes(path)
-
-
-def test_one_long_name_for_all_does_not_multiply_memory(tmp_path: Path) -> None:
-    path = tmp_path / "names.h5"
-    with h5py.File(path, "w") as file:
-        for group in ("nodes", "edges"):
-            file.create_group(group)
-        word = np.array(["x" * 10_000], object)
-        file.create_dataset("edge_names/names", data=word, dtype=h5py.string_dtype())
-        names = file.create_dataset("node_names/names", (3000,), h5py.string_dtype())
-        names[...] = ""
-        del word
-    raw = bytearray(path.read_bytes())
-    with h5py.File(path, "r") as file:
-        long = file["edge_names/names"].id.get_offset()
-        start = file["node_names/names"].id.get_offset()
-    for k in range(3000):  # every name is the same words in the heap of the file
-        raw[start + 16 * k : start + 16 * k + 16] = raw[long : long + 16]
-    path.write_bytes(raw)
-    tracemalloc.start()
-    with pytest.raises(FormatError, match="/node_names/names: claims more data than the file"):
-        tn.load_nodes(path)
-    assert tracemalloc.get_traced_memory()[1] < 2**20
-    tracemalloc.stop()
-
-
-def test_without_h5py_the_error_names_the_extra(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    original = builtins.__import__
-
-    def missing(name: str, *args: Any, **options: Any) -> Any:
-        if name.startswith("h5py"):
-            raise ModuleNotFoundError("No module named 'h5py'")
-        return original(name, *args, **options)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(ImportError, match=r"pip install 'tensornet\[hdf5\]'"):
-        tn.save_nodes([make(2)], tmp_path / "a.h5")
-    with pytest.raises(ImportError, match=r"pip install 'tensornet\[hdf5\]'"):
-        tn.load_nodes(tmp_path / "a.h5")

@@ -147,6 +147,10 @@ def read_theirs(reader: Reader, root: Group) -> Document:
     nodes, edges = reader.group(root, "nodes"), reader.group(root, "edges")
     node_names = reader.texts(reader.group(root, "node_names"), "names")
     edge_names = reader.texts(reader.group(root, "edge_names"), "names")
+    for group, names in ((nodes, node_names), (edges, edge_names)):
+        count = group.group.id.get_num_objs()
+        if count > len(names):
+            reader.fields.fail(group.field, f"holds {count} members, expected {len(names)}")
     ids = {f"node{k}": k for k in range(len(node_names))}
     return {
         "nodes": [
