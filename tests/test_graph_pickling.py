@@ -134,6 +134,7 @@ def test_a_shallow_copy_of_a_network_is_one_node_and_of_an_edge_the_edge() -> No
 def test_errors_reach_other_processes(error: Exception) -> None:
     twin = through_pickle(error)
     assert (type(twin), str(twin)) == (type(error), str(error))
+    assert type(error.__new__(type(error), "x")) is type(error)  # as tblib does for distributed
 
 
 def contracted(nodes: list[tn.Node], expression: Any, program: Any) -> list[Any]:
