@@ -149,7 +149,7 @@ def _free_angles(taken: Iterable[float], count: int) -> list[float]:
 
 
 def steps_of_edges(drawn: Sketch, order: Any) -> list[int | None]:
-    """The step, from 0, in which each edge is summed; None for those that stay open.
+    """The step, from 0, in which each edge is summed; None for open and for trace edges.
 
     Args:
         order: a Plan or Tree, or an opt_einsum path, whose operands are the nodes in order, with
