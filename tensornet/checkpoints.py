@@ -15,6 +15,7 @@ import numpy as np
 
 from ._program import Run
 from .errors import CheckpointError
+from .files import replacing
 
 __all__ = ["INTERVAL", "Checkpoint", "seconds_between"]
 
@@ -92,13 +93,9 @@ class Checkpoint:
         start = time.monotonic()
         run = self._run
         sums = np.concatenate([run.sums(chunk) for chunk in range(len(run.chunks))])
-        with open(self._fresh, "wb") as file:
-            plan, inputs = self._names["plan"], self._names["inputs"]
+        plan, inputs = self._names["plan"], self._names["inputs"]
+        with replacing(self.path, self._fresh) as draft, open(draft, "wb") as file:
             np.savez(file, format=_FORMAT, plan=plan, inputs=inputs, chunks=run.chunks, sums=sums)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(self._fresh, self.path)
-        _sync_folder(self.path.parent)
         self._written = time.monotonic()
         self._cost = self._written - start
 
@@ -111,17 +108,3 @@ class Checkpoint:
         """The run is done: nothing is left of the file."""
         self.path.unlink(missing_ok=True)
         self._fresh.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in the folder last, where the system can."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)

@@ -14,7 +14,7 @@ from .tables import steps_of
 if TYPE_CHECKING:
     Axes = Any  # matplotlib.axes.Axes, which must not be needed here
 
-__all__ = ["draw"]
+__all__ = ["blank_axes", "draw"]
 
 _CURVE = np.linspace(0.0, 1.0, 16)  # where a chord of the ring is sampled
 
@@ -35,15 +35,25 @@ def draw(tree: Tree, kind: str = "tree", ax: Axes | None = None) -> Axes:
     """
     if kind not in _KINDS:
         raise ValueError(f"kind={kind!r}: use one of {', '.join(_KINDS)}")
+    ax = blank_axes(ax, (8, 6))
+    _KINDS[kind](tree, ax)
+    ax.margins(0.03)
+    return ax
+
+
+def blank_axes(ax: Axes | None, figsize: tuple[float, float]) -> Axes:
+    """Axes without a frame: those given, or those of a new figure of so many inches.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
     try:
         from matplotlib import pyplot
     except ImportError as error:
         raise ImportError("drawing needs matplotlib: pip install 'tensornet[plot]'") from error
     if ax is None:
-        ax = pyplot.subplots(figsize=(8, 6))[1]
+        ax = pyplot.subplots(figsize=figsize)[1]
     ax.set_axis_off()
-    _KINDS[kind](tree, ax)
-    ax.margins(0.03)
     return ax
 
 

@@ -32,5 +32,7 @@ class CheckpointError(TensorNetError, ValueError):
     """A checkpoint that a run cannot continue from: of another plan or other inputs, or damaged."""
 
 
-class MemoryLimitError(TensorNetError, MemoryError):
+# MemoryError comes first because its __new__ refuses classes whose first base is another one;
+# without that, what distributed makes of errors cannot be unpickled
+class MemoryLimitError(MemoryError, TensorNetError):
     """A contraction that cannot keep to the memory there is; says how many bytes it would take."""

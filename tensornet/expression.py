@@ -181,9 +181,21 @@ class ContractExpression:
         if dropped is not None:
             views = drop_axes(list(constants.values()), [dropped[k] for k in constants])
             self._constants = dict(zip(constants, views))
+        self._forget()
+
+    def _forget(self) -> None:
+        """Be as before the first call."""
         self._prepared: dict[Any, _Prepared] = {}
         self._latest: _Prepared | None = None  # of calls that need nothing but the Program
         self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        made_by_calls = ("_prepared", "_latest", "_lock")
+        return {name: value for name, value in vars(self).items() if name not in made_by_calls}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget()
 
     @property
     def plan(self) -> Plan:

@@ -20,6 +20,7 @@ from .backends import find_library, run_calls
 from .config import check_threads, format_bytes, get_num_threads, parse_bytes
 from .errors import FormatError, MemoryLimitError, PlanError
 from .expr import Expr
+from .files import replacing
 from .fitting import IMPOSSIBLE, Budget, Memory, search_within, sliced_for_cache, sliced_to_fit
 from .planner import Tree, one_run, repeated, search, slice_tree
 from .planner.cache import recall
@@ -27,7 +28,7 @@ from .planner.objective import cost, objective_of
 from .planner.search import search_seconds
 from .program import Program, lower
 from .progress import Progress
-from .tables import summary, table
+from .tables import Summary, summary, table
 
 if TYPE_CHECKING:
     Axes = Any  # matplotlib's, which is imported when something is drawn
@@ -218,6 +219,12 @@ class Plan:
         return draw(self.tree, kind, ax)
 
     def __str__(self) -> str:
+        return self._summary().text()
+
+    def _repr_html_(self) -> str:
+        return self._summary().html()
+
+    def _summary(self) -> Summary:
         try:
             peak = f"{format_bytes(self.peak_memory)} as {self.dtype}"
         except MemoryLimitError as error:
@@ -245,10 +252,10 @@ class Plan:
         return json.dumps(fields)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_json` to a file."""
+        """Write `to_json` to a file, which is there as a whole or as it was before."""
         text = self.to_json()
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+        with replacing(path) as draft:
+            draft.write_text(text + "\n", encoding="utf-8")
 
     @classmethod
     def from_json(cls, text: str) -> Plan:

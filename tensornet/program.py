@@ -280,6 +280,10 @@ class Program:
         lines: list[str] = self._executor.step_lines()
         return lines
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        threads, strip = self.threads, self.strip_exponent
+        return partial(lower, self.tree, self.dtype, threads=threads, strip_exponent=strip), ()
+
     def __repr__(self) -> str:
         return (
             f"Program({len(self._executor.shapes)} operands, {self.dtype}, "

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
+from html import escape
 from itertools import chain, groupby
 from math import log2, log10, prod
 from typing import NamedTuple
 
 from .planner import Tree
 
-__all__ = ["Step", "format_term", "readable", "steps_of", "summary", "table"]
+__all__ = ["Step", "Summary", "format_term", "readable", "steps_of", "summary", "table"]
 
 _LONG = 40  # characters of a term, above which it is shortened
 
@@ -156,10 +157,30 @@ def _text(rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
+class Summary(NamedTuple):
+    """What a tree costs, a line for each kind of cost, and what found it in what time."""
+
+    title: str
+    lines: list[tuple[str, str]]
+
+    def text(self) -> str:
+        """The lines in two columns."""
+        return "\n".join([self.title, *[f"  {name:<12} {value}" for name, value in self.lines]])
+
+    def html(self) -> str:
+        """A table for notebooks."""
+        left = "style='text-align: left'"
+        rows = [
+            f"<tr><th {left}>{escape(name)}</th><td {left}>{escape(value)}</td></tr>"
+            for name, value in self.lines
+        ]
+        return f"<table><caption>{escape(self.title)}</caption>{''.join(rows)}</table>"
+
+
 def summary(
     tree: Tree, sliced: Sequence[Hashable], peak: str, search: str | None, seconds: float | None
-) -> str:
-    """What a tree costs, a line for each kind of cost, and what found it in what time.
+) -> Summary:
+    """What a tree costs, and what found it in what time.
 
     Args:
         sliced: labels of the sliced indices.
@@ -171,16 +192,16 @@ def summary(
     more = ", ..." if len(sliced) > 12 else ""
     slices = readable(tree.n_slices) + (f" over {shown}{more}" if shown else "")
     lines = [
-        f"Plan of {len(tree.expr.inputs):,} tensors and {len(tree.expr.sizes):,} indices",
-        f"  output       {output if shape else 'a scalar'}",
-        f"  width        {tree.width:.1f} (largest tensor: {readable(tree.max_size)} entries)",
-        f"  log10 macs   {f'{log10(tree.macs):.2f}' if tree.macs else 'no multiplications'}",
-        f"  peak memory  {peak}",
-        f"  slices       {slices}",
+        ("output", output if shape else "a scalar"),
+        ("width", f"{tree.width:.1f} (largest tensor: {readable(tree.max_size)} entries)"),
+        ("log10 macs", f"{log10(tree.macs):.2f}" if tree.macs else "no multiplications"),
+        ("peak memory", peak),
+        ("slices", slices),
     ]
     if search is not None:
-        lines.append(f"  search       {search}{'' if seconds is None else _spent(seconds)}")
-    return "\n".join(lines)
+        lines.append(("search", search + ("" if seconds is None else _spent(seconds))))
+    title = f"Plan of {len(tree.expr.inputs):,} tensors and {len(tree.expr.sizes):,} indices"
+    return Summary(title, lines)
 
 
 def _spent(seconds: float) -> str:

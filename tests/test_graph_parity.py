@@ -18,6 +18,7 @@ SECTIONS = {
     "Network graph (top level)",
     "Backend selection",
     "Contractors (tensornetwork.contractors)",
+    "Serialization and drawing",
 }
 LATER = {"contractors.ncon_solver"}
 

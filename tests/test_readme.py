@@ -32,7 +32,10 @@ def test_the_first_example_has_ten_lines() -> None:
 
 
 @pytest.mark.parametrize("number", range(1, len(BLOCKS)))
-def test_every_other_example_runs(number: int, tmp_path: Path) -> None:
+def test_every_other_example_runs(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # for the files that examples write
     if "import torch" in BLOCKS[number]:
         pytest.importorskip("torch", reason="needs the extra `torch`")
     run(BLOCKS[number], tmp_path)

@@ -7,7 +7,6 @@ Index ids count from 0, and `sizes[i]` is the extent of index `i`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
@@ -19,7 +18,7 @@ from numpy.typing import DTypeLike
 from ..config import available_memory, format_bytes
 from ..errors import MemoryLimitError
 from ..expr import Expr
-from .text import Source, Text, read_text
+from .text import Source, Text, parse_json, read_text
 
 __all__ = ["Network", "random_arrays", "read_network"]
 
@@ -48,14 +47,7 @@ def read_network(source: Source) -> Network:
     ((5,), (5,))
     """
     text = read_text(source, max_bytes=MAX_JSON_BYTES)
-    try:
-        data = json.loads(text.body)
-    except json.JSONDecodeError as error:
-        text.fail(error.lineno, f"not JSON: {error.msg} (column {error.colno})")
-    except RecursionError:
-        text.fail(None, "brackets nested too deeply for a network")
-    except ValueError:
-        text.fail(None, "a number with too many digits")
+    data = parse_json(text)
     if not isinstance(data, dict):
         text.fail(None, "expected a JSON object with inputs, output and sizes")
     for key in ("inputs", "output", "sizes"):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import zlib
+from collections import Counter
 from pathlib import Path
-from typing import IO, AnyStr, NoReturn
+from typing import IO, Any, AnyStr, NoReturn
 
 from ..errors import FormatError
 
-__all__ = ["MAX_BYTES", "Source", "Text", "read_text"]
+__all__ = ["MAX_BYTES", "Source", "Text", "parse_json", "read_text"]
 
 Source = str | os.PathLike[str] | IO[str] | IO[bytes]
 
@@ -73,6 +75,33 @@ def read_text(source: Source, *, max_bytes: int = MAX_BYTES) -> Text:
     if isinstance(raw, str):
         return Text(name, _limited(name, raw, max_bytes))
     return _decode(name, _limited(name, raw, max_bytes))
+
+
+def parse_json(text: Text) -> Any:
+    """The value that a text in JSON is.
+
+    Raises:
+        FormatError: broken JSON, a key that an object has twice, brackets too deep or numbers too
+            long to be meant.
+    """
+    try:
+        return json.loads(text.body, object_pairs_hook=_distinct)
+    except FormatError as error:
+        text.fail(None, str(error))
+    except json.JSONDecodeError as error:
+        text.fail(error.lineno, f"not JSON: {error.msg} (column {error.colno})")
+    except RecursionError:
+        text.fail(None, "brackets nested too deeply for a network")
+    except ValueError:
+        text.fail(None, "a number with too many digits")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        repeated = Counter([key for key, _ in pairs]).most_common(1)[0][0]
+        raise FormatError(f"the key {repeated[:40]!r} comes twice in one object")
+    return found
 
 
 def _read(name: str, file: IO[bytes], max_bytes: int) -> bytes:

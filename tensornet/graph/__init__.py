@@ -20,7 +20,10 @@ from .contraction import (
 )
 from .copies import copy, reduced_density, replicate_nodes
 from .copynode import CopyNode
+from .dot import to_graphviz
+from .drawing import draw
 from .edge import Edge, connect, disconnect
+from .hdf5 import load_nodes, save_nodes
 from .node import Node
 from .queries import (
     check_connected,
@@ -42,6 +45,7 @@ from .reshaping import (
     slice_edge,
     split_edge,
 )
+from .serialization import nodes_from_json, nodes_to_json
 from .wiring import from_topology, redirect_edge, remove_node
 
 __all__ = [
@@ -62,6 +66,7 @@ __all__ = [
     "contractors",
     "copy",
     "disconnect",
+    "draw",
     "flatten_all_edges",
     "flatten_edges",
     "flatten_edges_between",
@@ -75,6 +80,9 @@ __all__ = [
     "get_shared_edges",
     "get_subgraph_dangling",
     "jit",
+    "load_nodes",
+    "nodes_from_json",
+    "nodes_to_json",
     "outer_product",
     "outer_product_final_nodes",
     "reachable",
@@ -82,8 +90,10 @@ __all__ = [
     "reduced_density",
     "remove_node",
     "replicate_nodes",
+    "save_nodes",
     "set_default_backend",
     "slice_edge",
     "split_edge",
     "switch_backend",
+    "to_graphviz",
 ]

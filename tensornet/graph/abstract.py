@@ -101,6 +101,10 @@ class AbstractNode(Arithmetic):
     def from_serial_dict(cls, serial_dict: dict[str, Any]) -> AbstractNode:
         """The node that `to_serial_dict` described."""
 
+    def _described(self, **fields: Any) -> dict[str, Any]:
+        """Plain data: names, and `fields` of the kind of node."""
+        return {"name": self._name, "axis_names": self.axis_names, "backend": "numpy", **fields}
+
     @property
     def tensor(self) -> Array:
         """The dense array; settable, to an array of the same rank."""
@@ -385,6 +389,11 @@ class AbstractNode(Arithmetic):
             if node is not None:
                 words[axis] += f" -> {node._name!r}[{at}]"
         return f"[{join_limited(words)}]"
+
+    def _repr_html_(self) -> str:
+        from .html import node_table
+
+        return node_table(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         from .pickling import reduce_node

@@ -54,6 +54,10 @@ class NodeCollection:
         else:
             self._container.append(node)
 
+    def __repr__(self) -> str:
+        kind = "set" if isinstance(self._container, set) else "list"
+        return f"NodeCollection(a {kind} of {len(self._container)} nodes)"
+
     def __enter__(self) -> NodeCollection:
         active_collection.set((self, active_collection.get()))
         return self

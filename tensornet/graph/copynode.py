@@ -163,14 +163,8 @@ class CopyNode(AbstractNode):
 
     def to_serial_dict(self) -> dict[str, Any]:
         """Plain data: names, rank, dimension and dtype."""
-        return {
-            "name": self._name,
-            "axis_names": self.axis_names,
-            "backend": "numpy",
-            "rank": len(self._shape),
-            "dimension": self._dimension,
-            "dtype": self._dtype.str,
-        }
+        rank, dimension = len(self._shape), self._dimension
+        return self._described(rank=rank, dimension=dimension, dtype=self._dtype.name)
 
     @classmethod
     def from_serial_dict(cls, serial_dict: dict[str, Any]) -> CopyNode:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,7 @@ from .abstract import NEW, UNNAMED_NODE, AbstractNode, next_serial
 from .checks import Array, as_array, check_axis_names, check_backend, check_name
 from .collection import active_collection
 from .edge import Edge
+from .encoding import decode_array, encode_array
 
 __all__ = ["Node"]
 
@@ -111,52 +110,29 @@ class Node(AbstractNode):
         return Node(tensor, self._name)
 
     def to_serial_dict(self) -> dict[str, Any]:
-        """Plain data: names, and the array in NumPy's .npy format as latin-1 text.
+        """Plain data: names, and the array as dtype, shape and base64.
 
         >>> Node.from_serial_dict(Node([1, 2], name="a").to_serial_dict())
         Node('a', [0: 2], int64)
         """
-        buffer = io.BytesIO()
-        np.save(buffer, self._tensor, allow_pickle=False)
-        return {
-            "name": self._name,
-            "axis_names": self.axis_names,
-            "backend": "numpy",
-            "tensor": buffer.getvalue().decode("latin-1"),
-        }
+        return self._described(tensor=encode_array(self._tensor))
 
     @classmethod
     def from_serial_dict(cls, serial_dict: dict[str, Any]) -> Node:
         """The node that `to_serial_dict` described, with dangling edges.
 
-        The data may come from an untrusted place: no code in it is run, and no more memory is
-        taken than the text is long.
+        The tensor may also be an array, or text in NumPy's .npy format, as google/TensorNetwork
+        writes it. The data may come from an untrusted place: no code in it is run, and no more
+        memory is taken than a few times their length.
 
         Raises:
-            ValueError: the tensor is not .npy data, or not of the promised length.
+            ValueError: the tensor is not what its data promise (a FormatError), or bad names.
             KeyError: an entry is missing.
         """
         check_backend(serial_dict.get("backend"))
-        tensor = _decode_npy(serial_dict["tensor"].encode("latin-1"))
+        saved = serial_dict["tensor"]
+        tensor = saved if isinstance(saved, np.ndarray) else decode_array(saved)
         return cls(tensor, serial_dict["name"], serial_dict["axis_names"])
 
     def __repr__(self) -> str:
         return f"Node({self._name!r}, {self._describe_axes()}, {self._tensor.dtype})"
-
-
-def _decode_npy(data: bytes) -> Array:
-    buffer = io.BytesIO(data)
-    version = np.lib.format.read_magic(buffer)
-    read_header = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    shape, fortran_order, dtype = read_header(buffer)
-    promised, there = prod(shape) * dtype.itemsize, len(data) - buffer.tell()
-    if dtype.hasobject or promised != there:
-        raise ValueError(
-            f"a tensor of shape {shape} and dtype {dtype} is not what {there} bytes of data hold"
-        )
-    flat: Array = np.frombuffer(data, dtype, offset=buffer.tell()).copy()
-    return flat.reshape(shape, order="F" if fortran_order else "C")

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 
 from ..errors import PlanError
 from ..expr import Expr
+from ..files import replacing
 from .tree import Tree
 
 try:
@@ -114,14 +114,8 @@ class Shelf:
             "sizes": expr.sizes,
             "plans": {goal: _to_dict(each) for goal, each in kept.items()},
         }
-        file = self._file(expr)
-        draft = self._folder / f".{file.stem}.{uuid.uuid4().hex}.tmp"
-        try:
+        with replacing(self._file(expr), last=False) as draft:
             draft.write_text(json.dumps(data), encoding="utf-8")
-            draft.replace(file)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
