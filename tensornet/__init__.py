@@ -84,6 +84,10 @@ from .graph import (
     set_default_backend,
     slice_edge,
     split_edge,
+    split_node,
+    split_node_full_svd,
+    split_node_qr,
+    split_node_rq,
     switch_backend,
 )
 from .planner import Planner
@@ -151,6 +155,10 @@ __all__ = [
     "set_default_backend",
     "slice_edge",
     "split_edge",
+    "split_node",
+    "split_node_full_svd",
+    "split_node_qr",
+    "split_node_rq",
     "switch_backend",
     # settings
     "get_num_threads",

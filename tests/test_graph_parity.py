@@ -16,6 +16,7 @@ LIST = Path(__file__).resolve().parents[2] / "shared" / "parity" / "tensornetwor
 SECTIONS = {
     "Network graph",
     "Network graph (top level)",
+    "Splitting",
     "Backend selection",
     "Contractors (tensornetwork.contractors)",
 }
