@@ -29,6 +29,7 @@ except TensorNetError as error:  # an unknown TENSORNET_ISA
         raise
     end_with(error)
 
+from . import linalg
 from .api import (
     ContractExpression,
     Plan,
@@ -89,6 +90,10 @@ from .graph import (
     set_default_backend,
     slice_edge,
     split_edge,
+    split_node,
+    split_node_full_svd,
+    split_node_qr,
+    split_node_rq,
     switch_backend,
     to_graphviz,
 )
@@ -162,8 +167,14 @@ __all__ = [
     "set_default_backend",
     "slice_edge",
     "split_edge",
+    "split_node",
+    "split_node_full_svd",
+    "split_node_qr",
+    "split_node_rq",
     "switch_backend",
     "to_graphviz",
+    # linear algebra
+    "linalg",
     # settings
     "get_num_threads",
     "set_num_threads",
