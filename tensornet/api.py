@@ -20,6 +20,7 @@ from .arrays import (
     Array,
     as_array,
     as_arrays,
+    check_backend,
     check_out,
     converted,
     drop_axes,
@@ -35,7 +36,6 @@ from .progress import Progress
 from .road import (
     Path,
     Running,
-    check_backend,
     contract_expr,
     find_program,
     find_within,
@@ -45,6 +45,7 @@ from .road import (
     memory_of_run,
     run_program,
 )
+from .tape import Tensor, apply, as_operands
 
 __all__ = [
     "ContractExpression",
@@ -62,6 +63,10 @@ __all__ = [
 
 _SMALL = 64  # operands up to which an einsum is recalled by its subscripts and shapes alone
 _RECALLED = 256  # how many of them
+_OPTIONS = (
+    *("optimize", "dtype", "order", "casting", "memory_limit", "strip_exponent", "minimize"),
+    *("progress", "executor", "checkpoint"),
+)
 _PLAIN = (str, bool, tuple, Tree)  # kinds of `optimize` that mean the same in every call
 
 
@@ -147,6 +152,9 @@ def einsum(
             if result is not None:
                 return result if result.ndim or out is not None else result[()]
     options = (optimize, dtype, order or "K", casting, memory_limit, strip_exponent, minimize)
+    if out is None and Tensor in map(type, operands):
+        named = dict(zip(_OPTIONS, (*options, progress, executor, checkpoint)))
+        return apply(einsum, operands, named)
     return _einsum(operands, out, Running(progress, executor, checkpoint), usual, *options)
 
 
@@ -279,8 +287,10 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     >>> tensordot(np.ones((2, 3)), np.ones((3, 4)), axes=1).shape
     (2, 4)
     """
-    a = a if type(a) is ndarray else as_array(a, "a")
-    b = b if type(b) is ndarray else as_array(b, "b")
+    if type(a) is not ndarray or type(b) is not ndarray:
+        if type(a) is Tensor or type(b) is Tensor:
+            return apply(tensordot, (a, b, axes))
+        a, b = as_array(a, "a"), as_array(b, "b")
     if type(axes) is not int:
         axes = _axes_pair(axes)
     compiled = _compile_tensordot(
@@ -385,12 +395,12 @@ def ncon(
     (2, 3)
     """
     check_backend(backend)
-    arrays = as_arrays(tensors)
-    shapes = [a.shape for a in arrays]
+    operands = as_operands(tensors)
+    shapes = [a.shape for a in operands]
     expr, path = parse_ncon(shapes, network_structure, con_order, out_order, check_network)
     optimize = "auto" if path is None else Tree.from_ssa_path(expr, path)
     running = Running(progress, executor, checkpoint)
-    return contract_expr(expr, arrays, optimize=optimize, **running._asdict())
+    return contract_expr(expr, operands, optimize=optimize, **running._asdict())
 
 
 def plan(

@@ -15,6 +15,8 @@ __all__ = [
     "Array",
     "as_array",
     "as_arrays",
+    "as_numeric",
+    "check_backend",
     "check_dtype",
     "check_out",
     "converted",
@@ -30,6 +32,7 @@ SUPPORTED_DTYPES: tuple[np.dtype[Any], ...] = tuple(DTYPE_CODES)
 
 _HOST = (1, 3, 11, 13)  # DLPack's devices whose memory a CPU reads: its own, pinned, managed
 _PROTOCOLS = ("__array__", "__array_interface__", "__array_struct__")
+_NUMERIC_KINDS = "fciub"
 
 
 def as_array(given: Any, what: str = "the operand") -> Array:
@@ -89,14 +92,46 @@ def as_arrays(given: Iterable[Any]) -> list[Array]:
     ]
 
 
+def as_numeric(given: Any, what: str = "the tensor") -> Array:
+    """The numeric array that `given` is or describes; an array is not copied.
+
+    Raises:
+        TypeError: an array that cannot be read here (on a GPU, recording gradients), text,
+            objects, or anything else that is not a number or an array of numbers.
+        ValueError: nested lists of unequal lengths.
+
+    >>> as_numeric([[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+    array = given if type(given) is np.ndarray else as_array(given, what)
+    if array.dtype.kind not in _NUMERIC_KINDS:
+        raise TypeError(
+            f"a tensor is an array, a list or a number, not {type(given).__name__} "
+            f"(dtype {array.dtype})"
+        )
+    return array
+
+
+def check_backend(backend: object) -> None:
+    """Raise ValueError unless `backend` is None or 'numpy', whose arrays tensors are here.
+
+    >>> check_backend("numpy")
+    """
+    if backend is not None and backend != "numpy":
+        raise ValueError(
+            f"backend {backend!r} is not supported: tensors are NumPy arrays here, so backend is "
+            "None or 'numpy'; to run a plan on arrays of another library use plan.run(backend=)"
+        )
+
+
 def library_of(array: Any) -> str:
-    """The library whose type this is, by the name that imports it.
+    """The library whose type this is, by the name that imports it; our Tensors are NumPy's.
 
     >>> library_of(np.zeros(3)), library_of([0.0])
     ('numpy', 'builtins')
     """
     name = type(array).__module__.partition(".")[0]
-    return "jax" if name == "jaxlib" else name
+    return {"jaxlib": "jax", "tensornet": "numpy"}.get(name, name)
 
 
 def check_dtype(dtype: Any) -> np.dtype[Any]:

@@ -28,6 +28,7 @@ from .planner.search import search_seconds
 from .program import Program, lower
 from .progress import Progress
 from .tables import summary, table
+from .tape import Tensor
 
 if TYPE_CHECKING:
     Axes = Any  # matplotlib's, which is imported when something is drawn
@@ -158,7 +159,8 @@ class Plan:
                 the library whose arrays these are.
 
         Returns:
-            an array of NumPy or of that library, or ``(mantissa, exponent)`` if `strip_exponent`.
+            an array of NumPy (a Tensor if an operand is one and there is no `out`) or of that
+            library, or ``(mantissa, exponent)`` if `strip_exponent`.
 
         Raises:
             ShapeError, TypeError: arrays or options that do not fit the network or the backend.
@@ -174,7 +176,7 @@ class Plan:
         operands = as_arrays(arrays)
         dtype = result_dtype([a.dtype for a in operands], None, "safe") if operands else None
         program = self.compile(dtype)
-        ready = converted(operands, program.dtype)
+        ready = arrays if Tensor in map(type, arrays) else converted(operands, program.dtype)
         return program(*ready, out=out, progress=progress, executor=executor, checkpoint=checkpoint)
 
     def table(self, sort: str = "step", top: int | None = None, style: str = "text") -> str:

@@ -18,8 +18,11 @@ SECTIONS = {
     "Network graph (top level)",
     "Backend selection",
     "Contractors (tensornetwork.contractors)",
+    "ncon and builders",
+    "Array-like Tensor and its functions",
 }
-LATER = {"contractors.ncon_solver"}
+# Names to come, and einsum: it takes lists of labels, too, so that its operands have no names.
+LATER = {"einsum", "eigh", "expm", "inv", "qr", "rq", "svd"}
 
 
 def entries() -> list[tuple[str, str | None]]:
