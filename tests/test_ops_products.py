@@ -1,4 +1,4 @@
-"""matmul, outer, kron, trace and norm against NumPy, on arrays and Tensors."""
+"""matmul, outer, kron and trace against NumPy, on arrays and Tensors."""
 
 from __future__ import annotations
 
@@ -119,32 +119,3 @@ def test_traces_of_nothing_are_zero_and_of_vectors_an_error() -> None:
     assert tn.trace(np.ones((2, 2)), offset=5) == 0
     with pytest.raises(ValueError, match="two dimensions"):
         tn.trace(np.ones(2))
-
-
-@pytest.mark.parametrize(
-    ("dtype", "result"),
-    [
-        *[(name, name) for name in ("float16", "float32", "float64")],
-        *[("complex64", "float32"), ("complex128", "float64")],
-        *[("int8", "float64"), ("bool", "float64")],
-    ],
-)
-@pytest.mark.parametrize("shape", [(2, 3, 4), (5,), (), (0, 2)])
-def test_the_norm_is_over_all_entries(dtype: str, result: str, shape: tuple[int, ...]) -> None:
-    a = random(shape, dtype)
-    got = tn.norm(a)
-    np.testing.assert_allclose(got, np.sqrt((np.abs(a.astype("complex128")) ** 2).sum()), rtol=1e-3)
-    assert (got.dtype, got.shape) == (result, ())
-    wrapped = tn.norm(Tensor(a))
-    assert type(wrapped) is Tensor
-    assert float(wrapped) == float(got)
-
-
-def test_the_norm_neither_overflows_nor_underflows_on_the_way() -> None:
-    np.testing.assert_allclose(tn.norm(np.full(4, 1e200)), 2e200)
-    np.testing.assert_allclose(tn.norm(np.full((2, 2), 1e-200j)), 2e-200)
-    np.testing.assert_allclose(tn.norm(np.full(10000, 200, np.float16)), np.float16(20000))
-    np.testing.assert_allclose(tn.norm(np.full(4, 1e30, np.float32)), np.float32(2e30))
-    assert tn.norm([np.inf, 1.0]) == np.inf
-    assert np.isnan(tn.norm([np.nan, 1.0]))
-    assert tn.norm(np.zeros(3)) == 0

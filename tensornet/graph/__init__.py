@@ -42,6 +42,7 @@ from .reshaping import (
     slice_edge,
     split_edge,
 )
+from .splitting import split_node, split_node_full_svd, split_node_qr, split_node_rq
 from .wiring import from_topology, redirect_edge, remove_node
 
 __all__ = [
@@ -85,5 +86,9 @@ __all__ = [
     "set_default_backend",
     "slice_edge",
     "split_edge",
+    "split_node",
+    "split_node_full_svd",
+    "split_node_qr",
+    "split_node_rq",
     "switch_backend",
 ]

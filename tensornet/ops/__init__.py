@@ -1,4 +1,4 @@
-"""Operations on arrays and Tensors: made, reshaped, computed with entry by entry, multiplied.
+"""Operations on arrays and Tensors: reshaped, computed with entry by entry, multiplied.
 
 Each takes arrays of any library on the CPU, lists or Tensors, and returns a Tensor if an operand
 is one, else a plain array. Importing this room gives `Tensor` its operators and methods.
@@ -30,8 +30,7 @@ from .elementwise import (
     sqrt,
     subtract,
 )
-from .initialisers import eye, ones, randn, random_uniform, zeros
-from .products import kron, matmul, norm, outer, trace
+from .products import kron, matmul, outer, trace
 from .shaping import (
     copy,
     diagflat,
@@ -57,7 +56,6 @@ __all__ = [
     "divide",
     "equal",
     "exp",
-    "eye",
     "finalize",
     "getitem",
     "greater",
@@ -70,14 +68,10 @@ __all__ = [
     "matmul",
     "multiply",
     "negative",
-    "norm",
     "not_equal",
-    "ones",
     "outer",
     "pivot",
     "power",
-    "randn",
-    "random_uniform",
     "reshape",
     "shape",
     "sign",
@@ -87,7 +81,6 @@ __all__ = [
     "take_slice",
     "trace",
     "transpose",
-    "zeros",
 ]
 
 methods.update(

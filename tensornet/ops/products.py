@@ -1,4 +1,4 @@
-"""Products and sums of tensors: matrix and Kronecker products, traces, the norm."""
+"""Products and sums of tensors: matrix, outer and Kronecker products, traces."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..api import einsum, tensordot
-from ..arrays import Array, as_numeric
+from ..arrays import as_numeric
 from ..errors import ShapeError
 from ..tape import operation
 
-__all__ = ["kron", "matmul", "norm", "outer", "trace"]
+__all__ = ["kron", "matmul", "outer", "trace"]
 
 
 @operation
@@ -94,31 +94,3 @@ def trace(tensor: Any, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Any
     array([3., 3.])
     """
     return np.trace(as_numeric(tensor), offset, axis1, axis2)
-
-
-@operation
-def norm(tensor: Any) -> Any:
-    """The square root of the sum of the squared absolute values of all entries.
-
-    Returns:
-        a real number of the precision of the tensor; float64 for integers. It neither overflows
-        nor underflows unless the norm itself does.
-
-    >>> float(norm([[3.0, 0.0], [0.0, 4.0]]))
-    5.0
-    """
-    array = as_numeric(tensor)
-    if array.dtype == np.float16:
-        return np.float16(_norm(array.astype(np.float32)))
-    return _norm(array)
-
-
-def _norm(array: Array) -> Any:
-    with np.errstate(over="ignore", under="ignore"):
-        value = np.linalg.norm(array)
-        if (0.0 < value < np.inf) or not array.size:
-            return value
-        largest = np.abs(array).max()
-        if not 0.0 < largest < np.inf:  # zero, infinite or nan
-            return value
-        return largest * np.linalg.norm(array / largest)

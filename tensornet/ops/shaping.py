@@ -204,21 +204,9 @@ def pivot(tensor: Any, pivot_axis: int = -1) -> Any:
     (2, 12)
     """
     array = as_numeric(tensor)
-    before, after = split_shape(array.shape, pivot_axis)
-    return array.reshape(prod(before), prod(after))
-
-
-def split_shape(shape: tuple[int, ...], pivot_axis: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The extents before a pivot axis, and those from it on.
-
-    Raises:
-        ShapeError: `pivot_axis` is not within the axes.
-
-    >>> split_shape((2, 3, 4), -1)
-    ((2, 3), (4,))
-    """
-    if not -len(shape) <= pivot_axis <= len(shape):
+    rank = array.ndim
+    if not -rank <= pivot_axis <= rank:
         raise ShapeError(
-            f"pivot_axis={pivot_axis} is not within the {len(shape)} axes of shape {shape}"
+            f"pivot_axis={pivot_axis} is not within the {rank} axes of shape {array.shape}"
         )
-    return shape[:pivot_axis], shape[pivot_axis:]
+    return array.reshape(prod(array.shape[:pivot_axis]), prod(array.shape[pivot_axis:]))

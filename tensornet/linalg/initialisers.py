@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import Array, check_backend, check_dtype
+from ..arrays import check_backend, check_dtype
 from ..tape import Tensor
+from .sampling import normal, uniform
 
 __all__ = ["eye", "ones", "randn", "random_uniform", "zeros"]
 
@@ -96,8 +98,7 @@ def randn(
     Tensor([1.3315865 , 0.71527897], dtype=float64)
     """
     target = _dtype(dtype, backend)
-    random = np.random.RandomState(seed)  # the one generator whose stream never changes
-    return _drawn(target, random.standard_normal, shape)
+    return Tensor(normal(_extents(shape), target, _seed(seed)))
 
 
 def random_uniform(
@@ -122,16 +123,13 @@ def random_uniform(
     Tensor([2.77132064, 2.02075195], dtype=float64)
     """
     target = _dtype(dtype, backend)
-    low, high = (0.0, 1.0) if boundaries is None else boundaries
-    random = np.random.RandomState(seed)
-    return _drawn(target, lambda shape: random.uniform(low, high, shape), shape)
+    return Tensor(uniform(_extents(shape), target, _seed(seed), boundaries))
 
 
-def _drawn(dtype: np.dtype[Any], draw: Any, shape: Shape) -> Tensor:
-    """Entries from `draw(shape)`, for complex numbers the real parts before the imaginary ones."""
-    if dtype.kind != "c":
-        return Tensor(np.asarray(draw(shape)).astype(dtype))
-    array: Array = np.empty(shape, dtype)
-    array.real = draw(shape)
-    array.imag = draw(shape)
-    return Tensor(array)
+def _extents(shape: Shape) -> Sequence[int]:
+    return (shape,) if isinstance(shape, int) else shape
+
+
+def _seed(seed: int | None) -> int:
+    """The seed, or a new one, for NumPy's own random state is nobody's to advance in passing."""
+    return secrets.randbits(32) if seed is None else seed

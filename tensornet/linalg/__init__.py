@@ -1,0 +1,22 @@
+"""Linear algebra on arrays: decompositions with truncation, matrix functions, Krylov solvers."""
+
+from __future__ import annotations
+
+from .decompositions import eigh, inv, norm, qr, rq, svd
+from .exponential import expm
+from .initialisers import eye, ones, randn, random_uniform, zeros
+
+__all__ = [
+    "eigh",
+    "expm",
+    "eye",
+    "inv",
+    "norm",
+    "ones",
+    "qr",
+    "randn",
+    "random_uniform",
+    "rq",
+    "svd",
+    "zeros",
+]
