@@ -346,7 +346,7 @@ def operation(function: Callable[P, Any]) -> Callable[P, Any]:
     def call(*args: P.args, **options: P.kwargs) -> Any:
         if Tensor in map(type, args):
             return apply(call, args, options)
-        if Tensor in map(type, options.values()):
+        if options and Tensor in map(type, options.values()):
             bound = parameters.bind(*args, **options)
             return apply(call, bound.args, bound.kwargs)
         return function(*args, **options)
