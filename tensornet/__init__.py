@@ -29,6 +29,7 @@ except TensorNetError as error:  # an unknown TENSORNET_ISA
         raise
     end_with(error)
 
+from . import linalg
 from .api import (
     ContractExpression,
     Plan,
@@ -233,6 +234,8 @@ __all__ = [
     "split_node_qr",
     "split_node_rq",
     "switch_backend",
+    # linear algebra
+    "linalg",
     # settings
     "get_num_threads",
     "set_num_threads",

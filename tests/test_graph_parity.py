@@ -17,6 +17,8 @@ SECTIONS = {
     "Network graph",
     "Network graph (top level)",
     "Splitting",
+    "Krylov (tensornetwork.linalg.krylov)",
+    "Node linear algebra (tensornetwork.linalg.node_linalg)",
     "Backend selection",
     "Contractors (tensornetwork.contractors)",
     "ncon and builders",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import krylov
 from .decompositions import eigh, inv, norm, qr, rq, svd
 from .exponential import expm
 from .initialisers import eye, ones, randn, random_uniform, zeros
@@ -11,6 +12,7 @@ __all__ = [
     "expm",
     "eye",
     "inv",
+    "krylov",
     "norm",
     "ones",
     "qr",
