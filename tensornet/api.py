@@ -45,7 +45,7 @@ from .road import (
     memory_of_run,
     run_program,
 )
-from .tape import Tensor, apply, as_operands
+from .tape import Tensor, any_tensor, apply, as_operands
 
 __all__ = [
     "ContractExpression",
@@ -152,7 +152,7 @@ def einsum(
             if result is not None:
                 return result if result.ndim or out is not None else result[()]
     options = (optimize, dtype, order or "K", casting, memory_limit, strip_exponent, minimize)
-    if out is None and Tensor in map(type, operands):
+    if out is None and any_tensor(operands):
         named = dict(zip(_OPTIONS, (*options, progress, executor, checkpoint)))
         return apply(einsum, operands, named)
     return _einsum(operands, out, Running(progress, executor, checkpoint), usual, *options)

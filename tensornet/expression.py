@@ -42,7 +42,7 @@ from .road import (
     run_program,
 )
 from .tables import format_term
-from .tape import Tensor, apply
+from .tape import any_tensor, apply
 
 __all__ = ["ContractExpression", "contract_expression"]
 
@@ -236,7 +236,7 @@ class ContractExpression:
                 if latest.exponent:
                     result = result[0], result[1] + latest.exponent
                 return finished(result, False)
-        if out is None and Tensor in map(type, arrays):
+        if out is None and any_tensor(arrays):
             return apply(self, arrays, Running(progress, executor, checkpoint)._asdict())
         operands = self._operands(arrays)
         reverse = out is None and is_fortran(self._order, operands)

@@ -28,7 +28,7 @@ from .planner.search import search_seconds
 from .program import Program, lower
 from .progress import Progress
 from .tables import summary, table
-from .tape import Tensor
+from .tape import any_tensor
 
 if TYPE_CHECKING:
     Axes = Any  # matplotlib's, which is imported when something is drawn
@@ -176,7 +176,7 @@ class Plan:
         operands = as_arrays(arrays)
         dtype = result_dtype([a.dtype for a in operands], None, "safe") if operands else None
         program = self.compile(dtype)
-        ready = arrays if Tensor in map(type, arrays) else converted(operands, program.dtype)
+        ready = arrays if any_tensor(arrays) else converted(operands, program.dtype)
         return program(*ready, out=out, progress=progress, executor=executor, checkpoint=checkpoint)
 
     def table(self, sort: str = "step", top: int | None = None, style: str = "text") -> str:

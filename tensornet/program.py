@@ -25,7 +25,7 @@ from .errors import MemoryLimitError, ShapeError
 from .executors import run_sliced
 from .planner import Tree, fold_tree
 from .progress import Progress, progress_bar
-from .tape import Tensor, apply
+from .tape import any_tensor, apply
 from .work import Network
 
 __all__ = ["Program", "clear_cache", "lower", "recall"]
@@ -111,7 +111,7 @@ class Program:
         door = self._executor
         operands = arrays
         if not door.accepts(arrays):
-            if out is None and Tensor in map(type, arrays):
+            if out is None and any_tensor(arrays):
                 options = {"progress": progress, "executor": executor, "checkpoint": checkpoint}
                 return apply(self, arrays, options)
             operands = self._operands(arrays)

@@ -22,7 +22,7 @@ from .planner import Tree
 from .plans import plan_expr
 from .program import Program, recall
 from .progress import Progress
-from .tape import Tensor, apply
+from .tape import any_tensor, apply
 
 __all__ = ["contract_expr"]
 
@@ -71,7 +71,7 @@ def contract_expr(
         ShapeError, TypeError: arrays or `out` that do not fit the network or the dtype.
         MemoryLimitError: the limit, or the memory there is, is too small.
     """
-    if out is None and Tensor in map(type, arrays):
+    if out is None and any_tensor(arrays):
         limits = {"memory_limit": memory_limit, "max_entries": max_entries, "seed": seed}
         chosen = {"optimize": optimize, "strip_exponent": strip_exponent, "dtype": dtype}
         running = Running(progress, executor, checkpoint)._asdict()

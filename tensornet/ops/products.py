@@ -36,8 +36,10 @@ def matmul(a: Any, b: Any) -> Any:
             f"@ sums the last axis of shape {a.shape} with axis {rows} of shape {b.shape}, but "
             f"they have extents {a.shape[-1]} and {b.shape[rows]}"
         )
-    if a.ndim == 1 or b.ndim <= 2:
-        return tensordot(a, b, ((a.ndim - 1,), (rows,)))
+    if b.ndim <= 2:
+        return tensordot(a, b, 1)
+    if a.ndim == 1:
+        return tensordot(a, b, ((0,), (rows,)))
     return einsum("...ij,...jk->...ik", a, b)
 
 
