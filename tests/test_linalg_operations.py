@@ -105,3 +105,42 @@ def test_the_norm_neither_overflows_nor_underflows_on_the_way() -> None:
     assert tn.norm([np.inf, 1.0]) == np.inf
     assert np.isnan(tn.norm([np.nan, 1.0]))
     assert tn.norm(np.zeros(3)) == 0
+
+
+# Krylov solvers
+
+
+def test_maps_of_tensors_are_called_with_tensors_and_give_tensors() -> None:
+    hermitian = random((6, 6))
+    hermitian = hermitian + hermitian.conj().T + 20 * np.eye(6)
+    kinds = set()
+
+    def apply(x: Any, matrix: Any) -> Any:
+        kinds.add(type(x))
+        return tn.tensordot(matrix, x, ([1], [0]))
+
+    matrix, b = Tensor(hermitian), random((6,))
+    lowest = np.linalg.eigvalsh(hermitian)[0]
+    krylov = tn.linalg.krylov
+    for options in ({"args": [matrix], "shape": (6,), "dtype": complex}, {"x0": Tensor(b)}):
+        given: dict[str, Any] = {"args": [hermitian], **options}
+        values, vectors = krylov.eigsh_lanczos(apply, **given)
+        assert type(values) is np.ndarray
+        assert type(vectors[0]) is Tensor
+        np.testing.assert_allclose(values, lowest)
+        np.testing.assert_allclose(matrix @ vectors[0], lowest * vectors[0], atol=1e-6)
+        values, vectors = krylov.eigs(apply, which="SR", num_krylov_vecs=6, **given)
+        assert type(vectors[0]) is Tensor
+        np.testing.assert_allclose(values, lowest)
+    x, info = krylov.gmres(apply, Tensor(b), [hermitian], tol=1e-10, M=lambda y: y / 20)
+    assert type(x) is Tensor
+    assert info == 0
+    np.testing.assert_allclose(matrix @ x, b)
+    assert kinds == {Tensor}
+
+
+def test_maps_of_arrays_may_make_tensors_of_them() -> None:
+    matrix = Tensor(np.diag([3.0, 1.0, 2.0]))
+    values, vectors = tn.linalg.krylov.eigsh_lanczos(lambda x: matrix @ x, shape=(3,))
+    assert type(vectors[0]) is np.ndarray
+    np.testing.assert_allclose(values, [1.0])
