@@ -56,7 +56,8 @@ def svd(
         ValueError: no such pivot axis, NaN or infinity in the tensor, a negative or NaN limit.
         TypeError: a dtype without kernels.
 
-    Cost: O(m n min(m, n)) for an (m, n) matrix; O(m n k) if few values are computed.
+    Cost: O(m n min(m, n)) for an (m, n) matrix; O(m n k) if few values are computed, or half of
+    the full cost if the spectrum is flat.
 
     >>> u, s, vh, dropped = svd(np.diag([4.0, 3.0, 2.0, 1.0]), max_truncation_error=2.3)
     >>> u.shape, s.tolist(), vh.shape, dropped.tolist()

@@ -1,9 +1,11 @@
-"""The largest singular values of a large matrix, by a randomised block Krylov method.
+"""The largest singular values of a large matrix, in less time than all of them take.
 
-A block of random vectors is multiplied by ``A^H A`` again and again; the best approximations
-within everything found so far come from a small singular value decomposition (Halko, Martinsson &
-Tropp 2011; block Krylov: Musco & Musco 2015). What comes out is checked against the matrix, so a
-spectrum that is too flat for the method is noticed and left to the full decomposition.
+By a randomised block Krylov method: a block of random vectors is multiplied by ``A^H A`` again and
+again, and the best approximations within everything found so far come from a small singular value
+decomposition (Halko, Martinsson & Tropp 2011; Musco & Musco 2015). Where the spectrum is too flat
+for that, by the eigenvectors of ``A^H A``: that squares the condition, which is small for flat
+spectra. Whatever comes out is checked against the matrix; what fails is left to the full
+decomposition.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ OVERSAMPLING = 10
 SEED = 20110217
 
 SMALLEST = 400  # extents below this are decomposed in full about as quickly
-LARGEST_PART = 0.06  # of all singular values that are worth computing in this way
-LARGEST_BASIS = 0.35  # of the smaller extent: beyond it, the full decomposition is cheaper
+LARGEST_PART = 0.1  # of all singular values that are worth computing in this way
+LARGEST_BASIS = 0.35  # of the smaller extent: beyond it, the eigenvectors of A^H A are cheaper
 GROWTH = 1.3  # of the basis from check to check, each of which costs as much as two blocks
 EARLY = 0.4  # of the vectors that seem to be missing, which must fit for the search to go on
 
@@ -57,25 +59,29 @@ def partial_svd(matrix: Array, count: int) -> Partial | None:
     from the matrix that is left and is exact.
 
     Returns:
-        The triplets, or None when the checks fail within the size of basis that is cheaper than
-        a full decomposition: the spectrum is too flat, or the entries too large or too small.
+        The triplets, or None when the checks fail: the values wanted are of very different size
+        in a spectrum that is flat, or the entries are too large or too small.
 
-    Cost: ``O(m n count)`` per multiplication, some 6 of them for spectra that fall quickly.
+    Cost: ``O(m n count)`` per multiplication, some 6 of them for spectra that fall quickly and 20
+    for slow ones; for flat ones about half of the full decomposition.
     """
     largest = float(abs(matrix).max(initial=0.0))
     limits = np.finfo(matrix.dtype)
     if not float(limits.tiny) ** 0.25 < largest < float(limits.max) ** 0.25:
         return None
-    if matrix.shape[0] < matrix.shape[1]:
-        found = _triplets(adjoint(matrix), count)
-        found = found and (adjoint(found[2]), found[1], adjoint(found[0]))
-    else:
-        found = _triplets(matrix, count)
-    return found and Partial(*found, _norm_of_rest(matrix, *found))
+    wide = matrix.shape[0] < matrix.shape[1]
+    tall = adjoint(matrix) if wide else matrix
+    found = _by_blocks(tall, count) or _by_squares(tall, count)
+    if found is None:
+        return None
+    u, s, vh = found
+    if wide:
+        u, vh = adjoint(vh), adjoint(u)
+    return Partial(u, s, vh, _norm_of_rest(matrix, u, s, vh))
 
 
-def _triplets(matrix: Array, count: int) -> tuple[Array, Array, Array] | None:
-    """`partial_svd` of a matrix with at least as many rows as columns, without the rest."""
+def _by_blocks(matrix: Array, count: int) -> tuple[Array, Array, Array] | None:
+    """The block Krylov method, for a matrix of at least as many rows as columns."""
     width = count + OVERSAMPLING
     most = min(int(LARGEST_BASIS * matrix.shape[1]), matrix.shape[1] - width)
     target = log(TOLERANCE[matrix.dtype.char])
@@ -89,11 +95,10 @@ def _triplets(matrix: Array, count: int) -> tuple[Array, Array, Array] | None:
         size = basis.shape[1]
         if size < GROWTH * checked:
             continue
-        u, s, vh = _best_within(basis, images, count)
-        residuals = np.linalg.norm(adjoint(u) @ matrix - s[:, None] * vh, axis=1)
-        before, error = error, log(max(float(residuals.max() / s[0]), 1e-300))
+        found = _best_within(basis, images, count)
+        before, error = error, log(max(_error(matrix, *found), 1e-300))
         if error <= target:
-            return u, s, vh
+            return found
         # Convergence gets faster as it goes, hence the factor; but a basis that needs far more
         # vectors than it may have is given up early.
         needed = (size - checked) * (error - target) / max(before - error, 1e-3)
@@ -101,6 +106,19 @@ def _triplets(matrix: Array, count: int) -> tuple[Array, Array, Array] | None:
             return None
         checked = size
     return None
+
+
+def _by_squares(matrix: Array, count: int) -> tuple[Array, Array, Array] | None:
+    """By the eigenvectors of ``A^H A``, for a matrix of at least as many rows as columns."""
+    vectors = np.linalg.eigh(adjoint(matrix) @ matrix)[1][:, ::-1][:, :count]
+    found = _best_within(vectors, matrix @ vectors, count)
+    return found if _error(matrix, *found) <= TOLERANCE[matrix.dtype.char] else None
+
+
+def _error(matrix: Array, u: Array, s: Array, vh: Array) -> float:
+    """The largest residual ``|A^H u - s v|``, as a part of the largest singular value."""
+    residuals = np.linalg.norm(adjoint(u) @ matrix - s[:, None] * vh, axis=1)
+    return float(residuals.max() / s[0])
 
 
 def _orthonormal_to(basis: Array, block: Array) -> Array:
