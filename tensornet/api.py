@@ -340,16 +340,22 @@ def _compile_tensordot(
 
 def _axes_pair(axes: Any) -> int | tuple[tuple[int, ...], ...]:
     try:
-        return as_int(axes)
-    except TypeError:
-        pass
-    try:
-        left, right = [(as_int(x),) if np.ndim(x) == 0 else tuple(map(as_int, x)) for x in axes]
+        if not isinstance(axes, (list, tuple)) and np.ndim(axes) == 0:
+            return as_int(axes)
+        left, right = axes
+        return _axes_of(left), _axes_of(right)
     except (TypeError, ValueError):
         raise ShapeError(
             f"axes must be a number, or a pair (axes of a, axes of b), not {axes!r}"
         ) from None
-    return left, right
+
+
+def _axes_of(given: Any) -> tuple[int, ...]:
+    if isinstance(given, int):
+        return (given,)
+    if isinstance(given, (list, tuple)) or np.ndim(given):
+        return tuple(map(as_int, given))
+    return (as_int(given),)
 
 
 def _checked_axes(name: str, shape: tuple[int, ...], axes: Sequence[int]) -> tuple[int, ...]:
