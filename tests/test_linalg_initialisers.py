@@ -12,7 +12,7 @@ import tensornet as tn
 from tensornet import Tensor
 
 DTYPES = ["bool", "int8", "uint64", "float16", "float32", "float64", "complex64", "complex128"]
-SHAPES = [(2, 3), (4,), (), (0, 3), (1, 1, 1), 5]
+SHAPES = [(2, 3), (4,), (), (0, 3), (1, 1, 1), 5, np.int64(2), np.array([2, 1])]
 MAKERS = [tn.ones, tn.zeros, tn.randn, tn.random_uniform]
 
 

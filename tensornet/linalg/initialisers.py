@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -127,9 +127,9 @@ def random_uniform(
 
 
 def _extents(shape: Shape) -> Sequence[int]:
-    return (shape,) if isinstance(shape, int) else shape
+    return shape if isinstance(shape, Sequence) else (*np.atleast_1d(shape).tolist(),)
 
 
 def _seed(seed: int | None) -> int:
     """The seed, or a new one, for NumPy's own random state is nobody's to advance in passing."""
-    return secrets.randbits(32) if seed is None else seed
+    return int.from_bytes(os.urandom(4), "little") if seed is None else seed
