@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
 from . import backends, config, planner, program
@@ -26,9 +25,10 @@ from .arrays import (
     drop_axes,
     reads,
     result_dtype,
+    view_of,
 )
 from .errors import ShapeError
-from .expr import Equation, Expr, bind_equation, from_labels, from_shapes, parse_einsum, parse_ncon
+from .expr import Equation, bind_equation, from_labels, from_shapes, parse_einsum, parse_ncon
 from .expression import ContractExpression, contract_expression
 from .planner import Tree
 from .plans import Plan, plan_expr
@@ -206,7 +206,7 @@ def _einsum(
     )
     compiled = find(memory_limit)
     if compiled.is_view and out is None and order in "KAka":
-        return _view(arrays[0], compiled.program.tree.expr)[()]
+        return view_of(arrays[0], compiled.program.tree.expr)[()]
     if compiled.dropped is not None:
         arrays = drop_axes(arrays, compiled.dropped)
     elif usual and small:
@@ -254,21 +254,6 @@ def _compile(
     )
     converts = any(not reads(target, each) for each in dtypes)
     return _Compiled(found, dropped, converts, in_place and not strip_exponent)
-
-
-def _view(array: Array, expr: Expr) -> Array:
-    """The operand with its axes reordered and its diagonals taken, without a copy."""
-    term = expr.inputs[0]
-    if len(term) == len(expr.output):
-        reordered: Array = array.transpose([term.index(index) for index in expr.output])
-        return reordered
-    strides = [0] * len(expr.sizes)
-    for index, stride in zip(term, array.strides):
-        strides[index] += stride
-    wanted = [strides[index] for index in expr.output]
-    writeable = array.flags.writeable
-    view: Array = as_strided(array, expr.output_shape, wanted, writeable=writeable)
-    return view
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
 from ._program import DTYPE_CODES
+from .expr import Expr
 
 __all__ = [
     "SUPPORTED_DTYPES",
@@ -24,6 +26,7 @@ __all__ = [
     "library_of",
     "reads",
     "result_dtype",
+    "view_of",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -204,3 +207,22 @@ def drop_axes(arrays: Sequence[Array], dropped: Sequence[Sequence[int]]) -> list
         a[tuple([0 if k in axes else slice(None) for k in range(a.ndim)])] if axes else a
         for a, axes in zip(arrays, dropped)
     ]
+
+
+def view_of(array: Array, expr: Expr) -> Array:
+    """The one operand of `expr` with axes reordered and diagonals taken, without a copy.
+
+    >>> view_of(np.arange(4).reshape(2, 2), Expr(((0, 0),), (0,), (2,)))
+    array([0, 3])
+    """
+    term = expr.inputs[0]
+    if len(term) == len(expr.output):
+        reordered: Array = array.transpose([term.index(index) for index in expr.output])
+        return reordered
+    strides = [0] * len(expr.sizes)
+    for index, stride in zip(term, array.strides):
+        strides[index] += stride
+    wanted = [strides[index] for index in expr.output]
+    writeable = array.flags.writeable
+    view: Array = as_strided(array, expr.output_shape, wanted, writeable=writeable)
+    return view
