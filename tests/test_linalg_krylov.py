@@ -159,6 +159,34 @@ def test_multiple_eigenvalues_are_found_among_many(solver: str) -> None:
     np.testing.assert_allclose(values, exact[:4], atol=1e-8)
 
 
+@pytest.mark.parametrize("size", [9, 14, 40])
+def test_the_search_for_copies_looks_elsewhere_each_time(size: int) -> None:
+    exact = np.repeat([0.0, 1, 2, 3], [6, 10, 9, 10])
+    matrix = hermitian(exact, "complex128")
+    options: dict[str, Any] = {"args": [matrix], "shape": (35,), "dtype": complex, "numeig": 7}
+    values, vectors = eigsh_lanczos(
+        apply, num_krylov_vecs=size, reorthogonalize=True, maxiter=100, **options
+    )
+    np.testing.assert_allclose(values, exact[:7], atol=1e-8)
+    check_pairs(matrix, values, vectors, (35,), 1e-8)
+    values, vectors = eigs(apply, num_krylov_vecs=size, which="SR", maxiter=100, **options)
+    np.testing.assert_allclose(values, exact[:7], atol=1e-8)
+    check_pairs(matrix, values, vectors, (35,), 1e-8)
+
+
+def test_pairs_that_are_not_good_are_never_returned_in_silence() -> None:
+    for seed in range(8):
+        matrix = hermitian(normal((24,), seed=seed), "complex128")
+        options: dict[str, Any] = {"args": [matrix], "shape": (24,), "dtype": complex}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            # All imaginary parts are rounding, so what is wanted changes from round to round.
+            pairs = eigs(apply, numeig=9, num_krylov_vecs=20, which="SI", maxiter=9, **options)
+        if not caught:
+            check_pairs(matrix, *pairs, (24,), 1e-7)
+        assert {each.category for each in caught} <= {ConvergenceWarning}
+
+
 def test_an_invariant_subspace_of_x0_is_not_left() -> None:
     matrix = np.diag(np.arange(8.0))
     x0 = np.zeros(8)

@@ -60,7 +60,6 @@ class Arnoldi:
         self.h = np.zeros((1, 0), self.rows.all.dtype)
         self.scale = 0.0  # the largest norm of an image of a unit vector so far
         self.closed = False  # whether the space is invariant, so that r is zero
-        self.probed = False  # whether a random vector was added, which finds what r had no part of
 
     @property
     def size(self) -> int:
@@ -78,7 +77,7 @@ class Arnoldi:
         if self.closed:
             self.rows.append(self.rows.random_direction())
             self.h[size, :] = 0
-            self.closed, self.probed = False, True
+            self.closed = False
         image = self.map(self.rows[size])
         if size == 0 and np.finfo(image.dtype).eps < np.finfo(self.rows.all.dtype).eps:
             # Vectors take the precision of the map, in which this one has to be of norm 1.
@@ -130,9 +129,13 @@ class Arnoldi:
         self.rows.replace(np.concatenate([q.T @ self.rows.all[:size], rest]))
         self.h = np.concatenate([t, (self.h[-1] @ q)[None]])
 
-    def probe(self) -> None:
-        """Go on from a random vector instead of r, which must be negligible."""
-        if not self.closed:
+    def probe(self, keep: int, limit: float) -> None:
+        """Keep `keep` dimensions, and go on from a random vector instead of r.
+
+        What ties them to r is dropped if it is at most `limit`; r stays if it is more.
+        """
+        self.shrink(keep)
+        if not self.closed and norm_of(self.h[-1]) <= limit:
             self.rows.replace(self.rows.all[: self.size])
             self.closed = True
 

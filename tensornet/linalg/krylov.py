@@ -61,7 +61,7 @@ def eigsh_lanczos(
         x0: where to start; random numbers (the same each time) by default. If it lies in an
             invariant subspace of dimension `numeig` or more (a symmetry sector), eigenpairs are
             those of the subspace. Without `x0`, multiple eigenvalues come as often as they occur,
-            as far as the vectors allow.
+            as far as the vectors allow; all of these are made use of then, if `numeig` is not 1.
         shape: the shape of arrays, needed if there is no `x0`.
         dtype: the dtype of a random start, float64 by default. Use a complex one if A is complex.
         num_krylov_vecs: the most vectors that are held; without restarts, the most products.
@@ -227,20 +227,34 @@ def _solve(
     """Grow and restart the space until residuals are within `target`; the best pairs there are.
 
     A space made from one vector holds one vector of each eigenspace. So with several pairs wanted
-    and `probing`, one more round starts from a random vector, in case it finds better ones.
+    and `probing`, rounds that start from a random vector follow until they find nothing better.
     """
+    probing = probing and wanted > 1
+    known: Array | None = None
     for restart in range(restarts + 1):
         ritz, converged = _fill(space, size, wanted, target, check_every, probing)
         if restart == restarts or space.is_everything or (space.closed and not probing):
             break
-        if converged:
-            if not probing or space.probed or wanted == 1:
-                break
-            space.probe()
-        keep = min(wanted + (size - wanted) // 2, size - 2)
-        if keep < space.size:
-            space.shrink(keep)
+        if converged and not probing:
+            break
+        if converged and (known is None or (abs(ritz.values - known) > 10 * target(ritz)).any()):
+            known = ritz.values
+            space.probe(wanted, 10 * float(target(ritz).max()))
+        elif converged and _is_apart(space, wanted, target):
+            break
+        else:
+            space.shrink(min(wanted + (size - wanted) // 2, size - 2))
     return ritz
+
+
+def _is_apart(space: Arnoldi, wanted: int, target: Callable[[Ritz], Array]) -> bool:
+    """Whether the first pair that has not converged is further from those wanted than its error."""
+    ritz = space.ritz(space.size)
+    open_pairs = np.flatnonzero(ritz.residuals[wanted:] > target(ritz)[wanted:])
+    if not len(open_pairs):
+        return True
+    first = wanted + int(open_pairs[0])
+    return bool(ritz.residuals[first] < abs(ritz.values[first] - ritz.values[wanted - 1]))
 
 
 def _fill(
@@ -256,12 +270,13 @@ def _fill(
         space.step()
         now = space.size
         ended = now >= size or space.is_everything
-        ended = ended or (space.closed and not probing and now >= wanted)
-        if not ended and (now < wanted or now % check_every):
+        if not probing and now >= wanted:
+            ended = ended or space.closed
+        if not ended and (probing or now < wanted or now % check_every):
             continue
         ritz = space.ritz(wanted)
         converged = bool((ritz.residuals <= target(ritz)).all()) and len(ritz.values) == wanted
-        if ended or (converged and (wanted == 1 or not probing or space.probed)):
+        if ended or converged:
             return ritz, converged
 
 

@@ -110,10 +110,11 @@ def start_vector(x0: Any, shape: Sequence[int] | None, dtype: Any) -> tuple[Arra
 class Rows:
     """Orthonormal vectors, as the rows of an array that grows and widens its dtype on demand."""
 
-    __slots__ = ("_rows", "count")
+    __slots__ = ("_draws", "_rows", "count")
 
     def __init__(self, vector: Array) -> None:
         self._rows = np.empty((8, len(vector)), vector.dtype)
+        self._draws = 0
         self.count = 0
         self.append(vector)
 
@@ -154,9 +155,10 @@ class Rows:
         return first + second, rest - second @ rows
 
     def random_direction(self) -> Array:
-        """A unit vector orthogonal to all of them; the same each time."""
+        """A unit vector orthogonal to all of them, another each time."""
         rows = self.all
-        rest = normal(rows.shape[1:], rows.dtype, SEED + self.count)
+        self._draws += 1
+        rest = normal(rows.shape[1:], rows.dtype, SEED + self._draws)
         for _ in range(2):
             rest = self.project_out(rest)[1]
             rest /= norm_of(rest)
