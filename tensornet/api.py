@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
 from . import backends, config, planner, program
@@ -20,14 +19,16 @@ from .arrays import (
     Array,
     as_array,
     as_arrays,
+    check_backend,
     check_out,
     converted,
     drop_axes,
     reads,
     result_dtype,
+    view_of,
 )
 from .errors import ShapeError
-from .expr import Equation, Expr, bind_equation, from_labels, from_shapes, parse_einsum, parse_ncon
+from .expr import Equation, bind_equation, from_labels, from_shapes, parse_einsum, parse_ncon
 from .expression import ContractExpression, contract_expression
 from .planner import Tree
 from .plans import Plan, plan_expr
@@ -35,7 +36,6 @@ from .progress import Progress
 from .road import (
     Path,
     Running,
-    check_backend,
     contract_expr,
     find_program,
     find_within,
@@ -45,6 +45,7 @@ from .road import (
     memory_of_run,
     run_program,
 )
+from .tape import Tensor, any_tensor, apply, as_operands
 
 __all__ = [
     "ContractExpression",
@@ -62,6 +63,10 @@ __all__ = [
 
 _SMALL = 64  # operands up to which an einsum is recalled by its subscripts and shapes alone
 _RECALLED = 256  # how many of them
+_OPTIONS = (
+    *("optimize", "dtype", "order", "casting", "memory_limit", "strip_exponent", "minimize"),
+    *("progress", "executor", "checkpoint"),
+)
 _PLAIN = (str, bool, tuple, Tree)  # kinds of `optimize` that mean the same in every call
 
 
@@ -147,6 +152,9 @@ def einsum(
             if result is not None:
                 return result if result.ndim or out is not None else result[()]
     options = (optimize, dtype, order or "K", casting, memory_limit, strip_exponent, minimize)
+    if out is None and any_tensor(operands):
+        named = dict(zip(_OPTIONS, (*options, progress, executor, checkpoint)))
+        return apply(einsum, operands, named)
     return _einsum(operands, out, Running(progress, executor, checkpoint), usual, *options)
 
 
@@ -198,7 +206,7 @@ def _einsum(
     )
     compiled = find(memory_limit)
     if compiled.is_view and out is None and order in "KAka":
-        return _view(arrays[0], compiled.program.tree.expr)[()]
+        return view_of(arrays[0], compiled.program.tree.expr)[()]
     if compiled.dropped is not None:
         arrays = drop_axes(arrays, compiled.dropped)
     elif usual and small:
@@ -248,21 +256,6 @@ def _compile(
     return _Compiled(found, dropped, converts, in_place and not strip_exponent)
 
 
-def _view(array: Array, expr: Expr) -> Array:
-    """The operand with its axes reordered and its diagonals taken, without a copy."""
-    term = expr.inputs[0]
-    if len(term) == len(expr.output):
-        reordered: Array = array.transpose([term.index(index) for index in expr.output])
-        return reordered
-    strides = [0] * len(expr.sizes)
-    for index, stride in zip(term, array.strides):
-        strides[index] += stride
-    wanted = [strides[index] for index in expr.output]
-    writeable = array.flags.writeable
-    view: Array = as_strided(array, expr.output_shape, wanted, writeable=writeable)
-    return view
-
-
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """Sum products over pairs of axes of two arrays, with NumPy's meaning of `axes`.
 
@@ -279,8 +272,10 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     >>> tensordot(np.ones((2, 3)), np.ones((3, 4)), axes=1).shape
     (2, 4)
     """
-    a = a if type(a) is ndarray else as_array(a, "a")
-    b = b if type(b) is ndarray else as_array(b, "b")
+    if type(a) is not ndarray or type(b) is not ndarray:
+        if type(a) is Tensor or type(b) is Tensor:
+            return apply(tensordot, (a, b, axes))
+        a, b = as_array(a, "a"), as_array(b, "b")
     if type(axes) is not int:
         axes = _axes_pair(axes)
     compiled = _compile_tensordot(
@@ -330,16 +325,22 @@ def _compile_tensordot(
 
 def _axes_pair(axes: Any) -> int | tuple[tuple[int, ...], ...]:
     try:
-        return as_int(axes)
-    except TypeError:
-        pass
-    try:
-        left, right = [(as_int(x),) if np.ndim(x) == 0 else tuple(map(as_int, x)) for x in axes]
+        if not isinstance(axes, (list, tuple)) and np.ndim(axes) == 0:
+            return as_int(axes)
+        left, right = axes
+        return _axes_of(left), _axes_of(right)
     except (TypeError, ValueError):
         raise ShapeError(
             f"axes must be a number, or a pair (axes of a, axes of b), not {axes!r}"
         ) from None
-    return left, right
+
+
+def _axes_of(given: Any) -> tuple[int, ...]:
+    if isinstance(given, int):
+        return (given,)
+    if isinstance(given, (list, tuple)) or np.ndim(given):
+        return tuple(map(as_int, given))
+    return (as_int(given),)
 
 
 def _checked_axes(name: str, shape: tuple[int, ...], axes: Sequence[int]) -> tuple[int, ...]:
@@ -385,12 +386,12 @@ def ncon(
     (2, 3)
     """
     check_backend(backend)
-    arrays = as_arrays(tensors)
-    shapes = [a.shape for a in arrays]
+    operands = as_operands(tensors)
+    shapes = [a.shape for a in operands]
     expr, path = parse_ncon(shapes, network_structure, con_order, out_order, check_network)
     optimize = "auto" if path is None else Tree.from_ssa_path(expr, path)
     running = Running(progress, executor, checkpoint)
-    return contract_expr(expr, arrays, optimize=optimize, **running._asdict())
+    return contract_expr(expr, operands, optimize=optimize, **running._asdict())
 
 
 def plan(

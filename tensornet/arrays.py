@@ -6,15 +6,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
 from ._program import DTYPE_CODES
+from .expr import Expr
 
 __all__ = [
     "SUPPORTED_DTYPES",
     "Array",
     "as_array",
     "as_arrays",
+    "as_numeric",
     "check_backend",
     "check_dtype",
     "check_out",
@@ -23,6 +26,7 @@ __all__ = [
     "library_of",
     "reads",
     "result_dtype",
+    "view_of",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -31,6 +35,7 @@ SUPPORTED_DTYPES: tuple[np.dtype[Any], ...] = tuple(DTYPE_CODES)
 
 _HOST = (1, 3, 11, 13)  # DLPack's devices whose memory a CPU reads: its own, pinned, managed
 _PROTOCOLS = ("__array__", "__array_interface__", "__array_struct__")
+_NUMERIC_KINDS = "fciub"
 
 
 def as_array(given: Any, what: str = "the operand") -> Array:
@@ -90,26 +95,46 @@ def as_arrays(given: Iterable[Any]) -> list[Array]:
     ]
 
 
-def library_of(array: Any) -> str:
-    """The library whose type this is, by the name that imports it.
+def as_numeric(given: Any, what: str = "the tensor") -> Array:
+    """The numeric array that `given` is or describes; an array is not copied.
 
-    >>> library_of(np.zeros(3)), library_of([0.0])
-    ('numpy', 'builtins')
+    Raises:
+        TypeError: an array that cannot be read here (on a GPU, recording gradients), text,
+            objects, or anything else that is not a number or an array of numbers.
+        ValueError: nested lists of unequal lengths.
+
+    >>> as_numeric([[1, 2], [3, 4]]).shape
+    (2, 2)
     """
-    name = type(array).__module__.partition(".")[0]
-    return "jax" if name == "jaxlib" else name
+    array = given if type(given) is np.ndarray else as_array(given, what)
+    if array.dtype.kind not in _NUMERIC_KINDS:
+        raise TypeError(
+            f"a tensor is an array, a list or a number, not {type(given).__name__} "
+            f"(dtype {array.dtype})"
+        )
+    return array
 
 
 def check_backend(backend: object) -> None:
-    """Raise ValueError unless `backend` is None or 'numpy', the only backend of nodes.
+    """Raise ValueError unless `backend` is None or 'numpy', whose arrays tensors are here.
 
     >>> check_backend("numpy")
     """
     if backend is not None and backend != "numpy":
         raise ValueError(
-            f"backend {backend!r} is not supported: nodes hold NumPy arrays, so backend is None "
-            "or 'numpy'; to run a plan on arrays of another library use plan.run(backend=)"
+            f"backend {backend!r} is not supported: tensors are NumPy arrays here, so backend is "
+            "None or 'numpy'; to run a plan on arrays of another library use plan.run(backend=)"
         )
+
+
+def library_of(array: Any) -> str:
+    """The library whose type this is, by the name that imports it; our Tensors are NumPy's.
+
+    >>> library_of(np.zeros(3)), library_of([0.0])
+    ('numpy', 'builtins')
+    """
+    name = type(array).__module__.partition(".")[0]
+    return {"jaxlib": "jax", "tensornet": "numpy"}.get(name, name)
 
 
 def check_dtype(dtype: Any) -> np.dtype[Any]:
@@ -182,3 +207,22 @@ def drop_axes(arrays: Sequence[Array], dropped: Sequence[Sequence[int]]) -> list
         a[tuple([0 if k in axes else slice(None) for k in range(a.ndim)])] if axes else a
         for a, axes in zip(arrays, dropped)
     ]
+
+
+def view_of(array: Array, expr: Expr) -> Array:
+    """The one operand of `expr` with axes reordered and diagonals taken, without a copy.
+
+    >>> view_of(np.arange(4).reshape(2, 2), Expr(((0, 0),), (0,), (2,)))
+    array([0, 3])
+    """
+    term = expr.inputs[0]
+    if len(term) == len(expr.output):
+        reordered: Array = array.transpose([term.index(index) for index in expr.output])
+        return reordered
+    strides = [0] * len(expr.sizes)
+    for index, stride in zip(term, array.strides):
+        strides[index] += stride
+    wanted = [strides[index] for index in expr.output]
+    writeable = array.flags.writeable
+    view: Array = as_strided(array, expr.output_shape, wanted, writeable=writeable)
+    return view

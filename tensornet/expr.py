@@ -328,7 +328,7 @@ def parse_ncon(
     labels = dict.fromkeys(chain.from_iterable(terms))
     opened = _ncon_sorted([x for x in labels if _is_open(x)])
     closed = _ncon_sorted([x for x in labels if not _is_open(x)])
-    if out_order is not None:
+    if out_order is not None and len(out_order):
         _check_ncon_order("out_order", out_order, "open", opened)
         opened = list(out_order)
     if con_order is not None and check_network and len(con_order):

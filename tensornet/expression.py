@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import config
-from .arrays import Array, as_array, as_arrays, check_out, converted, drop_axes, result_dtype
+from .arrays import (
+    Array,
+    as_array,
+    as_arrays,
+    check_backend,
+    check_out,
+    converted,
+    drop_axes,
+    result_dtype,
+)
 from .batches import Shared, contract_folds, entries_of_folds, run_batches
 from .errors import MemoryLimitError, ShapeError
 from .expr import Equation, bind_equation, parse_einsum
@@ -26,7 +35,6 @@ from .progress import Progress
 from .road import (
     Path,
     Running,
-    check_backend,
     find_within,
     finished,
     is_fortran,
@@ -34,6 +42,7 @@ from .road import (
     run_program,
 )
 from .tables import format_term
+from .tape import any_tensor, apply
 
 __all__ = ["ContractExpression", "contract_expression"]
 
@@ -228,7 +237,8 @@ class ContractExpression:
             ShapeError: another number of arrays, or other shapes, than it was made for.
             TypeError: a dtype without kernels, or a cast that `casting` forbids.
         """
-        check_backend(backend)
+        if backend != "auto":  # opt_einsum's word for the library of the arrays
+            check_backend(backend)
         plainly = progress is None and executor is None and checkpoint is None
         latest = self._latest if plainly else None
         if latest is not None and out is None and latest.threads == config.get_num_threads():
@@ -238,6 +248,8 @@ class ContractExpression:
                 if latest.exponent:
                     result = result[0], result[1] + latest.exponent
                 return finished(result, False)
+        if out is None and any_tensor(arrays):
+            return apply(self, arrays, Running(progress, executor, checkpoint)._asdict())
         operands = self._operands(arrays)
         reverse = out is None and is_fortran(self._order, operands)
         prepared, ready = self._fitting(operands, out, reverse)

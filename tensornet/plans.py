@@ -29,6 +29,7 @@ from .planner.search import search_seconds
 from .program import Program, lower
 from .progress import Progress
 from .tables import Summary, summary, table
+from .tape import any_tensor
 
 if TYPE_CHECKING:
     Axes = Any  # matplotlib's, which is imported when something is drawn
@@ -159,7 +160,8 @@ class Plan:
                 the library whose arrays these are.
 
         Returns:
-            an array of NumPy or of that library, or ``(mantissa, exponent)`` if `strip_exponent`.
+            an array of NumPy (a Tensor if an operand is one and there is no `out`) or of that
+            library, or ``(mantissa, exponent)`` if `strip_exponent`.
 
         Raises:
             ShapeError, TypeError: arrays or options that do not fit the network or the backend.
@@ -175,7 +177,7 @@ class Plan:
         operands = as_arrays(arrays)
         dtype = result_dtype([a.dtype for a in operands], None, "safe") if operands else None
         program = self.compile(dtype)
-        ready = converted(operands, program.dtype)
+        ready = arrays if any_tensor(arrays) else converted(operands, program.dtype)
         return program(*ready, out=out, progress=progress, executor=executor, checkpoint=checkpoint)
 
     def table(self, sort: str = "step", top: int | None = None, style: str = "text") -> str:

@@ -25,6 +25,7 @@ from .errors import MemoryLimitError, ShapeError
 from .executors import run_sliced
 from .planner import Tree, fold_tree
 from .progress import Progress, progress_bar
+from .tape import any_tensor, apply
 from .work import Network
 
 __all__ = ["Program", "clear_cache", "lower", "recall"]
@@ -94,8 +95,9 @@ class Program:
                 from which a rerun continues, to the same bits; removed at the end.
 
         Returns:
-            An array of the output's shape. With strip_exponent a pair: the value is
-            ``mantissa * 2.0**exponent``, the exponent -inf when it is exactly zero.
+            An array of the output's shape, a Tensor if an operand is one. With strip_exponent a
+            pair: the value is ``mantissa * 2.0**exponent``, the exponent -inf when it is exactly
+            zero.
 
         Raises:
             ShapeError: wrong number or shapes of operands, or of `out`.
@@ -107,7 +109,12 @@ class Program:
         for a sum per chunk of slices runs here, unless its slices are parts of the result.
         """
         door = self._executor
-        operands = arrays if door.accepts(arrays) else self._operands(arrays)
+        operands = arrays
+        if not door.accepts(arrays):
+            if out is None and any_tensor(arrays):
+                options = {"progress": progress, "executor": executor, "checkpoint": checkpoint}
+                return apply(self, arrays, options)
+            operands = self._operands(arrays)
         if self.memory_required > _CHECKED:
             self._check_memory(out)
         target = door.empty() if out is None else self._target(out, operands)

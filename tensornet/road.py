@@ -22,6 +22,7 @@ from .planner import Tree
 from .plans import plan_expr
 from .program import Program, recall
 from .progress import Progress
+from .tape import any_tensor, apply
 
 __all__ = ["contract_expr"]
 
@@ -55,7 +56,7 @@ def contract_expr(
     """Plan (or recall the plan), lower and run: the one road that every front door takes.
 
     Args:
-        arrays: one array or array-like per operand, of shapes ``expr.shapes``.
+        arrays: one array, Tensor or array-like per operand, of shapes ``expr.shapes``.
         out: takes the result, whatever its strides, even if it shares memory with an operand.
         memory_limit, max_entries: as in `plan_expr`.
         progress, executor, checkpoint: of the run, as in `Program`.
@@ -63,12 +64,18 @@ def contract_expr(
 
     Returns:
         an ndarray of shape ``expr.output_shape``, or ``(mantissa, exponent)`` of a value
-        mantissa * 2**exponent if `strip_exponent`.
+        mantissa * 2**exponent if `strip_exponent`; a Tensor in its place if an operand is one and
+        there is no `out`.
 
     Raises:
         ShapeError, TypeError: arrays or `out` that do not fit the network or the dtype.
         MemoryLimitError: the limit, or the memory there is, is too small.
     """
+    if out is None and any_tensor(arrays):
+        limits = {"memory_limit": memory_limit, "max_entries": max_entries, "seed": seed}
+        chosen = {"optimize": optimize, "strip_exponent": strip_exponent, "dtype": dtype}
+        running = Running(progress, executor, checkpoint)._asdict()
+        return apply(contract_operands, (expr, *arrays), {**chosen, **limits, **running})
     operands = as_arrays(arrays)
     dtypes = [a.dtype for a in operands]
     target = result_dtype(dtypes, dtype, "same_kind")
@@ -81,6 +88,11 @@ def contract_expr(
         partial(memory_of_run, operands, ready, out),
     )
     return run_program(program, ready, out, "same_kind", Running(progress, executor, checkpoint))
+
+
+def contract_operands(expr: Expr, *operands: Any, **options: Any) -> Any:
+    """`contract_expr` as an operation, whose operands are arguments of their own."""
+    return contract_expr(expr, operands, **options)
 
 
 def find_program(
@@ -209,12 +221,3 @@ def hashable_optimize(optimize: Any) -> Any:
         steps = optimize[1:] if optimize[:1] == ["einsum_path"] else optimize
         return tuple([tuple(step) for step in steps])
     return getattr(optimize, "tree", optimize)
-
-
-def check_backend(backend: str | None) -> None:
-    """Raise a ValueError unless the arrays are to be NumPy's."""
-    if backend not in (None, "auto", "numpy"):
-        raise ValueError(
-            f"backend {backend!r} is not there: this computes on NumPy arrays; let other libraries "
-            f"compute with plan.run(arrays, backend={backend!r})"
-        )

@@ -22,8 +22,11 @@ SECTIONS = {
     "Backend selection",
     "Contractors (tensornetwork.contractors)",
     "Serialization and drawing",
+    "ncon and builders",
+    "Array-like Tensor and its functions",
 }
-LATER = {"contractors.ncon_solver"}
+# The operands of einsum have no names here, for it takes lists of labels, too.
+OF_OTHER_FORM = {"einsum"}
 
 
 def entries() -> list[tuple[str, str | None]]:
@@ -78,15 +81,13 @@ def test_every_name_is_here_with_its_parameters_in_order() -> None:
     missing = []
     seen = 0
     for name, text in entries():
-        if name in LATER:
-            continue
         seen += 1
         try:
             target = resolve(name)
         except AttributeError:
             missing.append(name)
             continue
-        if text is None:
+        if text is None or name in OF_OTHER_FORM:
             continue
         wanted = parameters(text)
         given = [p for p in inspect.signature(target).parameters if p != "self"]

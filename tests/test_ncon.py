@@ -22,7 +22,10 @@ B = np.arange(12.0).reshape(3, 4)
     [
         ([[-1, 1], [1, -2]], {}, A @ B),
         ([(-1, 1), (1, -2)], {"out_order": [-2, -1]}, (A @ B).T),
+        ([(-1, 1), (1, -2)], {"con_order": (), "out_order": ()}, A @ B),
         ([["-a", "k"], ["k", "-b"]], {}, A @ B),
+        ([["-a", "k_"], ["k_", "-b"]], {"check_network": False}, A @ B),
+        ([[-1.5, 1], [1, -2]], {}, A @ B),
         ([["-z", "k"], ["k", "-b"]], {}, (A @ B).T),
         ([["-z", 1], [1, -5]], {"con_order": [1]}, (A @ B).T),
         ([np.array([-1, 1]), [1, 2]], {}, (A @ B).sum(1)),
@@ -61,10 +64,33 @@ def test_a_scalar_result_is_an_array_without_axes() -> None:
     np.testing.assert_array_equal(tn.ncon([2.0, B], [[], [-1, -2]]), 2 * B)
 
 
+@pytest.mark.parametrize(
+    ("structure", "options", "match"),
+    [
+        ([[-1, 1], [1, -2]], {"con_order": [2]}, r"not summed labels of the network: \[2\]"),
+        ([[-1, 1], [1, -2]], {"con_order": [1, 1]}, r"con_order repeats \[1\]"),
+        ([[-1, 1], [1, -2]], {"con_order": [-1]}, "con_order holds labels that are not summed"),
+        ([[-1, 1], [1, -2]], {"out_order": [1, -1]}, "out_order holds labels that are not open"),
+        ([[-1, 1], [1, -2]], {"out_order": [-1]}, r"out_order lacks the open labels \[-2\]"),
+        ([[-1, 1], [1, -2]], {"out_order": [-1, -1]}, r"out_order repeats \[-1\]"),
+        ([[-1, 0], [0, -2]], {}, "a number other than 0"),
+        ([[-1, 1]], {}, "names 1 operand but 2 were given"),
+        ([[-1, 1, 2], [1, -2]], {}, "names 3 indices"),
+        ([["-a", "k_"], ["k_", "-b"]], {}, "not alphanumeric"),
+        ([["-", "k"], ["k", "-b"]], {}, "not alphanumeric"),
+    ],
+)
+def test_networks_that_make_no_sense_are_value_errors(
+    structure: Any, options: dict[str, Any], match: str
+) -> None:
+    with pytest.raises(ValueError, match=match):
+        tn.ncon([A, B], structure, **options)
+
+
 def test_mistakes_end_in_one_line() -> None:
     with pytest.raises(tn.ShapeError, match="index 1 has extent 3 on operand 0"):
         tn.ncon([A, B], [[-1, 1], [-2, 1]])
-    with pytest.raises(ValueError, match="backend 'jax' is not there"):
+    with pytest.raises(ValueError, match="backend 'jax' is not supported"):
         tn.ncon([A, B], [[-1, 1], [1, -2]], backend="jax")
     with pytest.raises(TypeError, match="operand 1: dtype object"):
         tn.ncon([A, B.astype(object)], [[-1, 1], [1, -2]])

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays
 from ..arrays import Array, check_backend
+from ..arrays import as_numeric as as_array
 from ..config import available_memory
 from ..errors import MemoryLimitError
 
@@ -23,28 +23,7 @@ __all__ = [
     "zeros",
 ]
 
-_NUMERIC_KINDS = "fciub"
 _SURELY_THERE = 2**26  # bytes of memory not worth asking the system about
-
-
-def as_array(tensor: Any) -> Array:
-    """The numeric array that `tensor` is or describes; an array is not copied.
-
-    Raises:
-        TypeError: an array that cannot be read here (on a GPU, recording gradients), text,
-            objects, or anything else that is not a number or an array of numbers.
-        ValueError: nested lists of unequal lengths.
-
-    >>> as_array([[1, 2], [3, 4]]).shape
-    (2, 2)
-    """
-    array = tensor if type(tensor) is np.ndarray else arrays.as_array(tensor, "the tensor")
-    if array.dtype.kind not in _NUMERIC_KINDS:
-        raise TypeError(
-            f"a tensor is an array, a list or a number, not {type(tensor).__name__} "
-            f"(dtype {array.dtype})"
-        )
-    return array
 
 
 def check_name(name: object, what: str) -> None:

@@ -21,6 +21,7 @@ from .contraction import reorder_ends
 from .copynode import CopyNode
 from .edge import Edge
 from .lowering import Labels, Pending, label_all, lower, run
+from .ncon_order import ncon_solver
 from .queries import unique_nodes
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "contract_path",
     "custom",
     "greedy",
+    "ncon_solver",
     "optimal",
     "path_solver",
 ]

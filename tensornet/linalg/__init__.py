@@ -5,5 +5,20 @@ from __future__ import annotations
 from . import krylov
 from .decompositions import eigh, inv, norm, qr, rq, svd
 from .exponential import expm
+from .initialisers import eye, ones, randn, random_uniform, zeros
 
-__all__ = ["eigh", "expm", "inv", "krylov", "norm", "qr", "rq", "svd"]
+__all__ = [
+    "eigh",
+    "expm",
+    "eye",
+    "inv",
+    "krylov",
+    "norm",
+    "ones",
+    "qr",
+    "randn",
+    "random_uniform",
+    "rq",
+    "svd",
+    "zeros",
+]

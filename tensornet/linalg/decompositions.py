@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
+from ..tape import operation
 from .matrices import adjoint, check_finite, enter, fold, work_dtype
 from .partial_svd import is_worthwhile, partial_svd
 
@@ -19,6 +20,7 @@ __all__ = ["eigh", "inv", "norm", "qr", "rq", "square", "svd"]
 METHODS = ("auto", "full")
 
 
+@operation
 def svd(
     tensor: Any,
     pivot_axis: int = -1,
@@ -104,6 +106,7 @@ def _count_kept(s: Array, most: int | None, error: float | None, relative: bool)
     return kept if most is None else min(kept, most)
 
 
+@operation
 def qr(
     tensor: Any, pivot_axis: int = -1, non_negative_diagonal: bool = False
 ) -> tuple[Array, Array]:
@@ -138,6 +141,7 @@ def qr(
     )
 
 
+@operation
 def rq(
     tensor: Any, pivot_axis: int = -1, non_negative_diagonal: bool = False
 ) -> tuple[Array, Array]:
@@ -191,6 +195,7 @@ def square(matrix: Any, what: str) -> tuple[Array, np.dtype[Any]]:
     return array.astype(work, copy=False), dtype
 
 
+@operation
 def eigh(matrix: Any) -> tuple[Array, Array]:
     """Eigenvalues and eigenvectors of a Hermitian matrix, of which the lower triangle is read.
 
@@ -217,6 +222,7 @@ def eigh(matrix: Any) -> tuple[Array, Array]:
     return values.astype(real, copy=False), vectors.astype(dtype, copy=False)
 
 
+@operation
 def inv(matrix: Any) -> Array:
     """The inverse of a square matrix, in its dtype (float64 for integers).
 
@@ -239,10 +245,12 @@ def inv(matrix: Any) -> Array:
     return inverse
 
 
+@operation
 def norm(tensor: Any) -> Any:
     """The 2-norm of all entries of an array of any rank, as a NumPy number.
 
-    It is real, of the precision of the tensor (float64 for integers). NaN and infinity go through.
+    It is real, of the precision of the tensor (float64 for integers). It overflows or vanishes only
+    if it is too large or too small itself; NaN and infinity go through.
 
     >>> float(norm([[3.0, 0.0], [0.0, 4.0j]]))
     5.0
@@ -250,4 +258,10 @@ def norm(tensor: Any) -> Any:
     array = enter(tensor)
     work, dtype = work_dtype(array.dtype)
     flat = array.astype(work, copy=False).ravel()
-    return np.linalg.norm(flat).astype(np.empty(0, dtype).real.dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        value = np.linalg.norm(flat)
+        if flat.size and not 0.0 < value < np.inf:
+            largest = abs(flat).max()
+            if 0.0 < largest < np.inf:
+                value = largest * np.linalg.norm(flat / largest)
+    return value.astype(np.empty(0, dtype).real.dtype)

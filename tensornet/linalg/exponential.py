@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
+from ..tape import operation
 from .decompositions import square
 
 __all__ = ["expm"]
@@ -25,6 +26,7 @@ _REACH = (
 )
 
 
+@operation
 def expm(matrix: Any) -> Array:
     """The exponential of a square matrix, in its dtype (float64 for integers).
 

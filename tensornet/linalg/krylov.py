@@ -1,6 +1,8 @@
 """Krylov solvers over any linear map: eigenpairs and linear systems.
 
-Names and arguments follow google/TensorNetwork 0.4.6. Maps are functions of arrays of any shape.
+Names and arguments follow google/TensorNetwork 0.4.6. Maps are functions of arrays of any shape. If
+the start, the right side or one of the further arguments is a Tensor, they are called with Tensors,
+and the vectors that come back are Tensors.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 from ..arrays import Array, check_backend
 from .arnoldi import Arnoldi, Ritz
 from .linear_systems import gmres
-from .maps import ConvergenceWarning, LinearMap, leave, start_vector
+from .maps import ConvergenceWarning, LinearMap, start_vector
 
 __all__ = ["ConvergenceWarning", "eigs", "eigsh_lanczos", "gmres"]
 
@@ -99,7 +101,7 @@ def eigsh_lanczos(
     if numeig > 1 and not reorthogonalize:
         raise ValueError(f"numeig is {numeig}: more than 1 needs reorthogonalize=True")
     start, extents = start_vector(x0, shape, dtype)
-    linear_map = LinearMap(A, args, extents)
+    linear_map = LinearMap(A, args, x0, extents)
     size = _check_size(num_krylov_vecs, numeig, 0, len(start))
     if maxiter > 0:
         size = min(len(start), max(size, numeig + 2))
@@ -112,7 +114,7 @@ def eigsh_lanczos(
     ritz = _solve(space, size, numeig, target, max(1, ndiag), maxiter, x0 is None)
     _warn("eigsh_lanczos", _errors(ritz), target(ritz))
     vectors = space.vectors(ritz.coefficients)
-    return ritz.values, [leave(vector.reshape(extents)) for vector in vectors]
+    return ritz.values, [linear_map.outside(vector) for vector in vectors]
 
 
 def eigs(
@@ -178,7 +180,7 @@ def eigs(
     check_backend(backend)
     order = _order(which)
     start, extents = start_vector(x0, shape, dtype)
-    linear_map = LinearMap(A, args, extents)
+    linear_map = LinearMap(A, args, x0, extents)
     size = _check_size(num_krylov_vecs, numeig, 2, len(start))
     space = Arnoldi(linear_map, start, order, hermitian=False)
 
@@ -191,7 +193,7 @@ def eigs(
     _warn("eigs", ritz.residuals, target(ritz))
     vectors = space.vectors(ritz.coefficients)
     wide = np.result_type(vectors, np.complex64)
-    return ritz.values.astype(wide), [leave(each.reshape(extents)) for each in vectors.astype(wide)]
+    return ritz.values.astype(wide), [linear_map.outside(each) for each in vectors.astype(wide)]
 
 
 def _order(which: str) -> Callable[[Array], Array]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from .maps import LinearMap, Rows, leave, norm_of
+from .maps import LinearMap, Rows, norm_of
 from .matrices import check_finite, enter, work_dtype
 
 __all__ = ["gmres"]
@@ -71,8 +71,8 @@ def gmres(
     shape, dtype = right.shape, right.dtype
     size, rounds = _check_counts(num_krylov_vectors, maxiter, right.size)
     flat = right.astype(work_dtype(dtype)[0], copy=False).ravel()
-    linear_map = LinearMap(A_mv, A_args, shape, "A_mv")
-    inverse = None if M is None else LinearMap(M, None, shape, "M")
+    linear_map = LinearMap(A_mv, A_args, b, shape, "A_mv")
+    inverse = None if M is None else LinearMap(M, None, linear_map.outside(flat), shape, "M")
     target = _check_tolerance(tol, atol, norm_of(flat))
     x = np.zeros_like(flat) if x0 is None else _guess(x0, shape, dtype).astype(flat.dtype)
     residual = flat if x0 is None else flat - linear_map(x)
@@ -86,7 +86,7 @@ def gmres(
         if left >= before:
             break
         x = better
-    return leave(x.reshape(shape)), 0 if left <= target else done
+    return linear_map.outside(x), 0 if left <= target else done
 
 
 def _check_counts(vectors: int | None, rounds: int | None, entries: int) -> tuple[int, int]:

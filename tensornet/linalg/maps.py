@@ -8,21 +8,17 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
+from ..tape import Tensor, any_tensor
 from .matrices import check_finite, enter, work_dtype
 from .sampling import normal
 
-__all__ = ["ConvergenceWarning", "LinearMap", "Rows", "leave", "norm_of", "start_vector"]
+__all__ = ["ConvergenceWarning", "LinearMap", "Rows", "norm_of", "start_vector"]
 
 SEED = 19500101
 
 
 class ConvergenceWarning(RuntimeWarning):
     """A Krylov solver stopped before the precision asked for; the message says what it reached."""
-
-
-def leave(array: Array) -> Any:
-    """What callers get for an array of a solver: the one place where arrays leave."""
-    return array
 
 
 def norm_of(vector: Array) -> float:
@@ -37,6 +33,8 @@ class LinearMap:
         function: called as ``function(array, *args)`` with an array of `shape` of its own, returns
             an array of that shape.
         args: further arguments.
+        operand: what the caller gave to start from. If it or one of `args` is a Tensor, the
+            function and callers get Tensors in place of arrays.
         shape: the shape of the arrays.
         what: names the function in errors.
 
@@ -44,10 +42,15 @@ class LinearMap:
         TypeError: not callable.
     """
 
-    __slots__ = ("args", "function", "shape", "what")
+    __slots__ = ("args", "function", "shape", "takes_tensors", "what")
 
     def __init__(
-        self, function: Any, args: Sequence[Any] | None, shape: tuple[int, ...], what: str = "A"
+        self,
+        function: Any,
+        args: Sequence[Any] | None,
+        operand: Any,
+        shape: tuple[int, ...],
+        what: str = "A",
     ) -> None:
         if not callable(function):
             raise TypeError(
@@ -56,6 +59,7 @@ class LinearMap:
             )
         self.function: Callable[..., Any] = function
         self.args = () if args is None else tuple(args)
+        self.takes_tensors = any_tensor((operand, *self.args))
         self.shape = shape
         self.what = what
 
@@ -66,7 +70,7 @@ class LinearMap:
             ValueError: the result has another shape, or holds NaN or infinity.
             TypeError: the result is not numeric.
         """
-        given = leave(vector.reshape(self.shape).copy())
+        given = self.outside(vector.copy())
         what = f"the result of {self.what}"
         result = enter(self.function(given, *self.args), what)
         if result.shape != self.shape:
@@ -76,6 +80,11 @@ class LinearMap:
             )
         check_finite(result, what)
         return result.astype(work_dtype(result.dtype)[0], copy=False).ravel()
+
+    def outside(self, vector: Array) -> Any:
+        """A flat vector as the function and callers get it: in its shape, perhaps a Tensor."""
+        array = vector.reshape(self.shape)
+        return Tensor(array) if self.takes_tensors else array
 
 
 def start_vector(x0: Any, shape: Sequence[int] | None, dtype: Any) -> tuple[Array, tuple[int, ...]]:

@@ -1,0 +1,200 @@
+"""Entry by entry: arithmetic, powers, logarithms, comparisons, with NumPy's rules.
+
+Operands are broadcast against each other. Python numbers do not change the dtype of an array
+beside them (``2.0 * float32`` is float32); arrays and NumPy scalars do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..arrays import as_numeric
+from ..tape import operation
+
+__all__ = [
+    "abs",
+    "add",
+    "conj",
+    "cos",
+    "divide",
+    "equal",
+    "exp",
+    "greater",
+    "greater_equal",
+    "less",
+    "less_equal",
+    "log",
+    "multiply",
+    "negative",
+    "not_equal",
+    "power",
+    "sign",
+    "sin",
+    "sqrt",
+    "subtract",
+]
+
+_WEAK = (int, float, complex, bool)  # whose dtype gives way to that of an array
+
+
+def _operand(given: Any) -> Any:
+    return given if type(given) in _WEAK else as_numeric(given, "an operand")
+
+
+@operation
+def add(a: Any, b: Any) -> Any:
+    """a + b; logical or for bool."""
+    return np.add(_operand(a), _operand(b))
+
+
+@operation
+def subtract(a: Any, b: Any) -> Any:
+    """a - b; TypeError for bool."""
+    return np.subtract(_operand(a), _operand(b))
+
+
+@operation
+def multiply(a: Any, b: Any) -> Any:
+    """a * b."""
+    return np.multiply(_operand(a), _operand(b))
+
+
+@operation
+def divide(a: Any, b: Any) -> Any:
+    """a / b; float64 for integers."""
+    return np.true_divide(_operand(a), _operand(b))
+
+
+@operation
+def power(a: Any, b: Any) -> Any:
+    """a ** b; ValueError for integers to negative integer powers."""
+    return np.power(_operand(a), _operand(b))
+
+
+@operation
+def negative(tensor: Any) -> Any:
+    """-tensor; TypeError for bool."""
+    return np.negative(_operand(tensor))
+
+
+@operation
+def equal(a: Any, b: Any) -> Any:
+    """a == b, as bool."""
+    return np.equal(_operand(a), _operand(b))
+
+
+@operation
+def not_equal(a: Any, b: Any) -> Any:
+    """a != b, as bool."""
+    return np.not_equal(_operand(a), _operand(b))
+
+
+@operation
+def less(a: Any, b: Any) -> Any:
+    """a < b, as bool."""
+    return np.less(_operand(a), _operand(b))
+
+
+@operation
+def less_equal(a: Any, b: Any) -> Any:
+    """a <= b, as bool."""
+    return np.less_equal(_operand(a), _operand(b))
+
+
+@operation
+def greater(a: Any, b: Any) -> Any:
+    """a > b, as bool."""
+    return np.greater(_operand(a), _operand(b))
+
+
+@operation
+def greater_equal(a: Any, b: Any) -> Any:
+    """a >= b, as bool."""
+    return np.greater_equal(_operand(a), _operand(b))
+
+
+@operation
+def sqrt(tensor: Any) -> Any:
+    """The square root of every entry; nan, with NumPy's warning, for negative real ones.
+
+    >>> sqrt([1.0, 4.0])
+    array([1., 2.])
+    """
+    return np.sqrt(_operand(tensor))
+
+
+@operation
+def exp(tensor: Any) -> Any:
+    """The exponential of every entry; for that of a matrix see `tensornet.expm`.
+
+    >>> exp([0.0, 1.0]).round(3)
+    array([1.   , 2.718])
+    """
+    return np.exp(_operand(tensor))
+
+
+@operation
+def log(tensor: Any) -> Any:
+    """The natural logarithm of every entry; -inf of zero and nan of negative ones, with warnings.
+
+    >>> log([1.0])
+    array([0.])
+    """
+    return np.log(_operand(tensor))
+
+
+@operation
+def sin(tensor: Any) -> Any:
+    """The sine of every entry.
+
+    >>> sin([0.0])
+    array([0.])
+    """
+    return np.sin(_operand(tensor))
+
+
+@operation
+def cos(tensor: Any) -> Any:
+    """The cosine of every entry.
+
+    >>> cos([0.0])
+    array([1.])
+    """
+    return np.cos(_operand(tensor))
+
+
+@operation
+def abs(tensor: Any) -> Any:
+    """The absolute value of every entry, which is real.
+
+    >>> abs([-1.0, 3 + 4j])
+    array([1., 5.])
+    """
+    return np.abs(_operand(tensor))
+
+
+@operation
+def sign(tensor: Any) -> Any:
+    """The sign of every entry: -1, 0 or 1, and z / abs(z) for complex z; TypeError for bool.
+
+    >>> sign([-2.0, 0.0, 5.0])
+    array([-1.,  0.,  1.])
+    """
+    array = as_numeric(tensor)
+    if array.dtype.kind != "c":
+        return np.sign(array)
+    size = np.abs(array)
+    return np.divide(array, size, out=np.zeros_like(array), where=size != 0)
+
+
+@operation
+def conj(tensor: Any) -> Any:
+    """The complex conjugate of every entry; a real array is returned as it is, not copied.
+
+    >>> conj([1 + 2j])
+    array([1.-2.j])
+    """
+    array = as_numeric(tensor)
+    return np.conj(array) if array.dtype.kind == "c" else array
