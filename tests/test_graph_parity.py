@@ -76,6 +76,16 @@ def resolve(name: str) -> Any:
 needs_list = pytest.mark.skipif(not LIST.exists(), reason=f"{LIST.name} is not there")
 
 
+def test_modules_are_imported_by_the_paths_that_they_have_there() -> None:
+    from tensornet.contractors import greedy
+    from tensornet.linalg.krylov import gmres
+    from tensornet.linalg.node_linalg import kron
+
+    assert greedy is tensornet.contractors.greedy
+    assert gmres is tensornet.linalg.krylov.gmres
+    assert kron is tensornet.linalg.node_linalg.kron
+
+
 @needs_list
 def test_every_name_is_here_with_its_parameters_in_order() -> None:
     missing = []

@@ -54,8 +54,10 @@ from .wiring import from_topology, redirect_edge, remove_node
 
 # google/TensorNetwork has the linear algebra of nodes in `linalg`, which is a floor below nodes and
 # must not import them. So it is put there from here; `tensornet` imports this package in any case.
+# Its contractors are a module of the package itself.
 vars(linalg)["node_linalg"] = node_linalg
 sys.modules[f"{linalg.__name__}.node_linalg"] = node_linalg
+sys.modules[f"{__package__.rpartition('.')[0]}.contractors"] = contractors
 
 __all__ = [
     "AbstractNode",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,10 +84,9 @@ def randn(
         dtype: float64 by default. Complex entries have two such parts, and variance 2; values are
             drawn as float64 and cast, so that integers are cut off towards zero.
         seed: names the tensor, the same on all machines and versions, and as
-            google/TensorNetwork's NumPy backend draws it; None draws another one every time.
+            google/TensorNetwork's NumPy backend draws it. Without it the entries follow
+            ``numpy.random.seed``, as they do there.
         backend: None or "numpy".
-
-    No global random state is read or changed.
 
     Raises:
         TypeError: a dtype without kernels.
@@ -98,7 +96,7 @@ def randn(
     Tensor([1.3315865 , 0.71527897], dtype=float64)
     """
     target = _dtype(dtype, backend)
-    return Tensor(normal(_extents(shape), target, _seed(seed)))
+    return Tensor(normal(_extents(shape), target, seed))
 
 
 def random_uniform(
@@ -123,13 +121,8 @@ def random_uniform(
     Tensor([2.77132064, 2.02075195], dtype=float64)
     """
     target = _dtype(dtype, backend)
-    return Tensor(uniform(_extents(shape), target, _seed(seed), boundaries))
+    return Tensor(uniform(_extents(shape), target, seed, boundaries))
 
 
 def _extents(shape: Shape) -> Sequence[int]:
     return shape if isinstance(shape, Sequence) else (*np.atleast_1d(shape).tolist(),)
-
-
-def _seed(seed: int | None) -> int:
-    """The seed, or a new one, for NumPy's own random state is nobody's to advance in passing."""
-    return int.from_bytes(os.urandom(4), "little") if seed is None else seed
