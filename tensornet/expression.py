@@ -181,9 +181,21 @@ class ContractExpression:
         if dropped is not None:
             views = drop_axes(list(constants.values()), [dropped[k] for k in constants])
             self._constants = dict(zip(constants, views))
+        self._forget()
+
+    def _forget(self) -> None:
+        """Be as before the first call."""
         self._prepared: dict[Any, _Prepared] = {}
         self._latest: _Prepared | None = None  # of calls that need nothing but the Program
         self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        made_by_calls = ("_prepared", "_latest", "_lock")
+        return {name: value for name, value in vars(self).items() if name not in made_by_calls}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget()
 
     @property
     def plan(self) -> Plan:
@@ -219,9 +231,12 @@ class ContractExpression:
         check_backend(backend)
         plainly = progress is None and executor is None and checkpoint is None
         latest = self._latest if plainly else None
-        if latest is not None and out is None and latest.threads == config.get_num_threads():
+        if latest is not None and latest.threads == config.get_num_threads():
             given = (*arrays, *latest.folded)
-            if latest.program.accepts(given):
+            quick = latest.program.quick(given, out)
+            if quick is not None:
+                return quick if quick.ndim or out is not None else quick[()]
+            if out is None and latest.program.accepts(given):
                 result = latest.program(*given)
                 if latest.exponent:
                     result = result[0], result[1] + latest.exponent

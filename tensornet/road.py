@@ -69,6 +69,24 @@ def contract_expr(
         ShapeError, TypeError: arrays or `out` that do not fit the network or the dtype.
         MemoryLimitError: the limit, or the memory there is, is too small.
     """
+    program, ready = fit(
+        expr, arrays, out, optimize, memory_limit, max_entries, strip_exponent, dtype, seed
+    )
+    return run_program(program, ready, out, "same_kind", Running(progress, executor, checkpoint))
+
+
+def fit(
+    expr: Expr,
+    arrays: Sequence[Any],
+    out: Array | None = None,
+    optimize: Any = "auto",
+    memory_limit: int | str | None = None,
+    max_entries: int | None = None,
+    strip_exponent: bool = False,
+    dtype: DTypeLike | None = None,
+    seed: int = 0,
+) -> tuple[Program, list[Array]]:
+    """The Program that `contract_expr` runs, and the arrays made ready for it."""
     operands = as_arrays(arrays)
     dtypes = [a.dtype for a in operands]
     target = result_dtype(dtypes, dtype, "same_kind")
@@ -80,7 +98,7 @@ def contract_expr(
         ),
         partial(memory_of_run, operands, ready, out),
     )
-    return run_program(program, ready, out, "same_kind", Running(progress, executor, checkpoint))
+    return program, ready
 
 
 def find_program(

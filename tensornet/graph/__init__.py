@@ -9,6 +9,7 @@ from . import contractors
 from .abstract import AbstractNode
 from .backend import DefaultBackend, jit, set_default_backend, switch_backend
 from .collection import NodeCollection
+from .compiled import CompiledNetwork, compile_network, plan_network
 from .contraction import (
     contract,
     contract_between,
@@ -21,6 +22,7 @@ from .contraction import (
 from .copies import copy, reduced_density, replicate_nodes
 from .copynode import CopyNode
 from .edge import Edge, connect, disconnect
+from .hyperedge import HyperEdge, hyperedge
 from .node import Node
 from .queries import (
     check_connected,
@@ -46,13 +48,16 @@ from .wiring import from_topology, redirect_edge, remove_node
 
 __all__ = [
     "AbstractNode",
+    "CompiledNetwork",
     "CopyNode",
     "DefaultBackend",
     "Edge",
+    "HyperEdge",
     "Node",
     "NodeCollection",
     "check_connected",
     "check_correct",
+    "compile_network",
     "connect",
     "contract",
     "contract_between",
@@ -74,9 +79,11 @@ __all__ = [
     "get_parallel_edges",
     "get_shared_edges",
     "get_subgraph_dangling",
+    "hyperedge",
     "jit",
     "outer_product",
     "outer_product_final_nodes",
+    "plan_network",
     "reachable",
     "redirect_edge",
     "reduced_density",

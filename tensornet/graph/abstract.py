@@ -287,7 +287,7 @@ class AbstractNode(Arithmetic):
     def __getitem__(self, key: int | str | slice) -> Edge | list[Edge]:
         """``node[0]``, ``node["axis name"]`` or ``node[1:]``; errors as `get_edge`."""
         if type(key) is int:
-            edges = self._edges
+            edges = self._edges or self._live_edges()
             if -len(edges) <= key < len(edges):
                 return edges[key]
         elif isinstance(key, slice):
