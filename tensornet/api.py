@@ -15,7 +15,7 @@ from numpy import ndarray
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
-from . import backends, config, planner, program
+from . import backends, config, planner, program, road
 from .arrays import (
     Array,
     as_array,
@@ -43,6 +43,7 @@ from .road import (
     hashable_optimize,
     is_fortran,
     memory_of_run,
+    recalled,
     run_program,
 )
 
@@ -385,12 +386,29 @@ def ncon(
     (2, 3)
     """
     check_backend(backend)
+    key = None
+    if con_order is out_order is progress is executor is checkpoint is None and check_network:
+        tensors = tuple(tensors)
+        key = _ncon_key(network_structure)
+        result = None if key is None else recalled(key, tensors)
+        if result is not None:
+            return result
     arrays = as_arrays(tensors)
     shapes = [a.shape for a in arrays]
     expr, path = parse_ncon(shapes, network_structure, con_order, out_order, check_network)
     optimize = "auto" if path is None else Tree.from_ssa_path(expr, path)
     running = Running(progress, executor, checkpoint)
-    return contract_expr(expr, arrays, optimize=optimize, **running._asdict())
+    return contract_expr(expr, arrays, optimize=optimize, key=key, **running._asdict())
+
+
+def _ncon_key(network_structure: Sequence[Sequence[int | str]]) -> Hashable:
+    """What a plain ncon is recalled by; None for what is no network or too large."""
+    try:
+        terms = tuple(map(tuple, network_structure))
+        hash(terms)
+    except TypeError:
+        return None
+    return None if str in map(type, network_structure) or len(terms) > _SMALL else terms
 
 
 def plan(
@@ -463,6 +481,7 @@ def clear_cache() -> None:
     _latest.clear()
     _compile.cache_clear()
     _compile_tensordot.cache_clear()
+    road.clear_cache()
     backends.clear_cache()
     planner.clear_cache()
     program.clear_cache()

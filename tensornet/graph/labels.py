@@ -151,6 +151,9 @@ class _Joined:
     def join(self, hubs: list[HyperEdge], inner: list[int], outer: Sequence[End]) -> None:
         """Take in hyperedges of one index: places of ends that lead there, and other ends."""
         edges = [self._before.ends[place][0] for place in inner]
+        for edge, place in zip(edges, inner):
+            if self._before.sizes[self._before.ids[place]] != hubs[0].dimension:
+                raise _unequal(edge)
         self._terms.append(tuple([self._before.ids[place] for place in inner]))
         self._hubs.append(hubs[0])
         for place in inner[1:]:

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
-from weakref import ref
 
 import numpy as np
 
-from ..config import get_num_threads
 from ..errors import ShapeError
 from ..expr import Expr
-from ..program import Program
-from ..road import fit, run_program
+from ..road import contract_expr, recalled
 from .abstract import CONSUMED, AbstractNode
 from .checks import Array, check_axis_names, check_name, zeros
 from .copynode import CopyNode
@@ -30,11 +27,6 @@ __all__ = ["Lowered", "MemoryLimit", "Pending", "limits_of", "lower", "run", "sp
 MemoryLimit = int | str | None
 
 _SMALL = 1000  # nodes up to which a contraction is recalled by its ids and options alone
-_RECALLED = 256  # how many of them
-
-# The Program of the latest contraction of some ids, if it is still there, and the number of
-# threads then. It need not fit: it looks at dtypes and shapes itself.
-_latest: dict[Any, tuple[ref[Program], int]] = {}
 
 
 class Lowered(NamedTuple):
@@ -100,7 +92,7 @@ def run(
     axis_names: Sequence[str] | None = None,
     **options: Any,
 ) -> Pending:
-    """Check the names of the result, then compute it; `options` go to `road.fit`."""
+    """Check the names of the result, then compute it; `options` go to `contract_expr`."""
     if name is not None:
         check_name(name, "node")
     if axis_names is not None:
@@ -113,41 +105,27 @@ def run(
 
 
 def _contract(lowered: Lowered, options: dict[str, Any]) -> Array:
-    """The array of the result; a repeated contraction costs about a dictionary lookup."""
-    terms, output, sizes, arrays, _, _ = lowered
-    key = None
-    if len(terms) <= _SMALL:
-        key = terms, output, sizes
-        if options:
-            key = _key(key, **options)
-    result: Array | None = None
-    if key is not None:
-        latest = _latest.get(key)
-        if latest is not None and latest[1] == get_num_threads():
-            program = latest[0]()
-            if program is not None:
-                result = program.quick(arrays)
-                if result is not None:
-                    return result
-    program, ready = fit(lowered.expr, arrays, **options)
-    if key is not None:
-        if len(_latest) >= _RECALLED:
-            _latest.clear()
-        _latest[key] = ref(program), get_num_threads()
-    result = run_program(program, ready)
+    """The array of the result."""
+    key = _key(lowered, **options)
+    result = None if key is None else recalled(key, lowered.arrays)
+    if result is None:
+        result = contract_expr(lowered.expr, lowered.arrays, key=key, **options)
     return result
 
 
 def _key(
-    key: Any, optimize: Any = "auto", max_entries: int | None = None, memory_limit: Any = None
+    lowered: Lowered,
+    optimize: Any = "auto",
+    max_entries: int | None = None,
+    memory_limit: str | None = None,
 ) -> Any:
-    """What `_latest` knows a contraction by; None for one that it must not know.
+    """What the contraction is recalled by; None for one that must not be.
 
     Limits in bytes depend on strides, and optimizers may find something else in every call.
     """
-    if memory_limit is not None or not isinstance(optimize, str):
+    if len(lowered.terms) > _SMALL or memory_limit is not None or type(optimize) is not str:
         return None
-    return (*key, optimize, max_entries)
+    return lowered.terms, lowered.output, lowered.sizes, optimize, max_entries
 
 
 def limits_of(memory_limit: MemoryLimit) -> dict[str, Any]:
