@@ -13,7 +13,6 @@ values are compared. --write puts the tables into benchmarks/RESULTS.md.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import math
 import platform
@@ -228,7 +227,6 @@ def measure_network(expr: Expr, arrays: list[Array], seconds: float) -> dict[str
 
 
 def timed(run: Callable[[], Any]) -> float:
-    gc.collect()
     start = time.perf_counter()
     run()
     return time.perf_counter() - start

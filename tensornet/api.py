@@ -387,7 +387,8 @@ def ncon(
     """
     check_backend(backend)
     key = None
-    if con_order is out_order is progress is executor is checkpoint is None and check_network:
+    planned = con_order is None and out_order is None and check_network
+    if planned and progress is None and executor is None and checkpoint is None:
         tensors = tuple(tensors)
         key = _ncon_key(network_structure)
         result = None if key is None else recalled(key, tensors)

@@ -1,10 +1,13 @@
-"""Compiled networks and plans of networks: what is described is not touched, and fits its tensors."""
+"""Networks described once: they are not touched, and contracted with tensors that fit."""
 
 from __future__ import annotations
 
+import gc
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from tensornet.graph import contractors
 
 
 def chain(*extents: int) -> list[tn.Node]:
-    pairs = zip(extents, extents[1:])
+    pairs = pairwise(extents)
     nodes = [make(*shape, name=f"n{k}", axis_names=["l", "r"]) for k, shape in enumerate(pairs)]
     for k in range(len(nodes) - 1):
         tn.connect(nodes[k]["r"], nodes[k + 1]["l"], f"bond{k}")
@@ -76,7 +79,7 @@ def test_constants_keep_the_arrays_they_had() -> None:
     nodes[1].tensor[...] = 0
     x, _, y = others(nodes)
     np.testing.assert_allclose(compiled([x, y]), x @ fixed @ y)
-    with pytest.raises(ValueError, match="'n1'.* is none of the nodes"):
+    with pytest.raises(ValueError, match=r"'n1'.* is none of the nodes"):
         compiled({nodes[0]: x, nodes[1]: fixed, nodes[2]: y})
     with pytest.raises(ValueError, match="not among the nodes"):
         tn.compile_network(nodes[:2], constants=[nodes[2]], ignore_edge_order=True)
@@ -177,15 +180,11 @@ def test_a_pickled_one_goes_by_names() -> None:
 
 
 def test_it_keeps_no_node_alive() -> None:
-    from weakref import ref
-
     nodes = chain(2, 3, 4)
     compiled = tn.compile_network(nodes, ignore_edge_order=True)
     last, tensors = ref(nodes[-1]), others(nodes)
     tn.remove_node(nodes[-1])
     nodes[-1].fresh_edges()
-    import gc
-
     nodes.clear()
     gc.collect()
     assert last() is None
@@ -241,7 +240,7 @@ def test_a_node_and_its_name_are_one_too_many() -> None:
     nodes = chain(2, 3, 4)
     compiled = tn.compile_network(nodes, ignore_edge_order=True)
     x, y = others(nodes)
-    with pytest.raises(ValueError, match="name .'n0'. twice"):
+    with pytest.raises(ValueError, match=r"name .'n0'. twice"):
         compiled({nodes[0]: x, "n0": x, nodes[1]: y})
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .abstract import AbstractNode
+from .checks import check_name
 from .copynode import CopyNode
 from .edge import Edge, check_in_use
 from .hyperedge import HyperEdge, cluster, hyperedge_at
 from .labels import Labels, join_hyperedges, label, label_all, reorder_ends
 from .lowering import Pending, run
 from .node import Node
+from .pairs import contract_pair
 
 __all__ = [
     "contract",
@@ -100,6 +102,17 @@ def contract_between(
     >>> int(contract_between(a, b).tensor)
     70
     """
+    if (
+        type(node1) is type(node2) is Node
+        and node1 is not node2
+        and output_edge_order is None
+        and axis_names is None
+    ):
+        if name is not None:
+            check_name(name, "node")
+        result = contract_pair(node1, node2, name)
+        if result is not None:
+            return result
     _check_nodes(node1, node2)
     shared = shared_edges(node1, node2)
     if node1 is node2:

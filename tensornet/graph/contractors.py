@@ -44,6 +44,9 @@ def auto(
 ) -> AbstractNode:
     """Contract a network with the planner's own choice of search.
 
+    The search goes on as long as one contraction is worth it (``optimize="once"``). What is to
+    be contracted many times is planned better, and runs faster, by `compile_network`.
+
     Args:
         nodes: the nodes; they need not be connected to each other.
         output_edge_order: the open edges in the order wanted; needed if there are two or more.
@@ -66,7 +69,7 @@ def auto(
     >>> auto([a, b, c]).tensor.tolist()
     [41, 93]
     """
-    return _contract_all(nodes, "auto", output_edge_order, memory_limit, ignore_edge_order)
+    return _contract_all(nodes, "once", output_edge_order, memory_limit, ignore_edge_order)
 
 
 def greedy(
@@ -210,7 +213,7 @@ def bucket(
     for node in members:
         if node in group_of:
             groups.setdefault(id(group_of[node]), {})[node] = None
-    pending = [_run(group, label_all(group), "auto") for group in groups.values()]
+    pending = [_run(group, label_all(group), "once") for group in groups.values()]
     untouched = {node for node in members if node not in group_of}
     return untouched.union([result.commit() for result in pending])
 

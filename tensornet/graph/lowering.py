@@ -7,7 +7,7 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +18,11 @@ from ..road import contract_expr, recalled
 from .abstract import CONSUMED, AbstractNode
 from .checks import Array, check_axis_names, check_name, zeros
 from .copynode import CopyNode
-from .edge import bury
-from .labels import Labels
+from .edge import Edge, bury
+from .labels import End, Labels
 from .node import Node
 
-__all__ = ["Lowered", "MemoryLimit", "Pending", "limits_of", "lower", "run", "spread"]
+__all__ = ["Lowered", "MemoryLimit", "Pending", "limits_of", "lower", "run", "settle", "spread"]
 
 MemoryLimit = int | str | None
 
@@ -64,25 +64,38 @@ class Pending(NamedTuple):
         The contracted edges are disabled; the nodes that were contracted keep their arrays and
         get fresh dangling edges.
         """
-        labels = self.labels
-        result = Node(self.tensor, self.name, self.axis_names)
-        edges = []
-        for axis, (edge, node, old_axis) in enumerate(labels.ends):
-            if edge._node1 is node and edge._axis1 == old_axis:
-                edge._node1, edge._axis1 = result, axis
-            else:
-                edge._node2, edge._axis2 = result, axis
-            edges.append(edge)
-        if edges:
-            result._edges = edges
-        bury(labels.contracted)
-        for node in self.nodes:
-            node._edges = CONSUMED
+        tensor, nodes, labels, name, axis_names = self
+        result = settle(tensor, nodes, labels.ends, labels.contracted, name, axis_names)
         for hub in labels.gone:
             hub._edges = CONSUMED
         for hub in labels.kept:
             hub._shed()
         return result
+
+
+def settle(
+    tensor: Array,
+    nodes: Iterable[AbstractNode],
+    ends: Iterable[End],
+    contracted: Iterable[Edge],
+    name: str | None,
+    axis_names: list[str] | None = None,
+) -> Node:
+    """The node of a result: gets the edges at `ends` from `nodes`; `contracted` ones are gone."""
+    result = Node(tensor, name, axis_names)
+    edges = []
+    for axis, (edge, node, old_axis) in enumerate(ends):
+        if edge._node1 is node and edge._axis1 == old_axis:
+            edge._node1, edge._axis1 = result, axis
+        else:
+            edge._node2, edge._axis2 = result, axis
+        edges.append(edge)
+    if edges:
+        result._edges = edges
+    bury(contracted)
+    for node in nodes:
+        node._edges = CONSUMED
+    return result
 
 
 def run(

@@ -83,6 +83,7 @@ cdef extern from "planner/num.h" nogil:
 MAX_EXACT = TNP_DP_MAX
 MODES = {
     "auto": TNP_AUTO,
+    "once": TNP_AUTO,
     "hyper": TNP_HYPER,
     "greedy": TNP_GREEDY,
     "random-greedy": TNP_RANDOM_GREEDY,
@@ -313,7 +314,7 @@ def search(tuple inputs, tuple output, tuple sizes, str mode, uint64_t seed, int
     opt.seed = seed
     opt.samples = samples
     opt.threads = max(threads, 1)
-    opt.least = LEAST_MICROSECONDS
+    opt.least = 0.0 if mode == "once" else LEAST_MICROSECONDS
     build(&net, inputs, output, sizes)
     cdef int32_t *steps = NULL
     try:
