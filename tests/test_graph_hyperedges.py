@@ -304,6 +304,16 @@ def test_paths_count_only_the_nodes_given() -> None:
     np.testing.assert_array_equal(result.tensor, expected)
 
 
+def test_slicing_it_slices_all_nodes_on_it() -> None:
+    a, b, c, hub = three()
+    expected = np.einsum("ix,yi,i->xy", a.tensor[1:], b.tensor[:, 1:], c.tensor[1:])
+    assert tn.slice_edge(b[1], 1, 1).dimension == 1
+    assert (a.shape, b.shape, c.shape, hub.shape) == ((1, 3), (4, 1), (1,), (1, 1, 1))
+    tn.check_correct([a, b, c, hub])
+    result = contractors.auto([a, b, c], output_edge_order=[a[1], b[0]])
+    np.testing.assert_array_equal(result.tensor, expected)
+
+
 def test_flattening_and_splitting_it_is_refused() -> None:
     a, b, c, hub = three()
     with fails(ValueError, "copy node", a, b, c, hub):

@@ -31,6 +31,11 @@ class HyperEdge(CopyNode):
 
     __slots__ = ()
 
+    def _resize(self, dimension: int) -> None:
+        """Have another dimension."""
+        self._dimension = dimension
+        self._shape = (dimension,) * len(self._shape)
+
     def _shed(self) -> None:
         """Drop the axes whose edges were disabled."""
         kept = [axis for axis, edge in enumerate(self._edges) if edge._grave is None]
