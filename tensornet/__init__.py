@@ -29,6 +29,7 @@ except TensorNetError as error:  # an unknown TENSORNET_ISA
         raise
     end_with(error)
 
+from . import linalg
 from .api import (
     ContractExpression,
     Plan,
@@ -89,6 +90,10 @@ from .graph import (
     set_default_backend,
     slice_edge,
     split_edge,
+    split_node,
+    split_node_full_svd,
+    split_node_qr,
+    split_node_rq,
     switch_backend,
 )
 from .planner import Planner
@@ -161,7 +166,13 @@ __all__ = [
     "set_default_backend",
     "slice_edge",
     "split_edge",
+    "split_node",
+    "split_node_full_svd",
+    "split_node_qr",
+    "split_node_rq",
     "switch_backend",
+    # linear algebra
+    "linalg",
     # settings
     "get_num_threads",
     "set_num_threads",

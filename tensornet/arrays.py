@@ -15,6 +15,7 @@ __all__ = [
     "Array",
     "as_array",
     "as_arrays",
+    "check_backend",
     "check_dtype",
     "check_out",
     "converted",
@@ -97,6 +98,18 @@ def library_of(array: Any) -> str:
     """
     name = type(array).__module__.partition(".")[0]
     return "jax" if name == "jaxlib" else name
+
+
+def check_backend(backend: object) -> None:
+    """Raise ValueError unless `backend` is None or 'numpy', the only backend of nodes.
+
+    >>> check_backend("numpy")
+    """
+    if backend is not None and backend != "numpy":
+        raise ValueError(
+            f"backend {backend!r} is not supported: nodes hold NumPy arrays, so backend is None "
+            "or 'numpy'; to run a plan on arrays of another library use plan.run(backend=)"
+        )
 
 
 def check_dtype(dtype: Any) -> np.dtype[Any]:

@@ -16,6 +16,9 @@ LIST = Path(__file__).resolve().parents[2] / "shared" / "parity" / "tensornetwor
 SECTIONS = {
     "Network graph",
     "Network graph (top level)",
+    "Splitting",
+    "Krylov (tensornetwork.linalg.krylov)",
+    "Node linear algebra (tensornetwork.linalg.node_linalg)",
     "Backend selection",
     "Contractors (tensornetwork.contractors)",
 }

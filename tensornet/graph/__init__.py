@@ -5,7 +5,10 @@ Names and behaviour follow google/TensorNetwork 0.4.6.
 
 from __future__ import annotations
 
-from . import contractors
+import sys
+
+from .. import linalg
+from . import contractors, node_linalg
 from .abstract import AbstractNode
 from .backend import DefaultBackend, jit, set_default_backend, switch_backend
 from .collection import NodeCollection
@@ -44,7 +47,13 @@ from .reshaping import (
     slice_edge,
     split_edge,
 )
+from .splitting import split_node, split_node_full_svd, split_node_qr, split_node_rq
 from .wiring import from_topology, redirect_edge, remove_node
+
+# google/TensorNetwork has the linear algebra of nodes in `linalg`, which is a floor below nodes and
+# must not import them. So it is put there from here; `tensornet` imports this package in any case.
+vars(linalg)["node_linalg"] = node_linalg
+sys.modules[f"{linalg.__name__}.node_linalg"] = node_linalg
 
 __all__ = [
     "AbstractNode",
@@ -92,5 +101,9 @@ __all__ = [
     "set_default_backend",
     "slice_edge",
     "split_edge",
+    "split_node",
+    "split_node_full_svd",
+    "split_node_qr",
+    "split_node_rq",
     "switch_backend",
 ]

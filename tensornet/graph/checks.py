@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import arrays
-from ..arrays import Array
+from ..arrays import Array, check_backend
 from ..config import available_memory
 from ..errors import MemoryLimitError
 
@@ -72,18 +72,6 @@ def check_axis_names(axis_names: Sequence[str], shape: Sequence[int]) -> list[st
         repeated = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"axis name {repeated!r} is repeated in {names}; names must differ")
     return names
-
-
-def check_backend(backend: object) -> None:
-    """Raise ValueError unless `backend` is None or 'numpy', the arrays that nodes hold.
-
-    >>> check_backend("numpy")
-    """
-    if backend is not None and backend != "numpy":
-        raise ValueError(
-            f"backend {backend!r} is not supported: nodes hold NumPy arrays, so backend is None "
-            "or 'numpy'; to run a plan on arrays of another library use plan.run(backend=)"
-        )
 
 
 def join_limited(words: Iterable[str], limit: int = 8) -> str:
