@@ -58,6 +58,10 @@ def main() -> None:
     u, s, v, lost = tn.split_node_full_svd(matrix, [matrix[0]], [matrix[1]], max_singular_values=3)
     print(f"SVD: kept {np.diag(s.tensor).round(3).tolist()}, dropped {np.linalg.norm(lost):.3e}")
     approximation = tn.contractors.auto([u, s, v], output_edge_order=[u[0], v[1]]).tensor
+    matrix = tn.Node(values.reshape(64, 64), name="m")
+    left, right, _ = tn.split_node(matrix, [matrix[0]], [matrix[1]], max_singular_values=3)
+    if not np.allclose((left @ right).tensor, approximation):
+        raise SystemExit("split in two, the node is another than split in three")
     distance = np.linalg.norm(approximation - values.reshape(64, 64))
     if not np.isclose(distance, np.linalg.norm(lost), rtol=1e-6, atol=1e-10):
         raise SystemExit("the distance is not that of the values dropped")

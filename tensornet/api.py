@@ -409,7 +409,8 @@ def _ncon_key(network_structure: Sequence[Sequence[int | str]]) -> Hashable:
         hash(terms)
     except TypeError:
         return None
-    return None if str in map(type, network_structure) or len(terms) > _SMALL else terms
+    known = str not in map(type, network_structure) and len(terms) <= _SMALL
+    return ("ncon", terms) if known else None
 
 
 def plan(

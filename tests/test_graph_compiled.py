@@ -41,7 +41,7 @@ def test_a_network_is_contracted_again_with_other_tensors() -> None:
         for seed in range(2):
             tensors = others(nodes, seed, dtype)
             expected = np.linalg.multi_dot(tensors).T
-            for given in (tensors, tuple(tensors), dict(zip(nodes, tensors))):
+            for given in (tensors, tuple(tensors), dict(zip(nodes, tensors)), iter(tensors)):
                 result = compiled(given)
                 np.testing.assert_allclose(result, expected, rtol=1e-4)
                 assert result.dtype == dtype

@@ -182,6 +182,9 @@ class CompiledNetwork:
         self._labels = labels
         self._spreads = len(lowered.axes) != len(lowered.output)
         self._nodes = [_Description.of(node) for node in nodes]
+        self._named: dict[str, list[int]] = {}
+        for place, name in enumerate(self.names):
+            self._named.setdefault(name, []).append(place)
         self._places = WeakKeyDictionary({node: place for place, node in enumerate(nodes)})
 
     @property
@@ -272,7 +275,7 @@ class CompiledNetwork:
     def _in_order(self, tensors: Tensors) -> Sequence[Any]:
         """The arrays in the order of the nodes."""
         if not isinstance(tensors, Mapping):
-            return tensors
+            return tensors if isinstance(tensors, Sequence) else list(tensors)
         arrays: list[Any] = [None] * len(self._nodes)
         places = [self._place(key) for key in tensors]
         for place, array in zip(places, tensors.values()):
@@ -286,13 +289,11 @@ class CompiledNetwork:
 
     def _place(self, key: AbstractNode | str) -> int:
         if isinstance(key, str):
-            places = [k for k, node in enumerate(self._nodes) if node.name == key]
-            if len(places) == 1:
-                return places[0]
-            many = (
-                f"the name of {len(places)} nodes: use the nodes as keys" if places else "unknown"
-            )
-            raise ValueError(f"{key!r} is {many}; the tensors are those of {self._listed()}")
+            named = self._named.get(key, [])
+            if len(named) == 1:
+                return named[0]
+            why = f"the name of {len(named)} nodes: use the nodes as keys" if named else "unknown"
+            raise ValueError(f"{key!r} is {why}; the tensors are those of {self._listed()}")
         place = self._places.get(key) if isinstance(key, AbstractNode) else None
         if place is None:
             raise ValueError(f"{key!r} is none of the nodes {self._listed()}, nor its name")

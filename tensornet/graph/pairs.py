@@ -41,7 +41,7 @@ def contract_pair(node1: Node, node2: Node, name: str | None) -> Node | None:
                 return None
             ends.append((edge, node2, axis))
     arrays = node1._tensor, node2._tensor
-    key = node1._shape, node2._shape, tuple(joined)
+    key = "pair", node1._shape, node2._shape, tuple(joined)
     tensor = recalled(key, arrays)
     nodes = node1, node2
     if tensor is None:
