@@ -173,7 +173,7 @@ def reads(target: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
 
 def converted(arrays: Sequence[Array], dtype: np.dtype[Any]) -> list[Array]:
     """The arrays, those that a Program of this dtype would refuse converted."""
-    return [a if reads(dtype, a.dtype) else a.astype(dtype) for a in arrays]
+    return [a if a.dtype is dtype or reads(dtype, a.dtype) else a.astype(dtype) for a in arrays]
 
 
 def drop_axes(arrays: Sequence[Array], dropped: Sequence[Sequence[int]]) -> list[Array]:

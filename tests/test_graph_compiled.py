@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from graph_state import make, picture
 
+import tensornet
 import tensornet.graph as tn
 from tensornet import MemoryLimitError, PlanError
 from tensornet.graph import contractors
@@ -256,9 +258,18 @@ def test_orders_are_asked_for_as_contractors_ask() -> None:
         tn.compile_network(nodes, ignore_edge_order=True, optimize="fastest")
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Runs take the memory of one thread."""
+    tensornet.set_num_threads(1)
+    yield
+    tensornet.set_num_threads(None)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_limits_slice_it() -> None:
     nodes = chain(8, 8, 8, 8, 8)
-    for limit in (40, "1000B"):
+    for limit in (40, "1200B"):
         compiled = tn.compile_network(nodes, ignore_edge_order=True, memory_limit=limit)
         assert compiled.plan.n_slices > 1
         tensors = others(nodes)

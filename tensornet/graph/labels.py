@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import chain
 from typing import NamedTuple
 
 from ..errors import ShapeError
@@ -90,16 +90,18 @@ def label_all(nodes: Collection[AbstractNode]) -> Labels:
     Raises:
         ShapeError: an edge with unequal extents at its ends.
     """
-    edges = [edge for node in nodes for edge in node._edges or node._live_edges()]
-    extents = [extent for node in nodes for extent in node._shape]
+    edges = list(chain.from_iterable([node._edges or node._live_edges() for node in nodes]))
+    extents = list(chain.from_iterable([node._shape for node in nodes]))
     times = Counter(edges)
-    numbers = {edge: number for number, edge in enumerate(times)}
-    ids = list(map(numbers.__getitem__, edges))
+    numbers = dict(zip(times, range(len(times))))
+    ids = tuple(map(numbers.__getitem__, edges))
     sizes = dict(zip(ids, extents))
     if list(map(sizes.__getitem__, ids)) != extents:
         raise _unequal(next(e for e, i, x in zip(edges, ids, extents) if sizes[i] != x))
-    following = iter(ids)
-    terms = [tuple(islice(following, len(node._shape))) for node in nodes]
+    terms, end = [], 0
+    for node in nodes:
+        begin, end = end, end + len(node._shape)
+        terms.append(ids[begin:end])
     contracted = [edge for edge, held in times.items() if held == 2]
     ends = [_end_on(nodes, edge) for edge, held in times.items() if held == 1]
     if 2 * len(contracted) + len(ends) != len(edges):
