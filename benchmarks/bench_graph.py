@@ -1,6 +1,6 @@
 """The node graph against google/TensorNetwork: the same code with another import.
 
-    python benchmarks/bench_graph.py [--quick] [--only TEXT] [--json FILE] [--write]
+    python benchmarks/bench_graph.py [--quick] [--cpu] [--only TEXT] [--json FILE] [--write]
 
 Small cases: one call each, repeated; nodes that a case contracts are made before the clock starts
 unless it says "made". Whole networks: first, the nodes are made, connected and contracted by
@@ -40,6 +40,7 @@ with warnings.catch_warnings():
 Array = np.ndarray[Any, Any]
 LIBRARIES: dict[str, Any] = {"tensornet": tensornet, "TensorNetwork": tensornetwork}
 REPEATS = 4  # runs per turn
+clock = time.perf_counter
 PEER_WIDTH = 26  # wider trees of its greedy search are left out for TensorNetwork
 
 
@@ -150,10 +151,10 @@ def time_calls(case: Case, calls: int) -> float:
     """Seconds of one of `calls` calls; what they are given is made before."""
     prepare, call = case
     given = [prepare() for _ in range(calls)]
-    start = time.perf_counter()
+    start = clock()
     for each in given:
         call(each)
-    return (time.perf_counter() - start) / calls
+    return (clock() - start) / calls
 
 
 def measure_small(turns: int, only: str) -> list[dict[str, Any]]:
@@ -246,9 +247,9 @@ def measure_network(expr: Expr, arrays: list[Array], seconds: float) -> dict[str
 
 
 def timed(run: Callable[[], Any]) -> float:
-    start = time.perf_counter()
+    start = clock()
     run()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def network_table(rows: list[dict[str, Any]]) -> str:
@@ -277,9 +278,9 @@ def measure_sycamore() -> str:
     """One amplitude of the circuit that ships with the package, as a network of nodes."""
     expr, arrays = sycamore("complex64")
     nodes = Network.of(expr, list(arrays)).nodes(tensornet)
-    start = time.perf_counter()
+    start = clock()
     value = tensornet.contractors.auto(nodes, memory_limit="4GB").tensor
-    seconds = time.perf_counter() - start
+    seconds = clock() - start
     return (
         f'Sycamore m10, {len(nodes)} nodes, `auto` with memory_limit="4GB": {seconds:.1f} s, '
         f"planning included, amplitude {complex(value):.4g}. The widest tensor on TensorNetwork's "
@@ -291,9 +292,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer turns, without Sycamore")
     parser.add_argument("--only", default="", help="part of a name")
+    parser.add_argument("--cpu", action="store_true", help="CPU time, for a busy machine")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--write", action="store_true", help="update RESULTS.md")
     options = parser.parse_args()
+    global clock
+    if options.cpu:
+        clock = time.thread_time
+        tensornet.set_num_threads(1)
     small = measure_small(5 if options.quick else 15, options.only)
     print(small_table(small), flush=True)
     rows = []
@@ -306,7 +312,7 @@ def main() -> None:
         f"tensornet {tensornet.__version__}, {info()['isa']} kernels, "
         f"{tensornet.get_num_threads()} threads, TensorNetwork {tensornetwork.__version__}, "
         f"NumPy {np.__version__}, opt_einsum {opt_einsum.__version__}, "
-        f"Python {platform.python_version()}"
+        f"{'CPU time, ' if options.cpu else ''}Python {platform.python_version()}"
     )
     parts = [heading, small_table(small), network_table(rows) if rows else ""]
     if not options.quick:

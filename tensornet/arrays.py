@@ -85,9 +85,10 @@ def _read(given: Any, library: str) -> Array:
 
 def as_arrays(given: Iterable[Any]) -> list[Array]:
     """`as_array` of each operand; an error says which one it is about."""
-    return [
-        x if type(x) is np.ndarray else as_array(x, f"operand {k}") for k, x in enumerate(given)
-    ]
+    operands = list(given)
+    if set(map(type, operands)) == {np.ndarray}:
+        return operands
+    return [as_array(x, f"operand {k}") for k, x in enumerate(operands)]
 
 
 def library_of(array: Any) -> str:
@@ -151,7 +152,7 @@ def result_dtype(
                 f"operand {dtypes.index(each)} of dtype {each} cannot be cast to {target} "
                 f"with casting={casting!r}"
             )
-    native: np.dtype[Any] = target.newbyteorder("=")
+    native: np.dtype[Any] = target if target.isnative else target.newbyteorder("=")
     return native
 
 
