@@ -25,7 +25,6 @@ class Facts(TypedDict):
 
 class Executor:
     dtype: np.dtype[Any]
-    shapes: tuple[tuple[int, ...], ...]
     output_shape: tuple[int, ...]
     def __init__(
         self,
@@ -37,6 +36,8 @@ class Executor:
         threads: int,
         strip: bool,
     ) -> None: ...
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]: ...
     @property
     def info(self) -> Facts: ...
     def empty(self) -> np.ndarray[Any, Any]: ...

@@ -1,7 +1,7 @@
 """The door to compiled programs: lower a tree in C, run it without the GIL."""
 
 import time
-from itertools import islice, product
+from itertools import chain, islice, product
 
 import numpy as np
 
@@ -113,7 +113,9 @@ cdef class Executor:
     cdef int64_t n_axes
     cdef int number  # NumPy's type number
     cdef readonly object dtype
-    cdef readonly tuple shapes, output_shape
+    cdef readonly tuple output_shape
+    cdef object expr
+    cdef tuple known_shapes
     cdef list variants
     cdef _Lowered contiguous
     cdef object fill
@@ -129,7 +131,7 @@ cdef class Executor:
             starts.append(position)
         self.dtype = dtype
         self.number = dtype.num
-        self.shapes = expr.shapes
+        self.expr = expr
         self.output_shape = expr.output_shape
         self.variants = []
         self.n_axes = position
@@ -142,11 +144,11 @@ cdef class Executor:
         net.threads = threads
         net.strip = strip
         net.starts = _flat(starts, net.n_inputs + 1)
-        net.ids = _flat([i for term in expr.inputs for i in term], position)
+        net.ids = _flat(chain.from_iterable(expr.inputs), position)
         net.sizes = _flat(expr.sizes, net.n_indices)
         net.output = _flat(expr.output, net.n_output)
         net.sliced = _flat(sliced, net.n_sliced)
-        net.steps = _flat([v for step in steps for v in step], 2 * len(steps))
+        net.steps = _flat(chain.from_iterable(steps), 2 * len(steps))
         for position in range(min(net.n_output, 64)):
             self.output_extents[position] = net.sizes[net.output[position]]
         # an empty network is the number one; a sum over nothing is zero
@@ -176,6 +178,13 @@ cdef class Executor:
         check_status(status)
         made.info = program_describe(made.program)
         return made
+
+    @property
+    def shapes(self):
+        """The shape of each operand."""
+        if self.known_shapes is None:
+            self.known_shapes = self.expr.shapes
+        return self.known_shapes
 
     @property
     def info(self):

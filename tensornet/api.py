@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from . import backends, config, planner, program
+from . import backends, config, planner, program, road
 from .arrays import (
     Array,
     as_array,
@@ -43,6 +43,7 @@ from .road import (
     hashable_optimize,
     is_fortran,
     memory_of_run,
+    recalled,
     run_program,
 )
 from .tape import Tensor, any_tensor, apply, as_operands
@@ -386,12 +387,31 @@ def ncon(
     (2, 3)
     """
     check_backend(backend)
+    key = None
+    planned = con_order is None and out_order is None and check_network
+    if planned and progress is None and executor is None and checkpoint is None:
+        tensors = tuple(tensors)
+        key = _ncon_key(network_structure)
+        result = None if key is None else recalled(key, tensors)
+        if result is not None:
+            return result
     operands = as_operands(tensors)
     shapes = [a.shape for a in operands]
     expr, path = parse_ncon(shapes, network_structure, con_order, out_order, check_network)
     optimize = "auto" if path is None else Tree.from_ssa_path(expr, path)
     running = Running(progress, executor, checkpoint)
-    return contract_expr(expr, operands, optimize=optimize, **running._asdict())
+    return contract_expr(expr, operands, optimize=optimize, key=key, **running._asdict())
+
+
+def _ncon_key(network_structure: Sequence[Sequence[int | str]]) -> Hashable:
+    """What a plain ncon is recalled by; None for what is no network or too large."""
+    try:
+        terms = tuple(map(tuple, network_structure))
+        hash(terms)
+    except TypeError:
+        return None
+    known = str not in map(type, network_structure) and len(terms) <= _SMALL
+    return ("ncon", terms) if known else None
 
 
 def plan(
@@ -464,6 +484,7 @@ def clear_cache() -> None:
     _latest.clear()
     _compile.cache_clear()
     _compile_tensordot.cache_clear()
+    road.clear_cache()
     backends.clear_cache()
     planner.clear_cache()
     program.clear_cache()

@@ -90,9 +90,10 @@ def _read(given: Any, library: str) -> Array:
 
 def as_arrays(given: Iterable[Any]) -> list[Array]:
     """`as_array` of each operand; an error says which one it is about."""
-    return [
-        x if type(x) is np.ndarray else as_array(x, f"operand {k}") for k, x in enumerate(given)
-    ]
+    operands = list(given)
+    if set(map(type, operands)) == {np.ndarray}:
+        return operands
+    return [as_array(x, f"operand {k}") for k, x in enumerate(operands)]
 
 
 def as_numeric(given: Any, what: str = "the tensor") -> Array:
@@ -176,7 +177,7 @@ def result_dtype(
                 f"operand {dtypes.index(each)} of dtype {each} cannot be cast to {target} "
                 f"with casting={casting!r}"
             )
-    native: np.dtype[Any] = target.newbyteorder("=")
+    native: np.dtype[Any] = target if target.isnative else target.newbyteorder("=")
     return native
 
 
@@ -198,7 +199,7 @@ def reads(target: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
 
 def converted(arrays: Sequence[Array], dtype: np.dtype[Any]) -> list[Array]:
     """The arrays, those that a Program of this dtype would refuse converted."""
-    return [a if reads(dtype, a.dtype) else a.astype(dtype) for a in arrays]
+    return [a if a.dtype is dtype or reads(dtype, a.dtype) else a.astype(dtype) for a in arrays]
 
 
 def drop_axes(arrays: Sequence[Array], dropped: Sequence[Sequence[int]]) -> list[Array]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from math import prod
 from numbers import Real
@@ -36,12 +37,10 @@ class Expr:
     """A tensor network: which integer index sits on which axis of which operand.
 
     Attributes:
-        inputs: one tuple of index ids per operand, one id per axis; an id that repeats within
-            an operand takes its diagonal.
+        inputs: one tuple of index ids per operand, one id per axis. An id may be on any number of
+            operands (a hyperedge); one that repeats within an operand takes its diagonal.
         output: index ids of the result, each at most once; every other index is summed.
         sizes: ``sizes[i]`` is the extent of index ``i``; the ids are ``0 .. len(sizes) - 1``.
-
-    An index may appear in any number of operands (a hyperedge).
 
     >>> Expr(inputs=((0, 1), (1, 2)), output=(0, 2), sizes=(2, 3, 4)).shapes
     ((2, 3), (3, 4))
@@ -50,6 +49,13 @@ class Expr:
     inputs: tuple[tuple[int, ...], ...]
     output: tuple[int, ...]
     sizes: tuple[int, ...]
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.inputs, self.output, self.sizes))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -342,8 +348,7 @@ def parse_ncon(
 def _ncon_term(position: int, term: Any, check: bool) -> list[int | str]:
     if isinstance(term, str) or not isinstance(term, Iterable):
         raise ShapeError(
-            f"network_structure[{position}] is {term!r}, but it must be the list of labels of "
-            f"tensor {position}"
+            f"network_structure[{position}] is {term!r}: it must be the list of labels"
         )
     labels = list(term)
     for label in labels:
@@ -453,14 +458,11 @@ def _number_output(output: Iterable[Label], number: Mapping[Label, int]) -> tupl
 
 
 def _wrong_rank(position: int, term: Term, shape: Shape) -> str:
+    named = len([x for x in term if x is not Ellipsis])
     return (
         f"operand {position} has {_count(len(shape), 'axis', 'axes')} (shape {tuple(shape)}) "
-        f"but its term {_brief(term)} names {_count(_named(term), 'index', 'indices')}"
+        f"but its term {_brief(term)} names {_count(named, 'index', 'indices')}"
     )
-
-
-def _named(term: Term) -> int:
-    return len([x for x in term if x is not Ellipsis])
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -241,9 +241,12 @@ class ContractExpression:
             check_backend(backend)
         plainly = progress is None and executor is None and checkpoint is None
         latest = self._latest if plainly else None
-        if latest is not None and out is None and latest.threads == config.get_num_threads():
+        if latest is not None and latest.threads == config.get_num_threads():
             given = (*arrays, *latest.folded)
-            if latest.program.accepts(given):
+            quick = latest.program.quick(given, out)
+            if quick is not None:
+                return quick if quick.ndim or out is not None else quick[()]
+            if out is None and latest.program.accepts(given):
                 result = latest.program(*given)
                 if latest.exponent:
                     result = result[0], result[1] + latest.exponent

@@ -12,7 +12,15 @@ from .errors import MemoryLimitError
 from .planner import Tree, slice_tree
 from .tables import readable
 
-__all__ = ["IMPOSSIBLE", "Budget", "Memory", "search_within", "sliced_for_cache", "sliced_to_fit"]
+__all__ = [
+    "IMPOSSIBLE",
+    "LONG_RUN",
+    "Budget",
+    "Memory",
+    "search_within",
+    "sliced_for_cache",
+    "sliced_to_fit",
+]
 
 IMPOSSIBLE = 2**59  # bytes that no machine has; the compiler refuses beyond
 
@@ -177,7 +185,7 @@ def _bracketed(tree: Tree, memory: Memory, slices: Callable[[Tree, int], Tree]) 
 # from which on it is looked into, and how many more macs it may cost. Constants, so that plans are
 # the same everywhere.
 _CACHED_BYTES = (8 << 20, 16 << 20, 32 << 20, 64 << 20)
-_LONG_RUN = 10**8
+LONG_RUN = 10**8
 _MORE_MACS = 1.5
 
 
@@ -187,7 +195,7 @@ def sliced_for_cache(tree: Tree, itemsize: int, macs: Callable[[Tree], int]) -> 
     Args:
         macs: what a run really computes: steps outside the slice loop run once.
     """
-    if tree.macs < _LONG_RUN or tree.expr.output_size * itemsize > _CACHED_BYTES[0]:
+    if tree.macs < LONG_RUN or tree.expr.output_size * itemsize > _CACHED_BYTES[0]:
         return tree
     for limit in _CACHED_BYTES:
         if tree.max_size * itemsize <= 4 * limit:

@@ -21,7 +21,15 @@ from .config import check_threads, format_bytes, get_num_threads, parse_bytes
 from .errors import FormatError, MemoryLimitError, PlanError
 from .expr import Expr
 from .files import replacing
-from .fitting import IMPOSSIBLE, Budget, Memory, search_within, sliced_for_cache, sliced_to_fit
+from .fitting import (
+    IMPOSSIBLE,
+    LONG_RUN,
+    Budget,
+    Memory,
+    search_within,
+    sliced_for_cache,
+    sliced_to_fit,
+)
 from .planner import Tree, one_run, repeated, search, slice_tree
 from .planner.cache import recall
 from .planner.objective import cost, objective_of
@@ -435,6 +443,11 @@ def _sliced_to_fit(plan: Plan, limit: int, budget: Budget) -> Plan:
 def _sliced_for_cache(plan: Plan) -> Plan:
     """The plan in slices that stay near the caches, or as it is where they cost too much."""
     itemsize = plan.dtype.itemsize
+    try:
+        if plan.compile().macs < LONG_RUN:
+            return plan
+    except MemoryLimitError:  # of an intermediate that no machine holds
+        pass
 
     def macs(tree: Tree) -> int:
         return replace(plan, tree=tree).compile().macs

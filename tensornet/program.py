@@ -62,7 +62,7 @@ class Program:
         self.tree = tree
         self.dtype = dtype
         self.strip_exponent = strip_exponent
-        largest = min(tree.max_size, 1 << 60)
+        largest = min(tree.max_size, 1 << 60) if tree.sliced else 0  # it matters to chunks only
         self._network = Network(tree.expr, tree.steps, tree.sliced, dtype, largest, strip_exponent)
         self._executor = self._network.compile(threads)
         self.accepts = self._executor.accepts

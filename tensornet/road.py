@@ -6,9 +6,10 @@ Every front door comes through `contract_expr`, or through its parts where it ke
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
+from weakref import ref
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -52,6 +53,7 @@ def contract_expr(
     checkpoint: Path | None = None,
     dtype: DTypeLike | None = None,
     seed: int = 0,
+    key: Hashable = None,
 ) -> Any:
     """Plan (or recall the plan), lower and run: the one road that every front door takes.
 
@@ -61,6 +63,7 @@ def contract_expr(
         memory_limit, max_entries: as in `plan_expr`.
         progress, executor, checkpoint: of the run, as in `Program`.
         dtype: of the computation; by default NumPy's result type of the operands.
+        key: what `recalled` will know this contraction by, if the options are in it.
 
     Returns:
         an ndarray of shape ``expr.output_shape``, or ``(mantissa, exponent)`` of a value
@@ -87,12 +90,39 @@ def contract_expr(
         ),
         partial(memory_of_run, operands, ready, out),
     )
+    if key is not None:
+        if len(_latest) >= _RECALLED:
+            _latest.clear()
+        _latest[key] = ref(program), config.get_num_threads()
     return run_program(program, ready, out, "same_kind", Running(progress, executor, checkpoint))
 
 
 def contract_operands(expr: Expr, *operands: Any, **options: Any) -> Any:
     """`contract_expr` as an operation, whose operands are arguments of their own."""
     return contract_expr(expr, operands, **options)
+
+
+# The Program of the latest contraction with some key, if it is still there, and the number of
+# threads then. It need not fit the next one: it looks at dtypes and shapes itself.
+_latest: dict[Hashable, tuple[ref[Program], int]] = {}
+_RECALLED = 256  # how many of them
+
+
+def recalled(key: Hashable, arrays: tuple[Any, ...]) -> Array | None:
+    """The result of a small contraction that was made before with this key; None for others.
+
+    Costs about a dictionary lookup. The arrays may be others than then, even of other shapes.
+    """
+    found = _latest.get(key)
+    if found is None or found[1] != config.get_num_threads():
+        return None
+    program = found[0]()
+    return None if program is None else program.quick(arrays)
+
+
+def clear_cache() -> None:
+    """Forget what `recalled` knows."""
+    _latest.clear()
 
 
 def find_program(

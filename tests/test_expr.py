@@ -214,7 +214,7 @@ def test_ncon_defers_a_shared_label_and_joins_the_rest_by_outer_products() -> No
         ([[-1, 0], [0, -2]], {}, "label 0 of tensor 0 must be a string or a number other than 0"),
         ([[-1, "a_b"], ["a_b", -2]], {}, "label 'a_b' of tensor 0 is not alphanumeric"),
         ([[-1, ""], ["", -2]], {}, "label '' of tensor 0"),
-        ([[-1, 1], 2], {}, r"network_structure\[1\] is 2, but it must be the list of labels"),
+        ([[-1, 1], 2], {}, r"network_structure\[1\] is 2: it must be the list of labels"),
         ([[-1, 1], [1, -2]], {"con_order": [1, 1]}, r"con_order repeats \[1\]"),
         ([[-1, 1], [1, -2]], {"con_order": [2]}, "con_order holds labels that are not summed"),
         ([["-a", 1], [1, 2]], {"con_order": [1]}, r"con_order lacks the summed labels \[2\]"),

@@ -133,3 +133,18 @@ def test_results_are_those_of_tensornetwork() -> None:
     np.testing.assert_allclose(tn.ncon(tensors, structure, con_order=order), want)
     turned = tensornetwork.ncon(tensors, structure, out_order=["-q", -3, -1])
     np.testing.assert_allclose(tn.ncon(tensors, structure, out_order=["-q", -3, -1]), turned)
+
+
+def test_repeated_calls_see_dtypes_shapes_and_labels() -> None:
+    for _ in range(3):
+        for dtype in (float, complex, int):
+            for rows, columns in [(2, 3), (4, 5)]:
+                a, b = np.ones((rows, 3), dtype), np.ones((3, columns), dtype)
+                result = tn.ncon([a, b], [[-1, 1], [1, -2]])
+                assert (result.shape, result.dtype) == ((rows, columns), np.dtype(dtype))
+                assert tn.ncon((a, b), ((-2, 1), (1, -1))).shape == (columns, rows)
+        with pytest.raises(ValueError, match="it must be the list of labels"):
+            tn.ncon([np.ones((2, 2))], ["ab"])
+        assert tn.ncon([np.ones((2, 2))], [["a", "b"]]) == 4
+        with pytest.raises(ValueError, match="label"):
+            tn.ncon([np.ones(2)], [[[1]]])

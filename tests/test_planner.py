@@ -210,3 +210,18 @@ def test_linear_paths_of_many_tensors_convert_both_ways():
     n = 20_000
     steps = tuple([(2 * t, 2 * t + 1) for t in range(n - 1)])
     assert ssa_from_linear(linear_from_ssa(steps, n), n) == list(steps)
+
+
+@pytest.mark.parametrize("steps", [((0, 0),), ((0, 2),), ((-1, 0),), ((0, 1), (0, 2))])
+def test_costs_of_steps_that_contract_nothing_there_are_refused(steps):
+    expr = Expr(((0,), (0,)) if len(steps) == 1 else ((0,), (0,), (0,)), (), (2,))
+    with pytest.raises(ValueError, match=r"not both are there"):
+        Tree(expr, steps).macs  # noqa: B018
+    with pytest.raises(ValueError, match="has index 1, but there are 1 indices"):
+        Tree(Expr(((1,), (0,)), (), (2,)), ((0, 1),)).macs  # noqa: B018
+
+
+def test_costs_that_no_machine_word_holds_are_exact():
+    expr = Expr(((0, 1), (1, 2)), (0, 2), (3**50, 5**40, 7**30))
+    tree = Tree(expr, ((0, 1),))
+    assert (tree.macs, tree.max_size) == (3**50 * 5**40 * 7**30, 3**50 * 7**30)

@@ -18,7 +18,7 @@ from tensornet.errors import PlanError
 from tensornet.expr import Expr
 from tensornet.planner import Tree, _search, cache, clear_cache, search
 
-OURS = ["auto", "greedy", "random-greedy", "min-fill", "min-size", "bisection", "anneal"]
+OURS = ["auto", "once", "greedy", "random-greedy", "min-fill", "min-size", "bisection", "anneal"]
 
 
 @settings(deadline=None)
@@ -146,6 +146,14 @@ def test_without_outer_products_every_step_of_a_connected_network_shares_an_inde
 def test_exact_search_refuses_more_tensors_than_it_can_take():
     with pytest.raises(PlanError, match="at most"):
         search(chain(_search.MAX_EXACT + 1), "optimal")
+
+
+def test_once_is_never_worse_than_greedy_and_searches_less_than_auto():
+    for expr in (lattice(5, 5), lattice(6, 6, 3), chain(40)):
+        greedy, once, auto = [search(expr, name) for name in ("greedy", "once", "auto")]
+        assert_valid(once)
+        assert auto.macs <= once.macs <= greedy.macs
+        assert search(expr, "once", seed=0) == once
 
 
 def test_auto_is_never_worse_than_greedy_on_lattices():

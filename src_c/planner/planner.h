@@ -82,7 +82,7 @@ typedef struct {
     uint64_t seed;
     int64_t samples; /* greedy samples, 0: the mode decides */
     int32_t threads;
-    double least;    /* microseconds of search that TNP_AUTO grants any network */
+    double least;    /* microseconds of search that TNP_AUTO grants any network; 0: run once */
 } tnp_options;
 
 void tnp_control_init(tnp_control *ctl, int (*poll)(void *, double, double), void *arg,

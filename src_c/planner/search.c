@@ -15,6 +15,7 @@ enum {
 };
 static const double POLISH_GAIN = 0.999;  /* a stage that gains less is the last */
 static const double POLISH_LEAST = 300.0; /* microseconds granted to the last polish */
+static const double POLISH_ONCE = 60.0;   /* and to that of a network that is run once */
 
 typedef struct {
     const tnp_options *opt;
@@ -200,7 +201,8 @@ static tnp_status polish(search *s)
     if (status) return status;
     tnp_tree_load(&tree, s->steps);
     bool timed = isfinite(s->deadline);
-    double worth = timed ? 1e15 : tnp_allowance(s->net, tnp_tree_cost(&tree), POLISH_LEAST);
+    double least = s->opt->least > 0.0 ? POLISH_LEAST : POLISH_ONCE;
+    double worth = timed ? 1e15 : tnp_allowance(s->net, tnp_tree_cost(&tree), least);
     double spent = 0.0, work = 500.0 * (double)s->net->n * tnp_move_work(s->net);
     for (uint64_t stage = 0; !status; stage++, work *= 2.0) {
         int64_t solved, regions = 1 + (int64_t)((worth - spent) / TNP_REGION_WORK);

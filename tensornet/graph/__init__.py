@@ -12,6 +12,7 @@ from . import contractors, node_linalg
 from .abstract import AbstractNode
 from .backend import DefaultBackend, jit, set_default_backend, switch_backend
 from .collection import NodeCollection
+from .compiled import CompiledNetwork, compile_network, plan_network
 from .contraction import (
     contract,
     contract_between,
@@ -27,6 +28,7 @@ from .dot import to_graphviz
 from .drawing import draw
 from .edge import Edge, connect, disconnect
 from .hdf5 import load_nodes, save_nodes
+from .hyperedge import HyperEdge, hyperedge
 from .node import Node
 from .queries import (
     check_connected,
@@ -61,13 +63,16 @@ sys.modules[f"{__package__.rpartition('.')[0]}.contractors"] = contractors
 
 __all__ = [
     "AbstractNode",
+    "CompiledNetwork",
     "CopyNode",
     "DefaultBackend",
     "Edge",
+    "HyperEdge",
     "Node",
     "NodeCollection",
     "check_connected",
     "check_correct",
+    "compile_network",
     "connect",
     "contract",
     "contract_between",
@@ -90,12 +95,14 @@ __all__ = [
     "get_parallel_edges",
     "get_shared_edges",
     "get_subgraph_dangling",
+    "hyperedge",
     "jit",
     "load_nodes",
     "nodes_from_json",
     "nodes_to_json",
     "outer_product",
     "outer_product_final_nodes",
+    "plan_network",
     "reachable",
     "redirect_edge",
     "reduced_density",

@@ -292,6 +292,10 @@ class AbstractNode(Arithmetic):
         """``node[0]``, ``node["axis name"]`` or ``node[1:]``; errors as `get_edge`."""
         if type(key) is int:
             edges = self._edges
+            if edges is NEW and self._axis_names is None:  # usual, and a hot path
+                edges = self._edges = [Edge(self, axis) for axis in range(len(self._shape))]
+            elif not edges:
+                edges = self._live_edges()
             if -len(edges) <= key < len(edges):
                 return edges[key]
         elif isinstance(key, slice):

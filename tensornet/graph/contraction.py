@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .abstract import AbstractNode
-from .checks import join_limited
+from .checks import check_name
 from .copynode import CopyNode
 from .edge import Edge, check_in_use
-from .lowering import Labels, Pending, label, label_all, run
+from .hyperedge import HyperEdge, cluster, hyperedge_at
+from .labels import Labels, join_hyperedges, label, label_all, reorder_ends
+from .lowering import Pending, run
 from .node import Node
+from .pairs import contract_pair
 
 __all__ = [
     "contract",
@@ -27,13 +30,14 @@ __all__ = [
 def contract(
     edge: Edge, name: str | None = None, axis_names: Sequence[str] | None = None
 ) -> AbstractNode:
-    """Sum over one edge between two nodes, or over one trace edge.
+    """Sum over one edge between two nodes, over one trace edge, or over a hyperedge.
 
     Other edges between the two nodes become trace edges of the result; `contract_between`
     sums over all of them at once, which is faster.
 
     Args:
-        edge: a standard or trace edge. It is disabled.
+        edge: a standard or trace edge, which is disabled; or one that leads to a hyperedge, on
+            which all nodes are then contracted (a dangling end of it stays).
         name: the name of the result (by default that of the node if `edge` is a trace edge).
         axis_names: names of the axes of the result.
 
@@ -53,6 +57,9 @@ def contract(
     node1, node2 = edge.node1, edge._node2
     if node2 is None:
         raise ValueError(f"cannot contract the dangling {edge!r}; connect it first")
+    hub = hyperedge_at(edge)
+    if hub is not None:
+        return copy_node_contraction(hub, name, axis_names).commit()
     if node1 is node2 and name is None:
         name = node1._name
     nodes = (node1,) if node1 is node2 else (node1, node2)
@@ -68,6 +75,9 @@ def contract_between(
     axis_names: Sequence[str] | None = None,
 ) -> AbstractNode:
     """Sum over all edges between two nodes (over all trace edges if they are one node).
+
+    Hyperedges that both are on become one axis of the result while other nodes are on them, and
+    are summed when there are none.
 
     Args:
         node1: the first node.
@@ -92,6 +102,17 @@ def contract_between(
     >>> int(contract_between(a, b).tensor)
     70
     """
+    if (
+        type(node1) is type(node2) is Node
+        and node1 is not node2
+        and output_edge_order is None
+        and axis_names is None
+    ):
+        if name is not None:
+            check_name(name, "node")
+        result = contract_pair(node1, node2, name)
+        if result is not None:
+            return result
     _check_nodes(node1, node2)
     shared = shared_edges(node1, node2)
     if node1 is node2:
@@ -102,16 +123,22 @@ def contract_between(
             name = node1._name
     else:
         nodes = (node1, node2)
-        if not shared and not allow_outer_product:
-            raise ValueError(
-                f"no edges between nodes {node1._name!r} (shape {node1._shape}) and "
-                f"{node2._name!r} (shape {node2._shape}); connect them, or pass "
-                "allow_outer_product=True"
-            )
-    labels = label(nodes, shared)
+    labels = join_hyperedges(label(nodes, shared), nodes)
+    if not shared and not allow_outer_product and not _meet(labels):
+        raise ValueError(
+            f"no edges between nodes {node1._name!r} (shape {node1._shape}) and "
+            f"{node2._name!r} (shape {node2._shape}); connect them, or pass "
+            "allow_outer_product=True"
+        )
     if output_edge_order is not None:
         labels = reorder_ends(labels, output_edge_order)
     return run(nodes, labels, name, axis_names).commit()
+
+
+def _meet(labels: Labels) -> bool:
+    """Whether a hyperedge joins the first two nodes."""
+    one, other, *hubs = map(set, labels.terms)
+    return any(hub & one and hub & other for hub in hubs)
 
 
 def shared_edges(node1: AbstractNode, node2: AbstractNode) -> list[Edge]:
@@ -123,30 +150,6 @@ def shared_edges(node1: AbstractNode, node2: AbstractNode) -> list[Edge]:
         or (edge._node1 is node2 and edge._node2 is node1)
     ]
     return list(dict.fromkeys(shared)) if node1 is node2 else shared
-
-
-def reorder_ends(labels: Labels, edge_order: Iterable[Edge]) -> Labels:
-    """The labels with the open ends in the order of the edges `edge_order`.
-
-    Raises:
-        ValueError: not exactly the open edges, each once; or one of them has both ends open.
-        TypeError: something that is not an edge.
-    """
-    order = list(edge_order)
-    place = {end[0]: k for k, end in enumerate(labels.ends)}
-    if len(place) != len(labels.ends):
-        edge = next(end[0] for k, end in enumerate(labels.ends) if place[end[0]] != k)
-        raise ValueError(f"cannot order the axes of the result by edges: {edge!r} is a trace edge")
-    if len(order) != len(place) or set(order) != place.keys():
-        for edge in order:
-            check_in_use(edge)
-        raise ValueError(
-            f"output_edge_order [{join_limited(map(repr, order))}] must be exactly the edges "
-            f"that remain: [{join_limited(map(repr, place))}]"
-        )
-    places = [place[edge] for edge in order]
-    ends, ids = [labels.ends[k] for k in places], [labels.ids[k] for k in places]
-    return labels._replace(ends=ends, ids=ids)
 
 
 def contract_parallel(edge: Edge) -> AbstractNode:
@@ -163,6 +166,8 @@ def contract_parallel(edge: Edge) -> AbstractNode:
     check_in_use(edge)
     if edge._node2 is None:
         raise ValueError(f"cannot contract the dangling {edge!r}; connect it first")
+    if hyperedge_at(edge) is not None:
+        return contract(edge)
     return contract_between(edge.node1, edge._node2)
 
 
@@ -182,7 +187,7 @@ def contract_copy_node(copy_node: CopyNode, name: str | None = None) -> Abstract
     """Contract a copy node with all nodes it is connected to, in one contraction.
 
     Args:
-        copy_node: a copy node without dangling edges.
+        copy_node: a copy node without dangling edges, or a hyperedge.
         name: the name of the result.
 
     Returns:
@@ -202,12 +207,23 @@ def contract_copy_node(copy_node: CopyNode, name: str | None = None) -> Abstract
     return copy_node_contraction(copy_node, name).commit()
 
 
-def copy_node_contraction(copy_node: CopyNode, name: str | None = None) -> Pending:
-    """The contraction that `contract_copy_node` commits."""
+def copy_node_contraction(
+    copy_node: CopyNode, name: str | None = None, axis_names: Sequence[str] | None = None
+) -> Pending:
+    """The contraction that `contract_copy_node` commits; a hyperedge may have dangling edges."""
     if not isinstance(copy_node, CopyNode):
         raise TypeError(f"expected a CopyNode, not {type(copy_node).__name__}")
-    nodes = (copy_node, *copy_node.get_partners())
-    return run(nodes, label(nodes, dict.fromkeys(copy_node._live_edges())), name)
+    if type(copy_node) is HyperEdge:
+        hubs: list[CopyNode] = [*cluster(copy_node)]
+        edges = [edge for hub in hubs for edge in hub._live_edges()]
+        ends = [node for edge in edges for node in (edge._node1, edge._node2)]
+        partners = [node for node in ends if node is not None]
+    else:
+        hubs, edges = [copy_node], copy_node._live_edges()
+        partners = list(copy_node.get_partners())
+    nodes = dict.fromkeys([*hubs, *partners])
+    contracted = dict.fromkeys([edge for edge in edges if edge._node2 is not None])
+    return run(nodes, label(nodes, contracted), name, axis_names)
 
 
 def outer_product(

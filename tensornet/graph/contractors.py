@@ -16,11 +16,10 @@ from typing import Any
 
 from ..api import plan_expr
 from .abstract import AbstractNode
-from .checks import join_limited
-from .contraction import reorder_ends
 from .copynode import CopyNode
 from .edge import Edge
-from .lowering import Labels, Pending, label_all, lower, run
+from .labels import Labels, label_all, ordered
+from .lowering import MemoryLimit, Pending, limits_of, lower, run
 from .ncon_order import ncon_solver
 from .queries import unique_nodes
 
@@ -36,7 +35,6 @@ __all__ = [
     "path_solver",
 ]
 
-MemoryLimit = int | str | None
 Path = list[tuple[int, ...]]
 
 
@@ -47,6 +45,9 @@ def auto(
     ignore_edge_order: bool = False,
 ) -> AbstractNode:
     """Contract a network with the planner's own choice of search.
+
+    The search goes on as long as one contraction is worth it (``optimize="once"``). What is to
+    be contracted many times is planned better, and runs faster, by `compile_network`.
 
     Args:
         nodes: the nodes; they need not be connected to each other.
@@ -70,7 +71,7 @@ def auto(
     >>> auto([a, b, c]).tensor.tolist()
     [41, 93]
     """
-    return _contract_all(nodes, "auto", output_edge_order, memory_limit, ignore_edge_order)
+    return _contract_all(nodes, "once", output_edge_order, memory_limit, ignore_edge_order)
 
 
 def greedy(
@@ -154,20 +155,10 @@ def _contract_all(
     members = unique_nodes(nodes)
     if not members:
         raise ValueError("cannot contract an empty network; give at least one node")
-    labels = label_all(members)
-    if ignore_edge_order:
-        output_edge_order = None
-    elif output_edge_order is not None:
-        labels = reorder_ends(labels, output_edge_order)
-    elif len(labels.ends) > 1:
-        edges = join_limited(repr(end[0]) for end in labels.ends)
-        raise ValueError(
-            f"the result has {len(labels.ends)} open edges, [{edges}]: give output_edge_order, "
-            "or pass ignore_edge_order=True"
-        )
+    labels = ordered(label_all(members), output_edge_order, ignore_edge_order)
     if len(members) == 1 and not labels.contracted:
         node = next(iter(members))
-        if output_edge_order is None:
+        if ignore_edge_order or output_edge_order is None:
             return node
         return node.reorder_axes([axis for _, _, axis in labels.ends])
     name = next(iter(members)).name if len(members) == 1 else None
@@ -181,9 +172,7 @@ def _run(
     memory_limit: MemoryLimit = None,
     name: str | None = None,
 ) -> Pending:
-    if isinstance(memory_limit, str):
-        return run(members, labels, name, optimize=optimize, memory_limit=memory_limit)
-    return run(members, labels, name, optimize=optimize, max_entries=memory_limit)
+    return run(members, labels, name, optimize=optimize, **limits_of(memory_limit))
 
 
 def bucket(
@@ -226,7 +215,7 @@ def bucket(
     for node in members:
         if node in group_of:
             groups.setdefault(id(group_of[node]), {})[node] = None
-    pending = [_run(group, label_all(group), "auto") for group in groups.values()]
+    pending = [_run(group, label_all(group), "once") for group in groups.values()]
     untouched = {node for node in members if node not in group_of}
     return untouched.union([result.commit() for result in pending])
 
@@ -277,10 +266,7 @@ def path_solver(
         raise ValueError("cannot find a path for an empty network; give at least one node")
     lowered = lower(members, label_all(members))
     optimize = _branch_search(nbranch) if algorithm == "branch" else algorithm
-    if isinstance(memory_limit, str):
-        plan = plan_expr(lowered.expr, optimize, memory_limit=memory_limit)
-    else:
-        plan = plan_expr(lowered.expr, optimize, max_entries=memory_limit)
+    plan = plan_expr(lowered.expr, optimize, **limits_of(memory_limit))
     path = [tuple(step) for step in plan.path]
     if len(lowered.positions) == len(members):
         return path

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from .abstract import AbstractNode
 from .edge import Edge, check_in_use
+from .hyperedge import hyperedges_on
 from .queries import get_all_nodes, reachable, unique_nodes
 
 __all__ = ["copy", "reduced_density", "replicate_nodes"]
@@ -16,7 +17,8 @@ def copy(
 ) -> tuple[dict[AbstractNode, AbstractNode], dict[Edge, Edge]]:
     """Copy nodes and the edges among them.
 
-    An edge to a node that is not copied becomes a dangling edge of the copy.
+    An edge to a node that is not copied becomes a dangling edge of the copy. A hyperedge with two
+    or more ends on the nodes is copied with them.
 
     Args:
         nodes: the nodes to copy.
@@ -33,7 +35,8 @@ def copy(
     >>> node_dict[a].tensor.tolist(), edge_dict[edge].node2 is node_dict[b]
     ([-1j, (2-0j)], True)
     """
-    node_dict = {node: node.copy(conjugate) for node in unique_nodes(nodes)}
+    members = unique_nodes(nodes)
+    node_dict = {node: node.copy(conjugate) for node in [*members, *hyperedges_on(members)]}
     edge_dict: dict[Edge, Edge] = {}
     for node, twin in node_dict.items():
         edges = node._live_edges()

@@ -114,7 +114,7 @@ class CopyNode(AbstractNode):
     def copy(self, conjugate: bool = False) -> CopyNode:
         """A copy node of the same rank, dimension and names with new dangling edges."""
         rank, name, names = len(self._shape), self._name, self._axis_names
-        node = CopyNode(rank, self._dimension, name, names, dtype=self._dtype)
+        node = type(self)(rank, self._dimension, name, names, dtype=self._dtype)
         node._edges = [Edge(node, axis, edge._name) for axis, edge in enumerate(self._edges)]
         return node
 
@@ -183,4 +183,4 @@ class CopyNode(AbstractNode):
         )
 
     def __repr__(self) -> str:
-        return f"CopyNode({self._name!r}, {self._describe_axes()}, {self._dtype})"
+        return f"{type(self).__name__}({self._name!r}, {self._describe_axes()}, {self._dtype})"

@@ -1,8 +1,8 @@
-"""From nodes and edges to an `Expr`: the way of every contraction of the node graph.
+"""From labelled nodes to an `Expr` and a Program: the way of every contraction of the node graph.
 
-Edges become integer ids. A copy node becomes no operand at all: the ids on its axes are merged
-into one, a hyperedge. What the graph looks like is changed only after the numbers are there, by
-`Pending.commit`, so a call that fails changes nothing.
+A copy node becomes no operand at all: the ids on its axes are merged into one. What the graph
+looks like is changed only after the numbers are there, by `Pending.commit`, so a call that fails
+changes nothing.
 """
 
 from __future__ import annotations
@@ -12,46 +12,41 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..api import contract_expr
 from ..errors import ShapeError
 from ..expr import Expr
+from ..road import contract_expr, recalled
 from .abstract import CONSUMED, AbstractNode
 from .checks import Array, check_axis_names, check_name, zeros
 from .copynode import CopyNode
-from .edge import Edge
+from .edge import Edge, bury
+from .labels import End, Labels
 from .node import Node
 
-__all__ = ["Labels", "Lowered", "Pending", "label", "label_all", "lower", "run"]
+__all__ = ["Lowered", "MemoryLimit", "Pending", "limits_of", "lower", "run", "settle", "spread"]
 
-# The axis of a node that an edge ends on, as (edge, node, axis).
-End = tuple[Edge, AbstractNode, int]
+MemoryLimit = int | str | None
 
-
-class Labels(NamedTuple):
-    """The axes of some nodes, numbered.
-
-    `terms` holds the ids of each node, `sizes` the extent of each id, `ends` the axes that are
-    not summed over, `ids` their ids, and `contracted` the edges that are.
-    """
-
-    terms: list[tuple[int, ...]]
-    sizes: list[int]
-    ends: list[End]
-    ids: list[int]
-    contracted: Collection[Edge]
+_SMALL = 1000  # nodes up to which a contraction is recalled by its ids and options alone
 
 
 class Lowered(NamedTuple):
-    """What to compute.
+    """What to compute, in the terms of an `Expr`.
 
-    `positions` says which node each operand is. `output` are the ids of the result's axes; one
-    that comes twice there (but once in ``expr.output``) means a diagonal of the result.
+    `positions` says which node each operand is. `axes` are the ids of the result's axes; one that
+    comes twice there (but once in `output`) means a diagonal of the result.
     """
 
-    expr: Expr
-    arrays: list[Array]
-    positions: Sequence[int]
+    terms: tuple[tuple[int, ...], ...]
     output: tuple[int, ...]
+    sizes: tuple[int, ...]
+    arrays: tuple[Array, ...]
+    positions: Sequence[int]
+    axes: tuple[int, ...]
+
+    @property
+    def expr(self) -> Expr:
+        """The network."""
+        return Expr(self.terms, self.output, self.sizes)
 
 
 class Pending(NamedTuple):
@@ -69,98 +64,38 @@ class Pending(NamedTuple):
         The contracted edges are disabled; the nodes that were contracted keep their arrays and
         get fresh dangling edges.
         """
-        result = Node(self.tensor, self.name, self.axis_names)
-        edges = []
-        for axis, (edge, node, old_axis) in enumerate(self.labels.ends):
-            if edge._node1 is node and edge._axis1 == old_axis:
-                edge._node1, edge._axis1 = result, axis
-            else:
-                edge._node2, edge._axis2 = result, axis
-            edges.append(edge)
-        if edges:
-            result._edges = edges
-        for edge in self.labels.contracted:
-            edge.disable("contracted")
-        for node in self.nodes:
-            node._edges = CONSUMED
+        tensor, nodes, labels, name, axis_names = self
+        result = settle(tensor, nodes, labels.ends, labels.contracted, name, axis_names)
+        for hub in labels.gone:
+            hub._edges = CONSUMED
+        for hub in labels.kept:
+            hub._shed()
         return result
 
 
-def label(nodes: Iterable[AbstractNode], contracted: Collection[Edge]) -> Labels:
-    """Number the axes of `nodes` when the edges `contracted` (both ends on them) are summed.
-
-    Every other axis gets its own id, the two ends of an uncontracted edge included. O(axes).
-
-    Raises:
-        ShapeError: a contracted edge with unequal extents at its ends.
-    """
-    numbers = {edge: number for number, edge in enumerate(contracted)}
-    sizes = [-1] * len(numbers)
-    terms, ends, ids = [], [], []
+def settle(
+    tensor: Array,
+    nodes: Iterable[AbstractNode],
+    ends: Iterable[End],
+    contracted: Iterable[Edge],
+    name: str | None,
+    axis_names: list[str] | None = None,
+) -> Node:
+    """The node of a result: gets the edges at `ends` from `nodes`; `contracted` ones are gone."""
+    result = Node(tensor, name, axis_names)
+    edges = []
+    for axis, (edge, node, old_axis) in enumerate(ends):
+        if edge._node1 is node and edge._axis1 == old_axis:
+            edge._node1, edge._axis1 = result, axis
+        else:
+            edge._node2, edge._axis2 = result, axis
+        edges.append(edge)
+    if edges:
+        result._edges = edges
+    bury(contracted)
     for node in nodes:
-        shape, term = node._shape, []
-        for axis, edge in enumerate(node._edges or node._live_edges()):
-            number = numbers.get(edge)
-            if number is None:
-                number = len(sizes)
-                sizes.append(shape[axis])
-                ends.append((edge, node, axis))
-                ids.append(number)
-            elif sizes[number] != shape[axis]:
-                if sizes[number] >= 0:
-                    raise _unequal(edge)
-                sizes[number] = shape[axis]
-            term.append(number)
-        terms.append(tuple(term))
-    return Labels(terms, sizes, ends, ids, contracted)
-
-
-def label_all(nodes: Collection[AbstractNode]) -> Labels:
-    """Number the axes of `nodes` when all edges with both ends on them are summed.
-
-    `ends` come in the order in which they are met: node by node, axis by axis. O(axes).
-
-    Raises:
-        ShapeError: an edge with unequal extents at its ends.
-    """
-    open_ids: dict[Edge, int] = {}
-    contracted: list[Edge] = []
-    sizes: list[int] = []
-    terms = []
-    for node in nodes:
-        term = []
-        for edge, size in zip(node._edges or node._live_edges(), node._shape):
-            number = open_ids.pop(edge, None)
-            if number is None:
-                number = open_ids[edge] = len(sizes)
-                sizes.append(size)
-            else:
-                if sizes[number] != size:
-                    raise _unequal(edge)
-                contracted.append(edge)
-            term.append(number)
-        terms.append(tuple(term))
-    ends = [_end_on(nodes, edge) for edge in open_ids]
-    return Labels(terms, sizes, ends, list(open_ids.values()), contracted)
-
-
-def _end_on(nodes: Collection[AbstractNode], edge: Edge) -> End:
-    """The one end of `edge` that is on `nodes` (a set or a dict)."""
-    node1, node2, axis2 = edge.node1, edge._node2, edge._axis2
-    if node2 is None or axis2 is None or node1 in nodes:
-        return edge, node1, edge._axis1
-    return edge, node2, axis2
-
-
-def _unequal(edge: Edge) -> ShapeError:
-    node1, node2, axis2 = edge.node1, edge._node2, edge._axis2
-    if node2 is None or axis2 is None:
-        return ShapeError(f"{edge!r} is held by several axes; see check_correct")
-    return ShapeError(
-        f"edge {edge._name!r} joins axis {edge._axis1} of node {node1._name!r} (shape "
-        f"{node1._shape}) and axis {axis2} of node {node2._name!r} (shape {node2._shape}), "
-        "whose extents differ; set_tensor must keep connected axes equal"
-    )
+        node._edges = CONSUMED
+    return result
 
 
 def run(
@@ -175,17 +110,46 @@ def run(
         check_name(name, "node")
     if axis_names is not None:
         axis_names = check_axis_names(axis_names, [labels.sizes[number] for number in labels.ids])
-    expr, arrays, _, output = lower(nodes, labels)
-    tensor = contract_expr(expr, arrays, **options)
-    if len(output) != len(expr.output):
-        tensor = _spread(tensor, expr, output)
+    lowered = lower(nodes, labels)
+    tensor = _contract(lowered, options)
+    if len(lowered.axes) != len(lowered.output):
+        tensor = spread(tensor, lowered)
     return Pending(tensor, nodes, labels, name, axis_names)
 
 
+def _contract(lowered: Lowered, options: dict[str, Any]) -> Array:
+    """The array of the result."""
+    key = _key(lowered, **options)
+    result = None if key is None else recalled(key, lowered.arrays)
+    if result is None:
+        result = contract_expr(lowered.expr, lowered.arrays, key=key, **options)
+    return result
+
+
+def _key(
+    lowered: Lowered,
+    optimize: Any = "auto",
+    max_entries: int | None = None,
+    memory_limit: str | None = None,
+) -> Any:
+    """What the contraction is recalled by; None for one that must not be.
+
+    Limits in bytes depend on strides, and optimizers may find something else in every call.
+    """
+    if len(lowered.terms) > _SMALL or memory_limit is not None or type(optimize) is not str:
+        return None
+    return lowered.terms, lowered.output, lowered.sizes, optimize, max_entries
+
+
+def limits_of(memory_limit: MemoryLimit) -> dict[str, Any]:
+    """A contractor's `memory_limit` as options of `plan_expr`: text is bytes, a number entries."""
+    return {"memory_limit" if isinstance(memory_limit, str) else "max_entries": memory_limit}
+
+
 def lower(nodes: Collection[AbstractNode], labels: Labels) -> Lowered:
-    """The Expr and operands for labelled nodes; copy nodes have become merged ids."""
+    """The network and operands for labelled nodes; copy nodes have become merged ids."""
     arrays: list[Array] = []
-    copies = False
+    copies = bool(labels.hubs)
     for node in nodes:
         if type(node) is Node:
             arrays.append(node._tensor)
@@ -194,10 +158,9 @@ def lower(nodes: Collection[AbstractNode], labels: Labels) -> Lowered:
         else:
             arrays.append(node.get_tensor())
     if copies:
-        return _merge_copies(list(nodes), labels)
-    output = tuple(labels.ids)
-    expr = Expr(tuple(labels.terms), output, tuple(labels.sizes))
-    return Lowered(expr, arrays, range(len(arrays)), output)
+        return _merge_copies([*nodes, *labels.hubs], labels)
+    output, sizes = tuple(labels.ids), tuple(labels.sizes)
+    return Lowered(tuple(labels.terms), output, sizes, tuple(arrays), range(len(arrays)), output)
 
 
 def _merge_copies(nodes: Sequence[AbstractNode], labels: Labels) -> Lowered:
@@ -239,18 +202,30 @@ def _merge_copies(nodes: Sequence[AbstractNode], labels: Labels) -> Lowered:
     if not terms:
         # Nothing but copy nodes of rank 0, each of which is the number 1.
         terms, arrays, positions = [()], [np.ones((), nodes[0].dtype)], [0]
-    output = tuple([numbers[root(number)] for number in labels.ids])
+    axes = tuple([numbers[root(number)] for number in labels.ids])
     sizes = tuple([labels.sizes[number] for number in numbers])
-    expr = Expr(tuple(terms), tuple(dict.fromkeys(output)), sizes)
-    return Lowered(expr, arrays, positions, output)
+    return Lowered(tuple(terms), tuple(dict.fromkeys(axes)), sizes, tuple(arrays), positions, axes)
 
 
-def _spread(tensor: Array, expr: Expr, output: Sequence[int]) -> Array:
-    """Put `tensor` on the diagonal that repeated ids in `output` stand for; zeros elsewhere."""
-    full = zeros([expr.sizes[number] for number in output], tensor.dtype)
-    strides = dict.fromkeys(expr.output, 0)
-    for number, stride in zip(output, full.strides):
+def spread(tensor: Array, lowered: Lowered, out: Array | None = None) -> Array:
+    """Put `tensor` on the diagonal that repeated ids in `axes` stand for; zeros elsewhere.
+
+    Axes of `tensor` before those of `output` stay in front. `out` takes the result.
+
+    Raises:
+        ShapeError, TypeError: an `out` of another shape, or of a dtype that cannot take it.
+    """
+    lead = tensor.shape[: tensor.ndim - len(lowered.output)]
+    shape = (*lead, *[lowered.sizes[number] for number in lowered.axes])
+    full = zeros(shape, tensor.dtype) if out is None else out
+    if full.shape != shape:
+        raise ShapeError(f"out has shape {full.shape} but the result has {shape}")
+    if out is not None:
+        out.fill(0)
+    strides = dict.fromkeys(lowered.output, 0)
+    for number, stride in zip(lowered.axes, full.strides[len(lead) :]):
         strides[number] += stride
-    diagonal = np.lib.stride_tricks.as_strided(full, tensor.shape, tuple(strides.values()))
-    diagonal[...] = tensor
+    steps = (*full.strides[: len(lead)], *strides.values())
+    diagonal = np.lib.stride_tricks.as_strided(full, tensor.shape, steps)
+    np.copyto(diagonal, tensor, casting="same_kind")
     return full

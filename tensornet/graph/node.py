@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from .abstract import NEW, UNNAMED_NODE, AbstractNode, next_serial
 from .checks import Array, as_array, check_axis_names, check_backend, check_name
@@ -57,7 +58,7 @@ class Node(AbstractNode):
             name = UNNAMED_NODE
         elif type(name) is not str:
             check_name(name, "node")
-        if type(tensor) is not np.ndarray and isinstance(tensor, AbstractNode):
+        if type(tensor) is not ndarray and isinstance(tensor, AbstractNode):
             tensor = tensor.get_tensor()
         array = as_array(tensor)
         shape = array.shape

@@ -15,7 +15,8 @@ from .. import linalg
 from ..linalg.sampling import normal, uniform
 from .abstract import AbstractNode
 from .checks import check_backend
-from .lowering import label_all, run
+from .labels import label_all
+from .lowering import run
 from .node import Node
 from .reordering import check_permutation
 

@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from .abstract import CONSUMED, DISABLED, NEW, AbstractNode, next_serial
-from .edge import Edge, Grave
+from .edge import Edge
 from .queries import reachable
 
 __all__ = ["reduce_edge", "reduce_node"]
@@ -156,7 +156,7 @@ def _load_lone_edge(
     axis1: int,
     node2: AbstractNode | None,
     axis2: int | None,
-    grave: Grave | None,
+    grave: tuple[Any, ...] | None,
 ) -> Edge:
     edge = Edge.__new__(Edge)
     edge._name, edge._grave = name, grave

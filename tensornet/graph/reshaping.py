@@ -10,6 +10,7 @@ from .checks import Array, check_name, join_limited
 from .contraction import shared_edges
 from .copynode import CopyNode
 from .edge import Edge, check_in_use
+from .hyperedge import cluster, hyperedge_at
 from .queries import unique_nodes
 from .reordering import move_ends
 
@@ -156,7 +157,8 @@ def split_edge(
 def slice_edge(edge: Edge, start_index: int, length: int) -> Edge:
     """Keep `length` entries from `start_index` on along an edge, at both of its ends.
 
-    The tensors become views of the old ones. Returns the same edge, now of that dimension.
+    The tensors become views of the old ones. Of an edge that leads to a hyperedge, all nodes on
+    it are sliced. Returns the same edge, now of that dimension.
 
     Raises:
         ValueError: a `length` below 1, a range outside the edge's dimension, an edge no longer
@@ -174,10 +176,15 @@ def slice_edge(edge: Edge, start_index: int, length: int) -> Edge:
         raise ValueError(
             f"entries {start_index} to {start_index + length - 1} are not all there on {edge!r}"
         )
-    ends = [(edge.node1, edge._axis1)]
-    if edge._node2 is not None and edge._axis2 is not None:
-        ends.append((edge._node2, edge._axis2))
+    hub = hyperedge_at(edge)
+    hubs = [] if hub is None else cluster(hub)
+    edges = dict.fromkeys([edge, *[each for one in hubs for each in one._live_edges()]])
+    ends = [(each.node1, each._axis1) for each in edges]
+    ends += [(e._node2, e._axis2) for e in edges if e._node2 is not None and e._axis2 is not None]
+    ends = [(node, axis) for node, axis in ends if node not in hubs]
     _check_dense(*[node for node, _ in ends])
+    for each in hubs:
+        each._resize(length)
     for node, axis in ends:
         kept = (slice(None),) * axis + (slice(start_index, start_index + length),)
         node.set_tensor(node.get_tensor()[kept])

@@ -35,3 +35,10 @@ def slice_steps(
 def canonical(
     inputs: Terms, output: tuple[int, ...], sizes: tuple[int, ...]
 ) -> tuple[Terms, tuple[int, ...], tuple[int, ...]]: ...
+def tree_costs(
+    inputs: Terms,
+    output: tuple[int, ...],
+    sizes: tuple[int, ...],
+    steps: Steps,
+    sliced: tuple[int, ...],
+) -> tuple[int, int, int]: ...

@@ -83,6 +83,7 @@ cdef extern from "planner/num.h" nogil:
 MAX_EXACT = TNP_DP_MAX
 MODES = {
     "auto": TNP_AUTO,
+    "once": TNP_AUTO,
     "hyper": TNP_HYPER,
     "greedy": TNP_GREEDY,
     "random-greedy": TNP_RANDOM_GREEDY,
@@ -313,7 +314,7 @@ def search(tuple inputs, tuple output, tuple sizes, str mode, uint64_t seed, int
     opt.seed = seed
     opt.samples = samples
     opt.threads = max(threads, 1)
-    opt.least = LEAST_MICROSECONDS
+    opt.least = 0.0 if mode == "once" else LEAST_MICROSECONDS
     build(&net, inputs, output, sizes)
     cdef int32_t *steps = NULL
     try:
@@ -379,3 +380,205 @@ def slice_steps(tuple inputs, tuple output, tuple sizes, tuple steps_in, double 
         free(steps)
         free(sliced)
         tnp_net_free(&net)
+
+
+cdef struct _Legs:
+    int32_t *index          # of each leg
+    int32_t *owner          # operand that it was on at first
+    int32_t *before         # legs of one tensor are a list that begins at `first`
+    int32_t *after
+    int32_t *slot           # legs of each index, `held` from `start` on
+    int32_t *start
+    int32_t *held
+    unsigned char *open     # 1 if the output has the index
+    int32_t *first          # leg of each tensor, -1 if it has none
+    int32_t *size           # number of its legs
+    int32_t *parent         # the tensor that a tensor went into, itself if it is still there
+
+
+cdef inline int32_t root_of(const _Legs *g, int32_t x) noexcept nogil:
+    while g.parent[x] != x:
+        g.parent[x] = g.parent[g.parent[x]]
+        x = g.parent[x]
+    return x
+
+
+cdef inline void hang(_Legs *g, int32_t leg, int32_t tensor) noexcept nogil:
+    """Put a leg on a tensor."""
+    cdef int32_t at = g.first[tensor]
+    g.before[leg] = -1
+    g.after[leg] = at
+    if at >= 0:
+        g.before[at] = leg
+    g.first[tensor] = leg
+    g.size[tensor] += 1
+
+
+cdef inline void unhang(_Legs *g, int32_t leg, int32_t tensor) noexcept nogil:
+    """Take a leg off a tensor."""
+    if g.before[leg] >= 0:
+        g.after[g.before[leg]] = g.after[leg]
+    else:
+        g.first[tensor] = g.after[leg]
+    if g.after[leg] >= 0:
+        g.before[g.after[leg]] = g.before[leg]
+    g.size[tensor] -= 1
+
+
+cdef inline int32_t leg_on(const _Legs *g, int32_t i, int32_t tensor) noexcept nogil:
+    """The leg that a tensor has on an index, -1 if it has none."""
+    cdef int32_t k
+    for k in range(g.start[i], g.start[i] + g.held[i]):
+        if root_of(g, g.owner[g.slot[k]]) == tensor:
+            return g.slot[k]
+    return -1
+
+
+cdef inline void drop(_Legs *g, int32_t leg) noexcept nogil:
+    """Strike a leg from those of its index."""
+    cdef int32_t i = g.index[leg]
+    cdef int32_t k = g.start[i]
+    while g.slot[k] != leg:
+        k += 1
+    g.held[i] -= 1
+    g.slot[k] = g.slot[g.start[i] + g.held[i]]
+
+
+cdef int build_legs(_Legs *g, tuple inputs, tuple output, frozenset looped,
+                    int32_t n_ix) except -1:
+    """A leg for each index of each operand; those of one holder, and of loops, hang nowhere."""
+    cdef int32_t t, i, at = 0, leg
+    for t, term in enumerate(inputs):
+        for i in term:
+            if not 0 <= i < n_ix:
+                raise ValueError(f"operand {t} has index {i}, but there are {n_ix} indices")
+            if g.slot[i] != t + 1:  # not a diagonal
+                g.slot[i] = t + 1
+                g.index[at], g.owner[at] = i, t
+                g.start[i + 1] += 1
+                at += 1
+    for i in range(n_ix):
+        g.start[i + 1] += g.start[i]
+    for i in output:
+        g.open[i] = 1
+    for leg in range(at):
+        i = g.index[leg]
+        g.slot[g.start[i] + g.held[i]] = leg
+        g.held[i] += 1
+    for leg in range(at):
+        i = g.index[leg]
+        if g.held[i] + g.open[i] > 1 and i not in looped:
+            hang(g, leg, g.owner[leg])
+    return 0
+
+
+cdef int32_t join(_Legs *g, int32_t small, int32_t large, int32_t *shared,
+                  int32_t *n_dead) noexcept nogil:
+    """Move the legs of `small` to `large`, and drop those that nobody else needs.
+
+    Writes the indices that both have to `shared`, at first those that are summed, `n_dead` of
+    them; returns how many there are.
+    """
+    cdef int32_t leg = g.first[small], n = 0, following, i, other
+    n_dead[0] = 0
+    while leg >= 0:
+        following, i = g.after[leg], g.index[leg]
+        other = leg_on(g, i, large)
+        if other < 0:
+            hang(g, leg, large)
+        else:
+            drop(g, leg)
+            shared[n] = i
+            if g.held[i] + g.open[i] == 1:
+                unhang(g, other, large)
+                shared[n] = shared[n_dead[0]]
+                shared[n_dead[0]] = i
+                n_dead[0] += 1
+            n += 1
+        leg = following
+    return n
+
+
+cdef tuple add_up(_Legs *g, tuple sizes, tuple steps, int32_t n, unsigned char *fixed,
+                  int32_t *empty, const unsigned char *is_empty, int32_t *shared):
+    """The sums of `tree_costs`, step by step; sizes are Python's integers, which have no end."""
+    cdef int32_t t, k, a, b, small, large, result, n_shared, n_dead, i
+    cdef object work, both, size, macs = 0, largest = 0, once = 0
+    cdef list extents = [extent or 1 for extent in sizes]
+    cdef list entries = []
+    for t in range(n):
+        size = 1
+        k = g.first[t]
+        while k >= 0:
+            size = size * extents[g.index[k]]
+            empty[t] += is_empty[g.index[k]]
+            k = g.after[k]
+        entries.append(size)
+    for t, (a, b) in enumerate(steps):
+        result = n + t
+        if not (0 <= a < result and 0 <= b < result and a != b
+                and g.parent[a] == a and g.parent[b] == b):
+            raise ValueError(f"step {t} of the tree contracts {a} and {b}: not both are there")
+        small, large = (a, b) if g.size[a] < g.size[b] else (b, a)
+        n_shared = join(g, small, large, shared, &n_dead)
+        g.parent[a] = g.parent[b] = result
+        g.first[result], g.size[result] = g.first[large], g.size[large]
+        empty[result] = empty[a] + empty[b]
+        both = 1
+        for k in range(n_shared):
+            both = both * extents[shared[k]]
+            empty[result] -= is_empty[shared[k]]
+        fixed[result] = fixed[a] and fixed[b]
+        work = entries[a] * entries[b] // both
+        if not empty[result]:
+            macs = macs + work
+            if fixed[result]:
+                once = once + work
+        size = work
+        for k in range(n_dead):
+            size = size // extents[shared[k]]
+            empty[result] -= is_empty[shared[k]]
+        entries.append(size)
+        if not empty[result] and size > largest:
+            largest = size
+    return macs, largest, once
+
+
+def tree_costs(tuple inputs, tuple output, tuple sizes, tuple steps, tuple sliced):
+    """(macs, entries of the largest result, macs that no slice changes) of one slice, exactly.
+
+    Steps take time in the legs of the smaller of their tensors, times the tensors that share an
+    index. Raises ValueError for steps and indices that are not there.
+    """
+    cdef int32_t n = <int32_t>len(inputs), n_ix = <int32_t>len(sizes), t, i
+    cdef int32_t all_tensors = n + <int32_t>len(steps)
+    cdef int64_t n_legs = sum([len(term) for term in inputs])
+    cdef _Legs g
+    cdef int32_t *block = <int32_t *>calloc(5 * n_legs + 4 * n_ix + 4 * all_tensors + 2,
+                                            sizeof(int32_t))
+    cdef unsigned char *flags = <unsigned char *>calloc(2 * n_ix + all_tensors + 1, 1)
+    try:
+        if block == NULL or flags == NULL:
+            raise MemoryError("not enough memory to plan the network")
+        g.index = block
+        g.owner, g.before = g.index + n_legs, g.index + 2 * n_legs
+        g.after, g.slot = g.before + n_legs, g.before + 2 * n_legs
+        g.start = g.slot + n_legs + n_ix
+        g.held = g.start + n_ix + 1
+        shared = g.held + n_ix
+        g.first = shared + n_ix
+        g.size, g.parent = g.first + all_tensors, g.first + 2 * all_tensors
+        empty = g.parent + all_tensors
+        g.open, is_empty, fixed = flags, flags + n_ix, flags + 2 * n_ix
+        for t in range(all_tensors):
+            g.first[t], g.parent[t] = -1, t
+        looped = frozenset(sliced)
+        build_legs(&g, inputs, output, looped, n_ix)
+        for i in range(n_ix):
+            is_empty[i] = sizes[i] == 0
+        for t, term in enumerate(inputs):
+            fixed[t] = looped.isdisjoint(term)
+        return add_up(&g, sizes, steps, n, fixed, empty, is_empty, shared)
+    finally:
+        free(block)
+        free(flags)

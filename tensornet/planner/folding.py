@@ -25,9 +25,11 @@ def repeated(expr: Expr, constants: Collection[int], runs: int) -> Expr:
     >>> repeated(Expr(((0, 1), (1,)), (0,), (2, 3)), {0}, 100)
     Expr(inputs=((0, 1), (1, 2)), output=(0, 2), sizes=(2, 3, 100))
     """
+    if runs == 1 or not constants:
+        return expr
     run = len(expr.sizes)
     inputs = tuple([t if k in constants else (*t, run) for k, t in enumerate(expr.inputs)])
-    if runs == 1 or not constants or inputs == expr.inputs:
+    if inputs == expr.inputs:
         return expr
     return Expr(inputs, (*expr.output, run), (*expr.sizes, runs))
 

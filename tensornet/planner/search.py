@@ -43,12 +43,13 @@ def search(
     Args:
         expr: the network; any number of tensors, hyperedges included.
         optimize: "auto" (exact for small networks, else a portfolio that searches as long as the
-            contraction is worth it), "hyper" (all searches on all cores for `max_time`, 10 s
-            unless told otherwise), or one search: "greedy", "random-greedy", "min-fill",
-            "min-size" (elimination orders), "bisection", "anneal", "optimal" (exact), "dp" (exact
-            but for outer products); any other name that opt_einsum knows; True, False or None
-            (all "auto"); a linear path; an opt_einsum or cotengra optimizer; a finished cotengra
-            tree; a `Tree`, or an object with one as its ``tree``.
+            contraction is worth it, and some milliseconds in any case), "once" (the same without
+            these milliseconds, for a contraction that is not repeated), "hyper" (all searches on
+            all cores for `max_time`, 10 s unless told otherwise), or one search: "greedy",
+            "random-greedy", "min-fill", "min-size" (elimination orders), "bisection", "anneal",
+            "optimal" (exact), "dp" (exact but for outer products); any other name that opt_einsum
+            knows; True, False or None (all "auto"); a linear path; an opt_einsum or cotengra
+            optimizer; a finished cotengra tree; a `Tree`, or an object with one as its ``tree``.
         minimize: what our searches make small: "macs", "size" (of the largest result), "write"
             (entries of all results), "combo" (macs + 64 * write; "combo-256" for another factor)
             or "time" (of a run of our kernels, by a model of them).

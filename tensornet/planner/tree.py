@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import PlanError
 from ..expr import Expr
+from ._search import tree_costs
 from .paths import Steps, linear_from_ssa, pairs_from_groups, read_groups, ssa_from_linear
 
 __all__ = ["Tree"]
@@ -111,49 +112,12 @@ class Tree:
     def _costs(self) -> tuple[int, int, int]:
         """Multiply-adds and largest result of one slice, and macs that no slice changes.
 
-        Sizes are carried along and the larger set is extended in place, so a small tensor on a
-        large one costs the small one's indices only.
+        A small tensor on a large one costs the small one's indices only.
         """
-        count, sliced = self._holders()
-        empty = {i for i, extent in enumerate(self.expr.sizes) if extent == 0} - sliced
-        sizes = [extent or 1 for extent in self.expr.sizes]
-        live: list[set[int]] = [
-            {i for i in term if count[i] > 1 and i not in sliced} for term in self.expr.inputs
-        ]
-        entries = [prod([sizes[i] for i in term]) for term in live]
-        macs, largest, once = 0, 0, 0
-        fixed = [sliced.isdisjoint(term) for term in self.expr.inputs]
-        nothing: set[int] = set()
-        for a, b in self.steps:
-            small, large = (a, b) if len(live[a]) < len(live[b]) else (b, a)
-            term, union = live[small], live[large]
-            both, summed = 1, 1
-            dead = []
-            for i in term:
-                if i in union:
-                    both *= sizes[i]
-                    count[i] -= 1
-                    if count[i] == 1:
-                        dead.append(i)
-                        summed *= sizes[i]
-            union |= term
-            work = entries[a] * entries[b] // both
-            if empty and not empty.isdisjoint(union):
-                union.difference_update(dead)
-                size = 0 if not empty.isdisjoint(union) else work // summed
-            else:
-                macs += work
-                once += work if fixed[a] and fixed[b] else 0
-                union.difference_update(dead)
-                size = work // summed
-            largest = max(largest, size)
-            live[a] = live[b] = nothing
-            live.append(union)
-            entries.append(work // summed)
-            fixed.append(fixed[a] and fixed[b])
+        expr = self.expr
         if not self.steps:
-            largest = prod([self.expr.sizes[i] for i in self.expr.output if i not in sliced])
-        return macs, largest, once
+            return 0, prod([expr.sizes[i] for i in expr.output if i not in self.sliced]), 0
+        return tree_costs(expr.inputs, expr.output, expr.sizes, self.steps, self.sliced)
 
     @cached_property
     def n_slices(self) -> int:
