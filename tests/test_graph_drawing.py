@@ -334,3 +334,10 @@ def test_importing_tensornet_imports_no_extra() -> None:
     extras = {"matplotlib", "graphviz", "h5py"}
     code = f"import sys, tensornet; sys.exit(bool({extras} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_hyperedges_are_dots_and_need_not_be_given() -> None:
+    nodes = [make(2, name=name) for name in "abc"]
+    tn.hyperedge([node[0] for node in nodes], name="i")
+    assert "i" in words(rendered(tn.draw(nodes, order=[(0, 1), (0, 1)])))
+    assert tn.to_graphviz(nodes).source.count("shape=point") == 1

@@ -159,6 +159,19 @@ def test_a_failed_write_says_why_and_changes_nothing(way: Way) -> None:
         way([a, b])
 
 
+@both_ways
+def test_hyperedges_follow_the_nodes_and_need_not_be_given(way: Way) -> None:
+    a, b, c = make(2, 3, name="a"), make(3, name="b"), make(3, name="c")
+    hub = tn.hyperedge([a[1], b[0], c[0]], name="i")
+    twins = way([a, b, c])
+    assert structure(twins) == structure([a, b, c, hub])
+    assert structure(way([c, hub, a, b])) == structure([c, hub, a, b])
+    assert type(twins[3]) is type(hub)
+    np.testing.assert_array_equal(
+        tn.contractors.auto(twins[:3]).tensor, tn.contractors.auto([a, b, c]).tensor
+    )
+
+
 def test_nodes_of_other_classes_are_saved_as_plain_ones() -> None:
     class Named(tn.Node):
         pass

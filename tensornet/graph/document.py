@@ -2,7 +2,7 @@
 
     {"format": "tensornet-nodes", "version": 1,
      "nodes": [{"id": 0, "type": "Node", "attributes": {"name", "axis_names", "backend", "tensor"}},
-               {"id": 1, "type": "CopyNode", "attributes":
+               {"id": 1, "type": "CopyNode" (or "HyperEdge"), "attributes":
                    {"name", "axis_names", "backend", "rank", "dimension", "dtype"}}],
      "edges": [{"id": 0, "node_ids": [0, 1], "attributes": {"name": "bond", "axes": [1, 0]}},
                {"id": 1, "node_ids": [0, null], "attributes": {"name": "leg", "axes": [0, null]}}],
@@ -26,6 +26,7 @@ from .collection import NodeCollection, active_collection
 from .copynode import CopyNode
 from .edge import Edge
 from .encoding import DTYPES, MAX_EXTENT
+from .hyperedge import HyperEdge, with_hyperedges
 from .node import Node
 from .queries import check_correct
 
@@ -38,12 +39,16 @@ End = tuple[int, int]  # a node's id and an axis
 _FORMAT = "tensornet-nodes"
 _VERSION = 1
 _THEIRS = 0  # what google/TensorNetwork writes, which has no version
-_KINDS: dict[str, type[Node] | type[CopyNode]] = {"Node": Node, "CopyNode": CopyNode}
+_KINDS: dict[str, type[Node] | type[CopyNode]] = {
+    "Node": Node,
+    "CopyNode": CopyNode,
+    "HyperEdge": HyperEdge,
+}
 _NAMES: dict[type, str] = {kind: name for name, kind in _KINDS.items()}
 
 
 def check_unique(nodes: Iterable[AbstractNode]) -> dict[AbstractNode, int]:
-    """The place of each node.
+    """The place of each node, and behind them those of the hyperedges between them.
 
     Raises:
         ValueError: a node comes twice, or an edge is not what its nodes take it for.
@@ -55,7 +60,7 @@ def check_unique(nodes: Iterable[AbstractNode]) -> dict[AbstractNode, int]:
     if len(places) < len(given):
         repeated = next(node for k, node in enumerate(given) if places[node] != k)
         raise ValueError(f"node {repeated.name!r} is given more than once; give each node once")
-    return places
+    return {node: k for k, node in enumerate(with_hyperedges(places))}
 
 
 def describe(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .abstract import AbstractNode
 from .copynode import CopyNode
 from .edge import Edge
+from .hyperedge import with_hyperedges
 from .queries import unique_nodes
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def to_graphviz(
         raise ImportError(
             "to_graphviz needs the package graphviz: pip install 'tensornet[graphviz]'"
         ) from error
-    members = unique_nodes(nodes)
+    members = dict.fromkeys(with_hyperedges(unique_nodes(nodes)))
     edges = dict.fromkeys(edge for node in members for edge in node._live_edges())
     if graph is None:
         graph = graphviz.Graph("G", engine=engine)

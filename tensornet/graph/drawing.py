@@ -10,6 +10,7 @@ import numpy as np
 from ..drawing import blank_axes
 from .abstract import AbstractNode
 from .copynode import CopyNode
+from .hyperedge import with_hyperedges
 from .queries import unique_nodes
 from .sketch import Curve, Sketch, sketch, steps_of_edges
 
@@ -34,7 +35,8 @@ def draw(
     """Draw nodes and their edges with matplotlib (the extra `plot`); nothing is shown.
 
     Dangling edges are stubs (dotted if they lead to a node that is not drawn), trace edges loops,
-    parallel edges arcs side by side, copy nodes dots. The same network is always drawn alike.
+    parallel edges arcs side by side, copy nodes and hyperedges (which need not be given) dots. The
+    same network is always drawn alike.
 
     Args:
         nodes: the nodes, connected to each other or not.
@@ -56,7 +58,7 @@ def draw(
     """
     if labels is not None and labels not in _LABELS:
         raise ValueError(f"labels={labels!r}: use one of {', '.join(_LABELS)}")
-    drawn = sketch(list(unique_nodes(nodes)))
+    drawn = sketch(with_hyperedges(unique_nodes(nodes)))
     steps: list[int | None] = [None] * len(drawn.curves)
     if order is not None:
         steps = steps_of_edges(drawn, order)

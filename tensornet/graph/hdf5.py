@@ -34,7 +34,8 @@ def save_nodes(nodes: Iterable[AbstractNode], path: str | os.PathLike[str] | IO[
     """Write nodes, their tensors and edges to an HDF5 file, which is there whole or not at all.
 
     Args:
-        nodes: the nodes, each once; all that they are connected to must be among them.
+        nodes: the nodes, each once; all that they are connected to must be among them, but
+            for hyperedges, which follow them.
         path: a path, or a file that is open for writing bytes.
 
     Raises:

@@ -11,7 +11,15 @@ from .copynode import CopyNode
 from .edge import Edge, check_in_use, connect, disconnect
 from .reordering import move_ends
 
-__all__ = ["HyperEdge", "cluster", "hyperedge", "hyperedge_at", "hyperedges_on", "outer_ends"]
+__all__ = [
+    "HyperEdge",
+    "cluster",
+    "hyperedge",
+    "hyperedge_at",
+    "hyperedges_on",
+    "outer_ends",
+    "with_hyperedges",
+]
 
 
 class HyperEdge(CopyNode):
@@ -147,3 +155,11 @@ def hyperedges_on(nodes: Collection[AbstractNode]) -> list[HyperEdge]:
             if type(hub) is HyperEdge and hub not in nodes:
                 times[hub] = times.get(hub, 0) + 1
     return [hub for hub, count in times.items() if count > 1]
+
+
+def with_hyperedges(nodes: Iterable[AbstractNode]) -> list[AbstractNode]:
+    """The nodes, and behind them the hyperedges with two or more ends on them or one another."""
+    members = dict.fromkeys(nodes)
+    while found := hyperedges_on(members):
+        members.update(dict.fromkeys(found))
+    return list(members)

@@ -20,8 +20,9 @@ def nodes_to_json(nodes: Iterable[AbstractNode], edge_binding: Binding | None = 
     """The nodes, their tensors and the edges on them as JSON text.
 
     An edge to a node that is not among `nodes` keeps its name and is dangling in the text.
-    Copy nodes stay copy nodes; nodes of a class of your own become plain ones. Arrays are exact to
-    the bit, an array that two nodes share is written twice.
+    Hyperedges between the nodes follow them, given or not. Copy nodes stay copy nodes; nodes of a
+    class of your own become plain ones. Arrays are exact to the bit, an array that two nodes share
+    is written twice.
 
     Args:
         nodes: the nodes, each once, connected to each other or not.
