@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pickle
@@ -198,6 +199,20 @@ def test_a_damaged_checkpoint_is_refused_and_never_unpickled(stopped: Path) -> N
         assert stopped.read_bytes() == content
     stopped.write_bytes(whole)
     assert bits(program(*arrays, checkpoint=stopped)) == bits(program(*arrays))
+
+
+def test_no_flipped_bits_make_a_checkpoint_wrong_or_fail_otherwise(stopped: Path) -> None:
+    program = program_of("scalar")
+    arrays = operands(program)
+    whole, want = stopped.read_bytes(), bits(program(*arrays))
+    directory = whole.index(b"PK\1\2")  # of the archive: sizes, flags and methods of what is in it
+    rng = np.random.default_rng(0)
+    places = [*rng.integers(0, directory, 50), *rng.integers(directory, len(whole), 250)]
+    for at in places:
+        flipped = bytes([whole[at] ^ int(rng.integers(1, 256))])
+        stopped.write_bytes(whole[:at] + flipped + whole[at + 1 :])
+        with contextlib.suppress(CheckpointError):
+            assert bits(program(*arrays, checkpoint=stopped)) == want
 
 
 def test_a_folder_that_is_not_there_is_an_error_before_the_run(tmp_path: Path) -> None:
