@@ -260,7 +260,7 @@ class Plan:
         """
         try:
             fields = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FormatError(f"a saved plan must be JSON: {error}") from None
         if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
             raise FormatError(f'not a saved plan: the JSON object lacks "format": "{_FORMAT}"')
@@ -295,10 +295,12 @@ class Plan:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
         """Read a file that `save` wrote; raises as `from_json` does, naming the file."""
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        with open(path, "rb") as file:
+            saved = file.read()
         try:
-            return cls.from_json(text)
+            return cls.from_json(saved.decode())
+        except UnicodeDecodeError:
+            raise FormatError(f"{os.fspath(path)}: a saved plan must be text") from None
         except (FormatError, PlanError) as error:
             raise type(error)(f"{os.fspath(path)}: {error}") from None
 

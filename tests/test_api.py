@@ -392,9 +392,10 @@ def test_a_damaged_plan_is_refused(tmp_path: Path) -> None:
                 tn.Plan.from_json, json.dumps({k: x for k, x in good.items() if k != name})
             )
     path = tmp_path / "bad.json"
-    path.write_text("nothing")
-    with pytest.raises(tn.FormatError, match=r"bad\.json"):
-        tn.Plan.load(path)
+    for content in (b"nothing", b"\x89PNG\r\n", b"[" * 100_000):
+        path.write_bytes(content)
+        with pytest.raises(tn.FormatError, match=r"bad\.json"):
+            tn.Plan.load(path)
 
 
 def test_none_stands_for_the_default_of_order_and_optimize() -> None:

@@ -156,7 +156,8 @@ class _Effort:
         seconds = self._left()
         if seconds is not None and limit is not None:
             seconds /= 2
-        report = _Reporter() if self._progress else None
+        shown = self._progress and sys.stderr is not None
+        report = _Reporter() if shown else None
         try:
             steps = _search.search(
                 expr.inputs,
