@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from math import ceil, log2
 
@@ -42,11 +43,16 @@ class Memory:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to look for slices: until `end` (of the monotonic clock), or by steps."""
+    """How long to look for slices: until `end` (of the monotonic clock), or by steps.
+
+    Attributes:
+        stopped: takes the interruption that came; nothing is left then.
+    """
 
     seed: int = 0
     max_steps: int | None = None
     end: float | None = None
+    stopped: list[BaseException] = field(default_factory=list, compare=False)
 
     @classmethod
     def lasting(cls, seconds: float | None, seed: int, max_steps: int | None) -> Budget:
@@ -56,6 +62,8 @@ class Budget:
     @property
     def left(self) -> float | None:
         """Seconds, None if they do not count."""
+        if self.stopped:
+            return 0.0
         return None if self.end is None else max(0.0, self.end - time.monotonic())
 
 
@@ -79,6 +87,8 @@ def search_within(
     look = find(_LOOK * seconds, None)
     if not memory.holds(look):
         return _search_sliced(look, memory, find, budget)
+    if budget.stopped:
+        return look
     tree = find((1.0 - _LOOK) * seconds, None)
     if not memory.holds(tree):
         tree = sliced_to_fit(tree, memory, budget)
@@ -90,15 +100,15 @@ def _search_sliced(
 ) -> Tree:
     """Slices that are found quickly say how many entries a slice may have; then trees and slices
     are searched for together, at first for twice as many, for good ones hold less besides."""
-    glance = partial(
-        slice_tree, seed=budget.seed, max_steps=budget.max_steps, max_time=_GLANCE * _rest(budget)
-    )
+    glance = partial(_slices(budget), max_time=_GLANCE * _rest(budget))
     try:
         best, size = _bracketed(look, memory, glance)
     except MemoryLimitError:  # harder than a glance can tell
         return sliced_to_fit(look, memory, budget)
     size = min(2 * size, look.max_size - 1)
     for share in (_FIRST, _SECOND):
+        if budget.stopped:
+            break
         found = find(share * _rest(budget), size)
         if not memory.holds(found):
             size = max(1, size // 2)
@@ -114,19 +124,28 @@ def _rest(budget: Budget) -> float:
     return budget.left or 0.0
 
 
+def _slices(budget: Budget) -> Callable[..., Tree]:
+    """`slice_tree` as the budget has it."""
+    return partial(slice_tree, seed=budget.seed, max_steps=budget.max_steps, stopped=budget.stopped)
+
+
 def sliced_to_fit(tree: Tree, memory: Memory, budget: Budget) -> Tree:
     """The tree in the fewest slices found that the memory holds; against the clock, at a glance.
 
     Raises:
         MemoryLimitError: no slicing is enough; the message says what would do.
+        KeyboardInterrupt: none was found before Ctrl-C came.
     """
-    slices = partial(slice_tree, seed=budget.seed, max_steps=budget.max_steps)
-    if budget.left is not None:
-        try:
-            return _bracketed(tree, memory, partial(slices, max_time=_GLANCE * budget.left))[0]
-        except MemoryLimitError:  # harder than a glance can tell
-            pass
-    return _bracketed(tree, memory, slices)[0]
+    slices = _slices(budget)
+    try:
+        if budget.left is not None:
+            with suppress(MemoryLimitError):  # harder than a glance can tell
+                return _bracketed(tree, memory, partial(slices, max_time=_GLANCE * budget.left))[0]
+        return _bracketed(tree, memory, slices)[0]
+    except MemoryLimitError:
+        if budget.stopped:  # with more time there might be some
+            raise budget.stopped[-1] from None
+        raise
 
 
 def _bracketed(tree: Tree, memory: Memory, slices: Callable[[Tree, int], Tree]) -> tuple[Tree, int]:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from .fitting import IMPOSSIBLE, Budget, Memory, search_within, sliced_for_cache
 from .planner import Tree, one_run, repeated, search, slice_tree
 from .planner.cache import recall
 from .planner.objective import cost, objective_of
-from .planner.search import search_seconds
+from .planner.search import search_seconds, warn_of_interruption
 from .program import Program, lower
 from .progress import Progress
 from .tables import summary, table
@@ -362,9 +363,11 @@ def plan_expr(
             memory_limit=least,
             progress=progress,
             cache=cache,
+            stopped=budget.stopped,
         )
         if least is not None and tree.max_size > least:
-            tree = slice_tree(tree, least, max_time=None if entries == max_entries else seconds)
+            longest = None if entries == max_entries else seconds
+            tree = slice_tree(tree, least, max_time=longest, stopped=budget.stopped)
         return tree
 
     seconds = search_seconds(optimize, max_time, max_steps)
@@ -377,10 +380,12 @@ def plan_expr(
     else:
         tree = find(max_time)
     plan = replace(plan, tree=tree)
-    if cache_slices:
+    if cache_slices and not budget.stopped:
         plan = _sliced_for_cache(plan)
     if limit is not None and _required(plan) > limit:
         plan = _sliced_to_fit(plan, limit, budget)
+    if budget.stopped:
+        warn_of_interruption(stacklevel=3)
     return replace(plan, tree=one_run(plan.tree, expr), seconds=time.perf_counter() - start)
 
 
@@ -422,7 +427,8 @@ def _sliced_to_fit(plan: Plan, limit: int, budget: Budget) -> Plan:
     threads = get_num_threads() if plan.threads is None else plan.threads
     key = ("sliced to fit", plan, limit, threads, replace(budget, end=None))
     memory = _memory(plan, plan.expr, limit)
-    return replace(plan, tree=recall(key, lambda: sliced_to_fit(plan.tree, memory, budget)))
+    make = partial(sliced_to_fit, plan.tree, memory, budget)
+    return replace(plan, tree=recall(key, make, budget.stopped))
 
 
 def _sliced_for_cache(plan: Plan) -> Plan:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from test_planner import lattice
 
-from tensornet import MemoryLimitError, plan_expr, set_num_threads
+from tensornet import MemoryLimitError, clear_cache, plan_expr, plans, set_num_threads
 from tensornet.fitting import Budget, Memory, search_within, sliced_to_fit
 from tensornet.planner import Tree, search
 
@@ -76,6 +77,47 @@ def test_what_no_slicing_makes_small_enough_is_told():
     memory = Memory(100, 8, lambda tree: 101)
     with pytest.raises(MemoryLimitError, match="smallest memory_limit that would do is 101"):
         sliced_to_fit(WHOLE, memory, Budget())
+
+
+@pytest.mark.parametrize("limit", [8 * 8, 1 << 30])
+def test_an_interruption_ends_all_searches_that_would_follow(limit):
+    budget, asked = Budget.lasting(100.0, 0, None), []
+
+    def find(seconds: float, most: int | None) -> Tree:
+        asked.append(seconds)
+        budget.stopped.append(KeyboardInterrupt())
+        return WHOLE
+
+    memory = Memory(limit, 8, entries)
+    assert memory.holds(search_within(memory, 100.0, find, macs, budget))
+    assert asked == [10.0]
+
+
+def test_an_interruption_before_there_are_slices_is_raised():
+    budget = Budget.lasting(100.0, 0, None)
+    budget.stopped.append(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        sliced_to_fit(WHOLE, Memory(100, 8, lambda tree: 101), budget)
+
+
+def test_an_interrupted_plan_keeps_its_limit_warns_and_is_not_remembered(monkeypatch):
+    expr = lattice(7, 7, 3)
+    limit = plan_expr(expr).peak_memory // 4
+    want = plan_expr(expr, "greedy", memory_limit=limit)
+    clear_cache()
+
+    def interrupted(*args: Any, stopped: list[BaseException], **options: Any) -> Tree:
+        stopped.append(KeyboardInterrupt())
+        return search(*args, stopped=stopped, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(plans, "search", interrupted)
+        for optimize, seconds in (("greedy", None), ("hyper", 60.0)):
+            with pytest.warns(RuntimeWarning, match="interrupted"):
+                plan = plan_expr(expr, optimize, memory_limit=limit, max_time=seconds)
+            assert plan.peak_memory <= limit
+            assert plan.seconds < 30
+    assert plan_expr(expr, "greedy", memory_limit=limit) == want
 
 
 @pytest.mark.parametrize("optimize", ["auto", "hyper"])

@@ -37,6 +37,7 @@ def search(
     memory_limit: int | None = None,
     progress: bool = False,
     cache: str | os.PathLike[str] | None = None,
+    stopped: list[BaseException] | None = None,
 ) -> Tree:
     """Find a contraction order.
 
@@ -63,7 +64,9 @@ def search(
             default the one that the environment variable TENSORNET_PLAN_CACHE names, if any.
 
     Ctrl-C ends a search of ours: with the best tree so far and a RuntimeWarning, or, before there
-    is any, with KeyboardInterrupt.
+    is any, with KeyboardInterrupt. Callers that go on from there give a list, `stopped`, to which
+    the interruption is appended instead of being warned of; once there is one in it, what finds a
+    tree at all is all that is done.
 
     Raises:
         PlanError: an unknown name, or a path or tree that does not fit the network.
@@ -89,7 +92,7 @@ def search(
         return Tree(expr, _TRIVIAL[n])
     max_time = search_seconds(mode, max_time, max_steps)
     limit = memory_limit if mode == "hyper" else None
-    effort = _Effort(seed, max_time, max_steps, progress)
+    effort = _Effort(seed, max_time, max_steps, progress, [] if stopped is None else stopped)
 
     def find(structure: Expr) -> Found:
         tree = effort.run(structure, mode, objective, limit)
@@ -100,10 +103,15 @@ def search(
     if mode == "greedy":  # takes less time than a search for what it found before
         return recall((expr, request), lambda: find(expr).tree)
     tree = remember(expr, request, find, lambda tree: cost(tree, objective), cache)
-    if effort.stopped:
-        message = "the search was interrupted: this is the best contraction order so far"
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
+    if effort.stopped and stopped is None:
+        warn_of_interruption(stacklevel=3)
     return tree
+
+
+def warn_of_interruption(stacklevel: int) -> None:
+    """Say that Ctrl-C ended a search whose best tree is returned."""
+    message = "the search was interrupted: this is the best contraction order so far"
+    warnings.warn(message, RuntimeWarning, stacklevel=stacklevel)
 
 
 def search_seconds(optimize: Any, max_time: float | None, max_steps: int | None) -> float | None:
@@ -128,7 +136,12 @@ class _Effort:
     """How long to search, checked, and the interruption that came if one did."""
 
     def __init__(
-        self, seed: int, max_time: float | None, max_steps: int | None, progress: bool
+        self,
+        seed: int,
+        max_time: float | None,
+        max_steps: int | None,
+        progress: bool,
+        stopped: list[BaseException],
     ) -> None:
         if not isinstance(seed, Integral):
             raise PlanError(f"seed is {seed!r}: give a whole number")
@@ -143,7 +156,7 @@ class _Effort:
         self._steps: int = 0 if max_steps is None else int(max_steps)
         self._progress: bool = progress
         self._begin: float = time.monotonic()
-        self.stopped: list[BaseException] = []
+        self.stopped: list[BaseException] = stopped
 
     def run(
         self,
@@ -182,13 +195,15 @@ class _Effort:
             tree,
             limit,
             seed=self.seed,
-            max_time=0.0 if self.stopped else self._left(),
+            max_time=self._left(),
             max_steps=self._steps,
             stopped=self.stopped,
         )
 
     def _left(self) -> float | None:
         """Seconds that are left of `max_time`."""
+        if self.stopped:
+            return 0.0
         if self.seconds is None:
             return None
         return max(0.0, self.seconds - (time.monotonic() - self._begin))

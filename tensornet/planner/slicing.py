@@ -30,7 +30,7 @@ def slice_tree(
     not counted: they exist already.
 
     Ctrl-C ends the search as it does for `search`: appended to `stopped`, if given, once there is
-    a choice that keeps to the limit, else raised.
+    a choice that keeps to the limit, else raised. With one in it already, no time is spent.
 
     Raises:
         MemoryLimitError: `max_size` is below 1, which not even slicing every index can keep.
@@ -54,6 +54,7 @@ def slice_tree(
     for i in tree.sliced:
         sizes[i] = 1
     limit, margin = log2(max_size), 0.0
+    seconds = 0.0 if stopped else inf if max_time is None else max_time
     while True:
         steps, sliced = _search.slice_steps(
             expr.inputs,
@@ -63,7 +64,7 @@ def slice_tree(
             max(limit - margin, 0.0),
             seed & 0xFFFFFFFFFFFFFFFF,
             max_steps or 0,
-            seconds=inf if max_time is None else max_time,
+            seconds=seconds,
             threads=get_num_threads(),
             stopped=stopped,
         )
