@@ -7,19 +7,27 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from math import ceil, log2
+from itertools import takewhile
+from math import ceil, inf, log2
 
 from .errors import MemoryLimitError
 from .planner import Tree, slice_tree
+from .planner.slicing import MOST_SLICES
 from .tables import readable
 
 __all__ = ["IMPOSSIBLE", "Budget", "Memory", "search_within", "sliced_for_cache", "sliced_to_fit"]
 
 IMPOSSIBLE = 2**59  # bytes that no machine has; the compiler refuses beyond
 
+# To halve the largest intermediate takes twice the slices or more. The guess may be off by some.
+_MOST_HALVINGS, _UNSURE = MOST_SLICES.bit_length() - 1, 8
+
+_MOMENT = 0.05  # seconds that are always there
+
 # Shares of the time of a search that knows its limit: a first look whether the limit matters; then
-# of what is left, each attempt at slices, and two searches for what they say is small enough.
-_LOOK, _GLANCE, _FIRST, _SECOND = 0.1, 0.02, 0.5, 0.9
+# of what is left, each attempt at slices, and two searches for what they say is small enough; where
+# no slices are, a longer attempts.
+_LOOK, _GLANCE, _FIRST, _SECOND, _LONGER = 0.1, 0.02, 0.5, 0.9, 0.1
 
 
 @dataclass(frozen=True)
@@ -101,23 +109,27 @@ def _search_sliced(
     """Slices that are found quickly say how many entries a slice may have; then trees and slices
     are searched for together, at first for twice as many, for good ones hold less besides."""
     glance = partial(_slices(budget), max_time=_GLANCE * _rest(budget))
+    held: list[Tree] = []
     try:
-        best, size = _bracketed(look, memory, glance)
-    except MemoryLimitError:  # harder than a glance can tell
-        return sliced_to_fit(look, memory, budget)
-    size = min(2 * size, look.max_size - 1)
+        tree, size = _bracketed(look, memory, budget, glance)
+        held.append(tree)
+        size = min(2 * size, look.max_size - 1)
+    except MemoryLimitError:  # harder than a glance can tell: entries fall about as memory does
+        size = look.max_size >> min(_MOST_HALVINGS, _halvings(memory, memory.required(look)))
     for share in (_FIRST, _SECOND):
-        if budget.stopped:
+        if budget.stopped or (held and not _rest(budget)):
             break
-        found = find(share * _rest(budget), size)
-        if not memory.holds(found):
-            size = max(1, size // 2)
+        look = find(share * _rest(budget), max(1, size))
+        if not memory.holds(look):
+            size = size // 2
             try:  # a few more slices may do
-                found = _bracketed(found, memory, glance)[0]
+                look = _bracketed(look, memory, budget, glance)[0]
             except MemoryLimitError:
                 continue
-        best = min(best, found, key=lambda tree: tree.hoisted_macs)
-    return best
+        held.append(look)
+    if not held:
+        return sliced_to_fit(look, memory, budget)
+    return min(held, key=lambda tree: tree.hoisted_macs)
 
 
 def _rest(budget: Budget) -> float:
@@ -126,7 +138,13 @@ def _rest(budget: Budget) -> float:
 
 def _slices(budget: Budget) -> Callable[..., Tree]:
     """`slice_tree` as the budget has it."""
-    return partial(slice_tree, seed=budget.seed, max_steps=budget.max_steps, stopped=budget.stopped)
+    return partial(
+        slice_tree,
+        seed=budget.seed,
+        max_steps=budget.max_steps,
+        max_slices=MOST_SLICES,
+        stopped=budget.stopped,
+    )
 
 
 def sliced_to_fit(tree: Tree, memory: Memory, budget: Budget) -> Tree:
@@ -138,31 +156,42 @@ def sliced_to_fit(tree: Tree, memory: Memory, budget: Budget) -> Tree:
     """
     slices = _slices(budget)
     try:
-        if budget.left is not None:
-            with suppress(MemoryLimitError):  # harder than a glance can tell
-                return _bracketed(tree, memory, partial(slices, max_time=_GLANCE * budget.left))[0]
-        return _bracketed(tree, memory, slices)[0]
+        if budget.left is None:
+            return _bracketed(tree, memory, budget, slices)[0]
+        with suppress(MemoryLimitError):  # harder than a glance can tell
+            return _bracketed(
+                tree, memory, budget, partial(slices, max_time=_GLANCE * _rest(budget))
+            )[0]
+        return _bracketed(tree, memory, budget, partial(slices, max_time=_LONGER * _rest(budget)))[
+            0
+        ]
     except MemoryLimitError:
         if budget.stopped:  # with more time there might be some
             raise budget.stopped[-1] from None
         raise
 
 
-def _bracketed(tree: Tree, memory: Memory, slices: Callable[[Tree, int], Tree]) -> tuple[Tree, int]:
+def _bracketed(
+    tree: Tree, memory: Memory, budget: Budget, slices: Callable[[Tree, int], Tree]
+) -> tuple[Tree, int]:
     """The tree in slices that the memory holds, and the entries that made them do so.
 
     Memory falls about as fast as the largest intermediate, which is halved `halvings` times: the
-    first guess comes from that, then the bracket is opened by doubling and closed by bisection.
-    It does not fall strictly, so that all that could do are tried before giving up.
+    first guess comes from that, then the bracket between slices that are too large and slices that
+    are too many is opened by doubling and closed by bisection. It does not fall strictly, so that
+    all that could do are tried before giving up, if there is time.
     """
     whole = tree.max_size
-    last = whole.bit_length()
+    last = inf if budget.end is None else max(budget.end, time.monotonic() + _MOMENT)
     tried: dict[int, tuple[Tree, int]] = {}
 
     def fits(halvings: int) -> bool:
         if halvings not in tried:
-            found = slices(tree, max(1, whole >> halvings))
-            tried[halvings] = found, memory.required(found)
+            try:
+                found = slices(tree, max(1, whole >> halvings))
+                tried[halvings] = found, memory.required(found)
+            except MemoryLimitError:  # too many
+                tried[halvings] = tree, IMPOSSIBLE
         return tried[halvings][1] <= memory.limit
 
     if memory.result > IMPOSSIBLE:
@@ -170,18 +199,28 @@ def _bracketed(tree: Tree, memory: Memory, slices: Callable[[Tree, int], Tree]) 
             f"the result alone takes {readable(memory.result)} bytes: no memory_limit would do"
         )
     unsliced = memory.required(tree)
-    guess = ceil(log2(max(1, unsliced)) - log2(max(1, memory.limit, memory.result)))
-    too_big, halvings, stride = 0, min(last, max(1, guess)), 1
-    while not fits(halvings) and halvings < last:
-        too_big, halvings, stride = halvings, min(last, halvings + stride), 2 * stride
+    guess = _halvings(memory, unsliced)
+    if guess > _MOST_HALVINGS + _UNSURE:
+        raise MemoryLimitError(
+            f"keeping this contraction to {memory.limit:,} bytes would take more than "
+            f"2**{_MOST_HALVINGS} slices: search longer for a better path, or allow more"
+        )
+    too_big, end = 0, 1 + min(whole.bit_length(), _MOST_HALVINGS)
+    halvings, stride = max(1, min(guess, end - 1)), 1
+    while not fits(halvings) and too_big < halvings:
+        if tried[halvings][0] is tree:
+            end, halvings = halvings, (too_big + halvings) // 2
+        else:
+            too_big, halvings, stride = halvings, min(end - 1, halvings + stride), 2 * stride
     if not fits(halvings):
-        first = max(1, min(guess - 2, last // 2))  # the most slices are more than can be counted
-        halvings = too_big = next(filter(fits, range(first, last)), -1)
+        first = max(1, min(guess - 2, end // 2))
+        rest = takewhile(lambda _: time.monotonic() < last, range(first, end))
+        halvings = too_big = next(filter(fits, rest), -1)
     if halvings < 0:
-        smallest = min([unsliced, *[size for _, size in tried.values()]])
+        counted = [size for found, size in tried.values() if found is not tree]
         raise MemoryLimitError(
             f"no slicing keeps this contraction to {memory.limit:,} bytes: "
-            f"the smallest memory_limit that would do is {smallest:,} bytes"
+            f"the smallest memory_limit that would do is {min([unsliced, *counted]):,} bytes"
         )
     while halvings - too_big > 1:
         middle = (too_big + halvings) // 2
@@ -190,6 +229,11 @@ def _bracketed(tree: Tree, memory: Memory, slices: Callable[[Tree, int], Tree]) 
         else:
             too_big = middle
     return tried[halvings][0], max(1, whole >> halvings)
+
+
+def _halvings(memory: Memory, unsliced: int) -> int:
+    """How often memory has to be halved until it holds what takes so many bytes unsliced."""
+    return ceil(log2(max(1, unsliced)) - log2(max(1, memory.limit, memory.result)))
 
 
 # Slicing for the caches: bytes of the largest intermediate of a slice, the best first, the macs

@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Collection, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from .planner import Tree, one_run, repeated, search, slice_tree
 from .planner.cache import recall
 from .planner.objective import cost, objective_of
 from .planner.search import search_seconds, warn_of_interruption
+from .planner.slicing import MOST_SLICES
 from .program import Program, lower
 from .progress import Progress
 from .tables import summary, table
@@ -365,9 +367,14 @@ def plan_expr(
             cache=cache,
             stopped=budget.stopped,
         )
-        if least is not None and tree.max_size > least:
-            longest = None if entries == max_entries else seconds
-            tree = slice_tree(tree, least, max_time=longest, stopped=budget.stopped)
+        if least is None or tree.max_size <= least:
+            return tree
+        if entries == max_entries:  # which has to be kept
+            return slice_tree(tree, least, max_time=budget.left, stopped=budget.stopped)
+        with suppress(MemoryLimitError):
+            tree = slice_tree(
+                tree, least, max_time=seconds, max_slices=MOST_SLICES, stopped=budget.stopped
+            )
         return tree
 
     seconds = search_seconds(optimize, max_time, max_steps)

@@ -79,6 +79,35 @@ def test_what_no_slicing_makes_small_enough_is_told():
         sliced_to_fit(WHOLE, memory, Budget())
 
 
+def test_what_takes_more_slices_than_can_be_run_is_refused_before_they_are_sought(monkeypatch):
+    def never(*args: Any, **options: Any) -> Tree:
+        raise AssertionError("an attempt to slice it")
+
+    monkeypatch.setattr("tensornet.fitting.slice_tree", never)
+    memory = Memory(1 << 20, 8, lambda tree: 1 << 100)
+    with pytest.raises(MemoryLimitError, match="more than 2\\*\\*59 slices"):
+        sliced_to_fit(WHOLE, memory, Budget())
+
+
+def test_slices_are_found_between_too_large_ones_and_too_many(monkeypatch):
+    asked = []
+
+    def sliced(tree: Tree, entries: int, **options: Any) -> Tree:
+        asked.append(entries)
+        if entries < whole >> 6:
+            raise MemoryLimitError("too many")
+        return replace(tree, sliced=tuple(range(whole.bit_length() - entries.bit_length())))
+
+    def required(tree: Tree) -> int:  # falls late, and not much before slices are too many
+        return 1 << (20 if len(tree.sliced) >= 5 else 29)
+
+    whole = WHOLE.max_size
+    monkeypatch.setattr("tensornet.fitting.slice_tree", sliced)
+    tree = sliced_to_fit(WHOLE, Memory(1 << 20, 8, required), Budget())
+    assert len(tree.sliced) == 5
+    assert len(asked) < 9
+
+
 @pytest.mark.parametrize("limit", [8 * 8, 1 << 30])
 def test_an_interruption_ends_all_searches_that_would_follow(limit):
     budget, asked = Budget.lasting(100.0, 0, None), []

@@ -12,12 +12,12 @@ from numbers import Integral, Real
 from typing import Any
 
 from ..config import get_num_threads
-from ..errors import PlanError
+from ..errors import MemoryLimitError, PlanError
 from ..expr import Expr
 from . import _search
 from .cache import Found, Request, recall, remember
 from .objective import Objective, cost, objective_of
-from .slicing import slice_tree
+from .slicing import MOST_SLICES, slice_tree
 from .tree import Tree
 
 __all__ = ["search", "search_seconds"]
@@ -57,8 +57,9 @@ def search(
         max_time: seconds to search. Such a search may find another tree on another run.
         max_steps: samples to draw (and 20,000 annealing moves each for "auto" and "hyper").
         memory_limit: entries of the largest intermediate. "hyper" then searches for the half of
-            its time and anneals tree and sliced indices for the other, so that the tree may be
-            sliced; opt_einsum's optimizers are told; other searches take no notice.
+            its time and anneals tree and sliced indices for the other, so that the tree is
+            sliced unless that takes more slices than can ever be run; opt_einsum's optimizers
+            are told; other searches take no notice.
         progress: report the time spent and the best tree so far on stderr while searching.
         cache: a folder in which our searches keep their best trees, see `cache.remember`; by
             default the one that the environment variable TENSORNET_PLAN_CACHE names, if any.
@@ -191,14 +192,18 @@ class _Effort:
         tree = Tree(expr, steps)
         if limit is None or tree.max_size <= limit:
             return tree
-        return slice_tree(
-            tree,
-            limit,
-            seed=self.seed,
-            max_time=self._left(),
-            max_steps=self._steps,
-            stopped=self.stopped,
-        )
+        try:
+            return slice_tree(
+                tree,
+                limit,
+                seed=self.seed,
+                max_time=self._left(),
+                max_steps=self._steps,
+                max_slices=MOST_SLICES,
+                stopped=self.stopped,
+            )
+        except MemoryLimitError:
+            return tree
 
     def _left(self) -> float | None:
         """Seconds that are left of `max_time`."""
