@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -91,20 +92,35 @@ class Checkpoint:
         start = time.monotonic()
         run = self._run
         sums = np.concatenate([run.sums(chunk) for chunk in range(len(run.chunks))])
-        with open(self._fresh, "wb") as file:
-            plan, inputs = self._names["plan"], self._names["inputs"]
-            np.savez(file, format=_FORMAT, plan=plan, inputs=inputs, chunks=run.chunks, sums=sums)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(self._fresh, self.path)
+        plan, inputs = self._names["plan"], self._names["inputs"]
+        try:
+            with open(self._fresh, "wb") as file:
+                np.savez(
+                    file, format=_FORMAT, plan=plan, inputs=inputs, chunks=run.chunks, sums=sums
+                )
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(self._fresh, self.path)
+        except OSError:
+            self._fresh.unlink(missing_ok=True)
+            raise
         _sync_folder(self.path.parent)
         self._written = time.monotonic()
         self._cost = self._written - start
 
+    def save_if_can(self) -> None:
+        """Write, or warn that the disk is full or gone: the run is worth more than the file."""
+        try:
+            self.save()
+        except OSError as error:
+            self._written = time.monotonic()
+            message = f"the checkpoint cannot be written: {error}; the last one that could is kept"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+
     def save_if_due(self) -> None:
         """Write if the last time is some seconds ago, more if writing takes long."""
         if time.monotonic() - self._written >= max(INTERVAL, 20 * self._cost):
-            self.save()
+            self.save_if_can()
 
     def remove(self) -> None:
         """The run is done: nothing is left of the file."""
