@@ -244,7 +244,9 @@ _LONG_RUN = 10**8
 _MORE_MACS = 1.5
 
 
-def sliced_for_cache(tree: Tree, itemsize: int, macs: Callable[[Tree], int]) -> Tree:
+def sliced_for_cache(
+    tree: Tree, itemsize: int, macs: Callable[[Tree], int], budget: Budget
+) -> Tree:
     """The tree in slices that stay near the caches, or as it is where they cost too much.
 
     Args:
@@ -252,10 +254,13 @@ def sliced_for_cache(tree: Tree, itemsize: int, macs: Callable[[Tree], int]) -> 
     """
     if tree.macs < _LONG_RUN or tree.expr.output_size * itemsize > _CACHED_BYTES[0]:
         return tree
+    seconds = None if budget.left is None else budget.left / len(_CACHED_BYTES)
+    slices = partial(_slices(budget), max_time=seconds)
     for limit in _CACHED_BYTES:
         if tree.max_size * itemsize <= 4 * limit:
             break
-        sliced = slice_tree(tree, limit // itemsize)
-        if macs(sliced) <= _MORE_MACS * tree.macs:
-            return sliced
+        with suppress(MemoryLimitError):  # more slices than can be run
+            sliced = slices(tree, limit // itemsize)
+            if macs(sliced) <= _MORE_MACS * tree.macs:
+                return sliced
     return tree

@@ -40,6 +40,8 @@ __all__ = ["Plan", "plan_expr"]
 _FORMAT = "tensornet-plan"
 _VERSION = 1
 
+_SEARCHING = 0.9  # share of the time, where the rest is for slices that stay near the caches
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -378,17 +380,20 @@ def plan_expr(
         return tree
 
     seconds = search_seconds(optimize, max_time, max_steps)
-    budget = Budget.lasting(seconds, seed, max_steps)
+    budget = searching = Budget.lasting(seconds, seed, max_steps)
+    if seconds is not None and cache_slices:
+        seconds *= _SEARCHING
+        searching = replace(Budget.lasting(seconds, seed, max_steps), stopped=budget.stopped)
     plan = Plan(_NOTHING, check_dtype(dtype), threads, strip_exponent, search=_name_of(optimize))
     if limit is not None and seconds is not None:
         objective = objective_of(minimize)
         memory = _memory(plan, many, limit)
-        tree = search_within(memory, seconds, find, lambda tree: cost(tree, objective), budget)
+        tree = search_within(memory, seconds, find, lambda tree: cost(tree, objective), searching)
     else:
-        tree = find(max_time)
+        tree = find(max_time if seconds is None else seconds)
     plan = replace(plan, tree=tree)
     if cache_slices and not budget.stopped:
-        plan = _sliced_for_cache(plan)
+        plan = _sliced_for_cache(plan, budget)
     if limit is not None and _required(plan) > limit:
         plan = _sliced_to_fit(plan, limit, budget)
     if budget.stopped:
@@ -438,7 +443,7 @@ def _sliced_to_fit(plan: Plan, limit: int, budget: Budget) -> Plan:
     return replace(plan, tree=recall(key, make, budget.stopped))
 
 
-def _sliced_for_cache(plan: Plan) -> Plan:
+def _sliced_for_cache(plan: Plan, budget: Budget) -> Plan:
     """The plan in slices that stay near the caches, or as it is where they cost too much."""
     itemsize = plan.dtype.itemsize
 
@@ -446,9 +451,11 @@ def _sliced_for_cache(plan: Plan) -> Plan:
         return replace(plan, tree=tree).compile().macs
 
     def make() -> Tree:
-        return sliced_for_cache(plan.tree, itemsize, macs)
+        return sliced_for_cache(plan.tree, itemsize, macs, budget)
 
-    return replace(plan, tree=recall(("sliced for the cache", plan.tree, itemsize), make))
+    key = ("sliced for the cache", plan.tree, itemsize, replace(budget, end=None))
+    tree = make() if budget.end is not None else recall(key, make, budget.stopped)
+    return replace(plan, tree=tree)
 
 
 def _required(plan: Plan) -> int:

@@ -173,3 +173,18 @@ def test_steps_and_a_seed_name_one_sliced_plan_whatever_the_number_of_threads():
         found.append(replace(plan, threads=None).tree)
     assert found[0] == found[1]
     assert found[0].sliced
+
+
+def test_slices_for_the_caches_take_no_more_time_than_there_is(monkeypatch):
+    expr = lattice(10, 10, 4)  # 10^12 multiply-adds, intermediates of 8 MB and more
+    asked = []
+
+    def sliced(tree: Tree, entries: int, max_time: float | None, **options: Any) -> Tree:
+        asked.append(max_time)
+        raise MemoryLimitError("too many")
+
+    monkeypatch.setattr("tensornet.fitting.slice_tree", sliced)
+    plan = plan_expr(expr, "hyper", max_time=0.5, cache_slices=True, dtype="complex128")
+    assert plan.n_slices == 1
+    assert asked
+    assert sum(asked) <= 0.2
