@@ -207,10 +207,10 @@ def _einsum(
     )
     compiled = find(memory_limit)
     if compiled.is_view and out is None and order in "KAka":
-        return view_of(arrays[0], compiled.program.tree.expr)[()]
+        return finished(view_of(arrays[0], compiled.program.tree.expr), reverse)
     if compiled.dropped is not None:
         arrays = drop_axes(arrays, compiled.dropped)
-    elif usual and small:
+    elif usual and small and compiled.program.accepts(tuple(arrays)):
         if len(_latest) >= _RECALLED:
             _latest.clear()
         _latest[operands[0]] = compiled.program, threads, compiled.is_view
@@ -242,7 +242,8 @@ def _compile(
     target = result_dtype(dtypes[: len(shapes)], dtype, casting)
     if dtype is None and len(dtypes) > len(shapes):
         target = result_dtype(dtypes, None, casting)
-    in_place = len(shapes) == 1 and len(expr.output) == len(expr.sizes) and dtypes[0] == target
+    kept = dtypes[0].newbyteorder("=") if dtype is None else dtypes[0]
+    in_place = len(shapes) == 1 and len(expr.output) == len(expr.sizes) and kept == target
     if reverse:
         expr = replace(expr, output=expr.output[::-1])
     found = find_program(

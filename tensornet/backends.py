@@ -12,6 +12,8 @@ from functools import lru_cache, reduce
 from math import prod
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .arrays import library_of
 from .errors import ShapeError
 from .planner import Tree
@@ -297,7 +299,8 @@ def _operands(calls: Calls, arrays: Sequence[Any], library: Library) -> list[Any
         raise ShapeError(
             f"the network has {len(calls.shapes)} operands but {len(arrays)} were given"
         )
-    ours = [library.read(x) if library_of(x) in ("numpy", "builtins") else x for x in arrays]
+    known = ("numpy", "builtins")
+    ours = [library.read(_plain(x)) if library_of(x) in known else x for x in arrays]
     for k, (x, shape) in enumerate(zip(ours, calls.shapes)):
         if tuple(x.shape) != shape:
             raise ShapeError(f"operand {k} has shape {tuple(x.shape)}, expected {shape}")
@@ -306,6 +309,17 @@ def _operands(calls: Calls, arrays: Sequence[Any], library: Library) -> list[Any
         return ours
     dtype = reduce(library.promote, dtypes)
     return [x if x.dtype == dtype else library.cast(x, dtype) for x in ours]
+
+
+def _plain(x: Any) -> Any:
+    """An array of NumPy without what others refuse, warn of, or crash on (as torch may where it is
+    not aligned): swapped bytes, steps backwards or of no whole entries, write protection."""
+    if not isinstance(x, np.ndarray):
+        return x
+    steps = all(s >= 0 and s % x.itemsize == 0 for s in x.strides)
+    if steps and x.flags.aligned and x.flags.writeable and x.dtype.isnative:
+        return x
+    return np.array(x, x.dtype.newbyteorder("="), order="C")
 
 
 def _results(calls: Calls, arrays: list[Any], library: Library) -> Iterator[Any]:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-import zlib
+import warnings
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -58,14 +57,15 @@ class Checkpoint:
     def _load(self) -> None:
         """Put what the file has summed into the run."""
         run = self._run
-        try:
-            with open(self.path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                fields = {name: file[name] for name in file.files}
-            known = str(fields["format"]) == _FORMAT
-            chunks, sums = fields["chunks"], fields["sums"]
-            names = {name: str(fields[name]) for name in self._names}
-        except (AttributeError, BadZipFile, EOFError, KeyError, TypeError, ValueError, zlib.error):
-            known = False
+        with open(self.path, "rb") as raw:
+            try:
+                with np.load(raw, allow_pickle=False) as file:
+                    fields = {name: file[name] for name in file.files}
+                known = str(fields["format"]) == _FORMAT
+                chunks, sums = fields["chunks"], fields["sums"]
+                names = {name: str(fields[name]) for name in self._names}
+            except Exception:  # there is hardly one that flipped bits of an archive do not cause
+                known = False
         if not known:
             raise CheckpointError(f"{self.path} is damaged or no checkpoint: {_AGAIN}")
         if names["plan"] != self._names["plan"]:
@@ -99,10 +99,19 @@ class Checkpoint:
         self._written = time.monotonic()
         self._cost = self._written - start
 
+    def save_if_can(self) -> None:
+        """Write, or warn that the disk is full or gone: the run is worth more than the file."""
+        try:
+            self.save()
+        except OSError as error:
+            self._written = time.monotonic()
+            message = f"the checkpoint cannot be written: {error}; the last one that could is kept"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+
     def save_if_due(self) -> None:
         """Write if the last time is some seconds ago, more if writing takes long."""
         if time.monotonic() - self._written >= max(INTERVAL, 20 * self._cost):
-            self.save()
+            self.save_if_can()
 
     def remove(self) -> None:
         """The run is done: nothing is left of the file."""

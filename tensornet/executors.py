@@ -104,7 +104,7 @@ def _run_here(run: Run, workers: int, saver: Checkpoint | None, report: Report |
             seconds = seconds_between(run.done - done, time.monotonic() - start, workers)
     except BaseException:
         if run.whole:  # if not, what was written last is what can be continued from
-            saver.save()
+            saver.save_if_can()
         raise
 
 
@@ -271,7 +271,7 @@ class _Dispatch:
             self._work.cancelled = True
             self._cancel()
             if self._saver is not None:
-                self._saver.save()
+                self._saver.save_if_can()
             raise
         finally:
             self._site.close()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
-from math import ceil, log2
+from itertools import takewhile
+from math import ceil, inf, log2
 
 from .errors import MemoryLimitError
 from .planner import Tree, slice_tree
+from .planner.slicing import MOST_SLICES
 from .tables import readable
 
 __all__ = [
@@ -24,9 +27,15 @@ __all__ = [
 
 IMPOSSIBLE = 2**59  # bytes that no machine has; the compiler refuses beyond
 
+# To halve the largest intermediate takes twice the slices or more. The guess may be off by some.
+_MOST_HALVINGS, _UNSURE = MOST_SLICES.bit_length() - 1, 8
+
+_MOMENT = 0.05  # seconds that are always there
+
 # Shares of the time of a search that knows its limit: a first look whether the limit matters; then
-# of what is left, each attempt at slices, and two searches for what they say is small enough.
-_LOOK, _GLANCE, _FIRST, _SECOND = 0.1, 0.02, 0.5, 0.9
+# of what is left, each attempt at slices, and two searches for what they say is small enough; where
+# no slices are, a longer attempts.
+_LOOK, _GLANCE, _FIRST, _SECOND, _LONGER = 0.1, 0.02, 0.5, 0.9, 0.1
 
 
 @dataclass(frozen=True)
@@ -50,11 +59,16 @@ class Memory:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to look for slices: until `end` (of the monotonic clock), or by steps."""
+    """How long to look for slices: until `end` (of the monotonic clock), or by steps.
+
+    Attributes:
+        stopped: takes the interruption that came; nothing is left then.
+    """
 
     seed: int = 0
     max_steps: int | None = None
     end: float | None = None
+    stopped: list[BaseException] = field(default_factory=list, compare=False)
 
     @classmethod
     def lasting(cls, seconds: float | None, seed: int, max_steps: int | None) -> Budget:
@@ -64,6 +78,8 @@ class Budget:
     @property
     def left(self) -> float | None:
         """Seconds, None if they do not count."""
+        if self.stopped:
+            return 0.0
         return None if self.end is None else max(0.0, self.end - time.monotonic())
 
 
@@ -87,6 +103,8 @@ def search_within(
     look = find(_LOOK * seconds, None)
     if not memory.holds(look):
         return _search_sliced(look, memory, find, budget)
+    if budget.stopped:
+        return look
     tree = find((1.0 - _LOOK) * seconds, None)
     if not memory.holds(tree):
         tree = sliced_to_fit(tree, memory, budget)
@@ -98,28 +116,43 @@ def _search_sliced(
 ) -> Tree:
     """Slices that are found quickly say how many entries a slice may have; then trees and slices
     are searched for together, at first for twice as many, for good ones hold less besides."""
-    glance = partial(
-        slice_tree, seed=budget.seed, max_steps=budget.max_steps, max_time=_GLANCE * _rest(budget)
-    )
+    glance = partial(_slices(budget), max_time=_GLANCE * _rest(budget))
+    held: list[Tree] = []
     try:
-        best, size = _bracketed(look, memory, glance)
-    except MemoryLimitError:  # harder than a glance can tell
-        return sliced_to_fit(look, memory, budget)
-    size = min(2 * size, look.max_size - 1)
+        tree, size = _bracketed(look, memory, budget, glance)
+        held.append(tree)
+        size = min(2 * size, look.max_size - 1)
+    except MemoryLimitError:  # harder than a glance can tell: entries fall about as memory does
+        size = look.max_size >> min(_MOST_HALVINGS, _halvings(memory, memory.required(look)))
     for share in (_FIRST, _SECOND):
-        found = find(share * _rest(budget), size)
-        if not memory.holds(found):
-            size = max(1, size // 2)
+        if budget.stopped or (held and not _rest(budget)):
+            break
+        look = find(share * _rest(budget), max(1, size))
+        if not memory.holds(look):
+            size = size // 2
             try:  # a few more slices may do
-                found = _bracketed(found, memory, glance)[0]
+                look = _bracketed(look, memory, budget, glance)[0]
             except MemoryLimitError:
                 continue
-        best = min(best, found, key=lambda tree: tree.hoisted_macs)
-    return best
+        held.append(look)
+    if not held:
+        return sliced_to_fit(look, memory, budget)
+    return min(held, key=lambda tree: tree.hoisted_macs)
 
 
 def _rest(budget: Budget) -> float:
     return budget.left or 0.0
+
+
+def _slices(budget: Budget) -> Callable[..., Tree]:
+    """`slice_tree` as the budget has it."""
+    return partial(
+        slice_tree,
+        seed=budget.seed,
+        max_steps=budget.max_steps,
+        max_slices=MOST_SLICES,
+        stopped=budget.stopped,
+    )
 
 
 def sliced_to_fit(tree: Tree, memory: Memory, budget: Budget) -> Tree:
@@ -127,31 +160,46 @@ def sliced_to_fit(tree: Tree, memory: Memory, budget: Budget) -> Tree:
 
     Raises:
         MemoryLimitError: no slicing is enough; the message says what would do.
+        KeyboardInterrupt: none was found before Ctrl-C came.
     """
-    slices = partial(slice_tree, seed=budget.seed, max_steps=budget.max_steps)
-    if budget.left is not None:
-        try:
-            return _bracketed(tree, memory, partial(slices, max_time=_GLANCE * budget.left))[0]
-        except MemoryLimitError:  # harder than a glance can tell
-            pass
-    return _bracketed(tree, memory, slices)[0]
+    slices = _slices(budget)
+    try:
+        if budget.left is None:
+            return _bracketed(tree, memory, budget, slices)[0]
+        with suppress(MemoryLimitError):  # harder than a glance can tell
+            return _bracketed(
+                tree, memory, budget, partial(slices, max_time=_GLANCE * _rest(budget))
+            )[0]
+        return _bracketed(tree, memory, budget, partial(slices, max_time=_LONGER * _rest(budget)))[
+            0
+        ]
+    except MemoryLimitError:
+        if budget.stopped:  # with more time there might be some
+            raise budget.stopped[-1] from None
+        raise
 
 
-def _bracketed(tree: Tree, memory: Memory, slices: Callable[[Tree, int], Tree]) -> tuple[Tree, int]:
+def _bracketed(
+    tree: Tree, memory: Memory, budget: Budget, slices: Callable[[Tree, int], Tree]
+) -> tuple[Tree, int]:
     """The tree in slices that the memory holds, and the entries that made them do so.
 
     Memory falls about as fast as the largest intermediate, which is halved `halvings` times: the
-    first guess comes from that, then the bracket is opened by doubling and closed by bisection.
-    It does not fall strictly, so that all that could do are tried before giving up.
+    first guess comes from that, then the bracket between slices that are too large and slices that
+    are too many is opened by doubling and closed by bisection. It does not fall strictly, so that
+    all that could do are tried before giving up, if there is time.
     """
     whole = tree.max_size
-    last = whole.bit_length()
+    last = inf if budget.end is None else max(budget.end, time.monotonic() + _MOMENT)
     tried: dict[int, tuple[Tree, int]] = {}
 
     def fits(halvings: int) -> bool:
         if halvings not in tried:
-            found = slices(tree, max(1, whole >> halvings))
-            tried[halvings] = found, memory.required(found)
+            try:
+                found = slices(tree, max(1, whole >> halvings))
+                tried[halvings] = found, memory.required(found)
+            except MemoryLimitError:  # too many
+                tried[halvings] = tree, IMPOSSIBLE
         return tried[halvings][1] <= memory.limit
 
     if memory.result > IMPOSSIBLE:
@@ -159,18 +207,28 @@ def _bracketed(tree: Tree, memory: Memory, slices: Callable[[Tree, int], Tree]) 
             f"the result alone takes {readable(memory.result)} bytes: no memory_limit would do"
         )
     unsliced = memory.required(tree)
-    guess = ceil(log2(max(1, unsliced)) - log2(max(1, memory.limit, memory.result)))
-    too_big, halvings, stride = 0, min(last, max(1, guess)), 1
-    while not fits(halvings) and halvings < last:
-        too_big, halvings, stride = halvings, min(last, halvings + stride), 2 * stride
+    guess = _halvings(memory, unsliced)
+    if guess > _MOST_HALVINGS + _UNSURE:
+        raise MemoryLimitError(
+            f"keeping this contraction to {memory.limit:,} bytes would take more than "
+            f"2**{_MOST_HALVINGS} slices: search longer for a better path, or allow more"
+        )
+    too_big, end = 0, 1 + min(whole.bit_length(), _MOST_HALVINGS)
+    halvings, stride = max(1, min(guess, end - 1)), 1
+    while not fits(halvings) and too_big < halvings:
+        if tried[halvings][0] is tree:
+            end, halvings = halvings, (too_big + halvings) // 2
+        else:
+            too_big, halvings, stride = halvings, min(end - 1, halvings + stride), 2 * stride
     if not fits(halvings):
-        first = max(1, min(guess - 2, last // 2))  # the most slices are more than can be counted
-        halvings = too_big = next(filter(fits, range(first, last)), -1)
+        first = max(1, min(guess - 2, end // 2))
+        rest = takewhile(lambda _: time.monotonic() < last, range(first, end))
+        halvings = too_big = next(filter(fits, rest), -1)
     if halvings < 0:
-        smallest = min([unsliced, *[size for _, size in tried.values()]])
+        counted = [size for found, size in tried.values() if found is not tree]
         raise MemoryLimitError(
             f"no slicing keeps this contraction to {memory.limit:,} bytes: "
-            f"the smallest memory_limit that would do is {smallest:,} bytes"
+            f"the smallest memory_limit that would do is {min([unsliced, *counted]):,} bytes"
         )
     while halvings - too_big > 1:
         middle = (too_big + halvings) // 2
@@ -181,6 +239,11 @@ def _bracketed(tree: Tree, memory: Memory, slices: Callable[[Tree, int], Tree]) 
     return tried[halvings][0], max(1, whole >> halvings)
 
 
+def _halvings(memory: Memory, unsliced: int) -> int:
+    """How often memory has to be halved until it holds what takes so many bytes unsliced."""
+    return ceil(log2(max(1, unsliced)) - log2(max(1, memory.limit, memory.result)))
+
+
 # Slicing for the caches: bytes of the largest intermediate of a slice, the best first, the macs
 # from which on it is looked into, and how many more macs it may cost. Constants, so that plans are
 # the same everywhere.
@@ -189,7 +252,9 @@ LONG_RUN = 10**8
 _MORE_MACS = 1.5
 
 
-def sliced_for_cache(tree: Tree, itemsize: int, macs: Callable[[Tree], int]) -> Tree:
+def sliced_for_cache(
+    tree: Tree, itemsize: int, macs: Callable[[Tree], int], budget: Budget
+) -> Tree:
     """The tree in slices that stay near the caches, or as it is where they cost too much.
 
     Args:
@@ -197,10 +262,13 @@ def sliced_for_cache(tree: Tree, itemsize: int, macs: Callable[[Tree], int]) -> 
     """
     if tree.macs < LONG_RUN or tree.expr.output_size * itemsize > _CACHED_BYTES[0]:
         return tree
+    seconds = None if budget.left is None else budget.left / len(_CACHED_BYTES)
+    slices = partial(_slices(budget), max_time=seconds)
     for limit in _CACHED_BYTES:
         if tree.max_size * itemsize <= 4 * limit:
             break
-        sliced = slice_tree(tree, limit // itemsize)
-        if macs(sliced) <= _MORE_MACS * tree.macs:
-            return sliced
+        with suppress(MemoryLimitError):  # more slices than can be run
+            sliced = slices(tree, limit // itemsize)
+            if macs(sliced) <= _MORE_MACS * tree.macs:
+                return sliced
     return tree

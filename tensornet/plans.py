@@ -9,7 +9,9 @@ import json
 import os
 import time
 from collections.abc import Collection, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +35,8 @@ from .fitting import (
 from .planner import Tree, one_run, repeated, search, slice_tree
 from .planner.cache import recall
 from .planner.objective import cost, objective_of
-from .planner.search import search_seconds
+from .planner.search import search_seconds, warn_of_interruption
+from .planner.slicing import MOST_SLICES
 from .program import Program, lower
 from .progress import Progress
 from .tables import Summary, summary, table
@@ -46,6 +49,8 @@ __all__ = ["Plan", "plan_expr"]
 
 _FORMAT = "tensornet-plan"
 _VERSION = 1
+
+_SEARCHING = 0.9  # share of the time, where the rest is for slices that stay near the caches
 
 
 @dataclass(frozen=True)
@@ -277,7 +282,7 @@ class Plan:
         """
         try:
             fields = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FormatError(f"a saved plan must be JSON: {error}") from None
         if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
             raise FormatError(f'not a saved plan: the JSON object lacks "format": "{_FORMAT}"')
@@ -312,10 +317,12 @@ class Plan:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
         """Read a file that `save` wrote; raises as `from_json` does, naming the file."""
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        with open(path, "rb") as file:
+            saved = file.read()
         try:
-            return cls.from_json(text)
+            return cls.from_json(saved.decode())
+        except UnicodeDecodeError:
+            raise FormatError(f"{os.fspath(path)}: a saved plan must be text") from None
         except (FormatError, PlanError) as error:
             raise type(error)(f"{os.fspath(path)}: {error}") from None
 
@@ -377,25 +384,37 @@ def plan_expr(
             memory_limit=least,
             progress=progress,
             cache=cache,
+            stopped=budget.stopped,
         )
-        if least is not None and tree.max_size > least:
-            tree = slice_tree(tree, least, max_time=None if entries == max_entries else seconds)
+        if least is None or tree.max_size <= least:
+            return tree
+        if entries == max_entries:  # which has to be kept
+            return slice_tree(tree, least, max_time=budget.left, stopped=budget.stopped)
+        with suppress(MemoryLimitError):
+            tree = slice_tree(
+                tree, least, max_time=seconds, max_slices=MOST_SLICES, stopped=budget.stopped
+            )
         return tree
 
     seconds = search_seconds(optimize, max_time, max_steps)
-    budget = Budget.lasting(seconds, seed, max_steps)
+    budget = searching = Budget.lasting(seconds, seed, max_steps)
+    if seconds is not None and cache_slices:
+        seconds *= _SEARCHING
+        searching = replace(Budget.lasting(seconds, seed, max_steps), stopped=budget.stopped)
     plan = Plan(_NOTHING, check_dtype(dtype), threads, strip_exponent, search=_name_of(optimize))
     if limit is not None and seconds is not None:
         objective = objective_of(minimize)
         memory = _memory(plan, many, limit)
-        tree = search_within(memory, seconds, find, lambda tree: cost(tree, objective), budget)
+        tree = search_within(memory, seconds, find, lambda tree: cost(tree, objective), searching)
     else:
-        tree = find(max_time)
+        tree = find(max_time if seconds is None else seconds)
     plan = replace(plan, tree=tree)
-    if cache_slices:
-        plan = _sliced_for_cache(plan)
+    if cache_slices and not budget.stopped:
+        plan = _sliced_for_cache(plan, budget)
     if limit is not None and _required(plan) > limit:
         plan = _sliced_to_fit(plan, limit, budget)
+    if budget.stopped:
+        warn_of_interruption(stacklevel=3)
     return replace(plan, tree=one_run(plan.tree, expr), seconds=time.perf_counter() - start)
 
 
@@ -437,10 +456,11 @@ def _sliced_to_fit(plan: Plan, limit: int, budget: Budget) -> Plan:
     threads = get_num_threads() if plan.threads is None else plan.threads
     key = ("sliced to fit", plan, limit, threads, replace(budget, end=None))
     memory = _memory(plan, plan.expr, limit)
-    return replace(plan, tree=recall(key, lambda: sliced_to_fit(plan.tree, memory, budget)))
+    make = partial(sliced_to_fit, plan.tree, memory, budget)
+    return replace(plan, tree=recall(key, make, budget.stopped))
 
 
-def _sliced_for_cache(plan: Plan) -> Plan:
+def _sliced_for_cache(plan: Plan, budget: Budget) -> Plan:
     """The plan in slices that stay near the caches, or as it is where they cost too much."""
     itemsize = plan.dtype.itemsize
     try:
@@ -453,9 +473,11 @@ def _sliced_for_cache(plan: Plan) -> Plan:
         return replace(plan, tree=tree).compile().macs
 
     def make() -> Tree:
-        return sliced_for_cache(plan.tree, itemsize, macs)
+        return sliced_for_cache(plan.tree, itemsize, macs, budget)
 
-    return replace(plan, tree=recall(("sliced for the cache", plan.tree, itemsize), make))
+    key = ("sliced for the cache", plan.tree, itemsize, replace(budget, end=None))
+    tree = make() if budget.end is not None else recall(key, make, budget.stopped)
+    return replace(plan, tree=tree)
 
 
 def _required(plan: Plan) -> int:

@@ -92,7 +92,7 @@ def progress_bar(
     flops: int = 2,
 ) -> Iterator[Callable[[float, float], object] | None]:
     """The function to report to: the caller's own, a bar's for True, None for no reports."""
-    if not progress:
+    if not progress or (progress is True and sys.stderr is None):  # a program without a console
         yield None
     elif progress is True:
         bar = ProgressBar(None, slices, outside, flops)

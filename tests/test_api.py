@@ -85,11 +85,15 @@ def test_one_operand_comes_back_as_a_writable_view() -> None:
     frozen = np.broadcast_to(1.0, (3, 3))
     assert not tn.einsum("ii->i", frozen).flags.writeable
     assert not np.shares_memory(tn.einsum("ij->ji", a, order="C"), a)
+    swapped = np.eye(3, dtype=">f8")
+    assert np.shares_memory(tn.einsum("ij->ji", swapped), swapped)
+    assert tn.einsum("ij->ji", swapped, dtype="float64").dtype.isnative
 
 
 @pytest.mark.parametrize("order", ["C", "F", "A", "K"])
 def test_order_sets_the_layout_and_not_the_value(order: str) -> None:
     a, b = np.asfortranarray(A), np.asfortranarray(B)
+    np.testing.assert_array_equal(tn.einsum("ij->ji", a, order=order), A.T)
     got = tn.einsum("ij,jk->ik", a, b, order=order)
     np.testing.assert_array_equal(got, A @ B)
     if order != "K":
@@ -388,9 +392,10 @@ def test_a_damaged_plan_is_refused(tmp_path: Path) -> None:
                 tn.Plan.from_json, json.dumps({k: x for k, x in good.items() if k != name})
             )
     path = tmp_path / "bad.json"
-    path.write_text("nothing")
-    with pytest.raises(tn.FormatError, match=r"bad\.json"):
-        tn.Plan.load(path)
+    for content in (b"nothing", b"\x89PNG\r\n", b"[" * 100_000):
+        path.write_bytes(content)
+        with pytest.raises(tn.FormatError, match=r"bad\.json"):
+            tn.Plan.load(path)
 
 
 def test_none_stands_for_the_default_of_order_and_optimize() -> None:
@@ -518,6 +523,8 @@ def test_a_transposition_is_a_view_whether_or_not_one_was_written_to_out_before(
     for _ in range(3):
         assert tn.einsum("ij->ji", a, out=out) is out
         assert (out == a.T).all()
+        assert np.shares_memory(tn.einsum("ij->ji", a), a)
+        tn.einsum("ij->ji", a.astype(int), out=out)  # of another dtype, which cannot be a view
         assert np.shares_memory(tn.einsum("ij->ji", a), a)
 
 

@@ -146,6 +146,23 @@ def test_lists_and_numpy_arrays_may_stand_among_tensors() -> None:
     assert type(got) is torch.Tensor
 
 
+@pytest.mark.parametrize("layout", [*oracle.LAYOUTS, "swapped", "packed"])
+def test_numpy_arrays_of_any_layout_may_stand_among_tensors(layout: str) -> None:
+    torch = library("torch")
+    plan = tn.plan(["ij", "j"], "i", {"i": 2, "j": 3})
+    for dtype in ("float64", "complex128"):  # vectors of the latter are read by aligned loads
+        values = oracle.small_integers(np.random.default_rng(2), (2, 3), dtype)
+        if layout == "swapped":
+            left = values.astype(values.dtype.newbyteorder())
+        elif layout == "packed":
+            left = np.zeros(values.shape, [("tag", "u1"), ("value", dtype)])["value"]
+            left[...] = values
+        else:
+            left = oracle.arrange(values, layout)
+        got = plan.run([left, torch.ones(3, dtype=getattr(torch, dtype))], backend="torch")
+        np.testing.assert_array_equal(got.numpy(), left.sum(axis=1))
+
+
 def test_auto_is_the_library_whose_arrays_are_given() -> None:
     torch = library("torch")
     plan = tn.plan(["ij", "j"], "i", {"i": 2, "j": 3})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pickle
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +202,20 @@ def test_a_damaged_checkpoint_is_refused_and_never_unpickled(stopped: Path) -> N
     assert bits(program(*arrays, checkpoint=stopped)) == bits(program(*arrays))
 
 
+def test_no_flipped_bits_make_a_checkpoint_wrong_or_fail_otherwise(stopped: Path) -> None:
+    program = program_of("scalar")
+    arrays = operands(program)
+    whole, want = stopped.read_bytes(), bits(program(*arrays))
+    directory = whole.index(b"PK\1\2")  # of the archive: sizes, flags and methods of what is in it
+    rng = np.random.default_rng(0)
+    places = [*rng.integers(0, directory, 20), *rng.integers(directory, len(whole), 100)]
+    for at in places:
+        flipped = bytes([whole[at] ^ int(rng.integers(1, 256))])
+        stopped.write_bytes(whole[:at] + flipped + whole[at + 1 :])
+        with contextlib.suppress(CheckpointError):
+            assert bits(program(*arrays, checkpoint=stopped)) == want
+
+
 def test_a_folder_that_is_not_there_is_an_error_before_the_run(tmp_path: Path) -> None:
     program = program_of("scalar")
     with pytest.raises(FileNotFoundError):
@@ -304,6 +320,28 @@ def test_the_writes_of_long_slices_are_further_apart() -> None:
     assert checkpoints.seconds_between(1000, 5.0, 2) == checkpoints.INTERVAL
     assert checkpoints.seconds_between(2, 60.0, 2) == 600
     assert checkpoints.seconds_between(0, 60.0, 1) == 600
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_full_disk_costs_a_warning_and_not_the_run(
+    pooled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "INTERVAL", 0.0)
+    monkeypatch.setattr(executors, "seconds_between", lambda *facts: 1e-9)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    program = program_of("scalar")
+    arrays, path = operands(program), tmp_path / "sums"
+    pool = ThreadPoolExecutor(1) if pooled else None
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.warns(RuntimeWarning, match="checkpoint cannot be written: .*No space"):
+            assert bits(program(*arrays, checkpoint=path, executor=pool)) == bits(program(*arrays))
+        with pytest.warns(RuntimeWarning), pytest.raises(Stop):
+            program(*arrays, checkpoint=path, executor=pool, progress=stop_at(1))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_write_waits_until_it_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from test_planner import lattice
 
-from tensornet import MemoryLimitError, plan_expr, set_num_threads
+from tensornet import MemoryLimitError, clear_cache, plan_expr, plans, set_num_threads
 from tensornet.fitting import Budget, Memory, search_within, sliced_to_fit
 from tensornet.planner import Tree, search
 
@@ -78,6 +79,76 @@ def test_what_no_slicing_makes_small_enough_is_told():
         sliced_to_fit(WHOLE, memory, Budget())
 
 
+def test_what_takes_more_slices_than_can_be_run_is_refused_before_they_are_sought(monkeypatch):
+    def never(*args: Any, **options: Any) -> Tree:
+        raise AssertionError("an attempt to slice it")
+
+    monkeypatch.setattr("tensornet.fitting.slice_tree", never)
+    memory = Memory(1 << 20, 8, lambda tree: 1 << 100)
+    with pytest.raises(MemoryLimitError, match="more than 2\\*\\*59 slices"):
+        sliced_to_fit(WHOLE, memory, Budget())
+
+
+def test_slices_are_found_between_too_large_ones_and_too_many(monkeypatch):
+    asked = []
+
+    def sliced(tree: Tree, entries: int, **options: Any) -> Tree:
+        asked.append(entries)
+        if entries < whole >> 6:
+            raise MemoryLimitError("too many")
+        return replace(tree, sliced=tuple(range(whole.bit_length() - entries.bit_length())))
+
+    def required(tree: Tree) -> int:  # falls late, and not much before slices are too many
+        return 1 << (20 if len(tree.sliced) >= 5 else 29)
+
+    whole = WHOLE.max_size
+    monkeypatch.setattr("tensornet.fitting.slice_tree", sliced)
+    tree = sliced_to_fit(WHOLE, Memory(1 << 20, 8, required), Budget())
+    assert len(tree.sliced) == 5
+    assert len(asked) < 9
+
+
+@pytest.mark.parametrize("limit", [8 * 8, 1 << 30])
+def test_an_interruption_ends_all_searches_that_would_follow(limit):
+    budget, asked = Budget.lasting(100.0, 0, None), []
+
+    def find(seconds: float, most: int | None) -> Tree:
+        asked.append(seconds)
+        budget.stopped.append(KeyboardInterrupt())
+        return WHOLE
+
+    memory = Memory(limit, 8, entries)
+    assert memory.holds(search_within(memory, 100.0, find, macs, budget))
+    assert asked == [10.0]
+
+
+def test_an_interruption_before_there_are_slices_is_raised():
+    budget = Budget.lasting(100.0, 0, None)
+    budget.stopped.append(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        sliced_to_fit(WHOLE, Memory(100, 8, lambda tree: 101), budget)
+
+
+def test_an_interrupted_plan_keeps_its_limit_warns_and_is_not_remembered(monkeypatch):
+    expr = lattice(7, 7, 3)
+    limit = plan_expr(expr).peak_memory // 4
+    want = plan_expr(expr, "greedy", memory_limit=limit)
+    clear_cache()
+
+    def interrupted(*args: Any, stopped: list[BaseException], **options: Any) -> Tree:
+        stopped.append(KeyboardInterrupt())
+        return search(*args, stopped=stopped, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(plans, "search", interrupted)
+        for optimize, seconds in (("greedy", None), ("hyper", 60.0)):
+            with pytest.warns(RuntimeWarning, match="interrupted"):
+                plan = plan_expr(expr, optimize, memory_limit=limit, max_time=seconds)
+            assert plan.peak_memory <= limit
+            assert plan.seconds < 30
+    assert plan_expr(expr, "greedy", memory_limit=limit) == want
+
+
 @pytest.mark.parametrize("optimize", ["auto", "hyper"])
 def test_a_timed_search_with_a_limit_in_bytes_keeps_it(optimize):
     expr = lattice(7, 7, 3)
@@ -102,3 +173,18 @@ def test_steps_and_a_seed_name_one_sliced_plan_whatever_the_number_of_threads():
         found.append(replace(plan, threads=None).tree)
     assert found[0] == found[1]
     assert found[0].sliced
+
+
+def test_slices_for_the_caches_take_no_more_time_than_there_is(monkeypatch):
+    expr = lattice(10, 10, 4)  # 10^12 multiply-adds, intermediates of 8 MB and more
+    asked = []
+
+    def sliced(tree: Tree, entries: int, max_time: float | None, **options: Any) -> Tree:
+        asked.append(max_time)
+        raise MemoryLimitError("too many")
+
+    monkeypatch.setattr("tensornet.fitting.slice_tree", sliced)
+    plan = plan_expr(expr, "hyper", max_time=0.5, cache_slices=True, dtype="complex128")
+    assert plan.n_slices == 1
+    assert asked
+    assert sum(asked) <= 0.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,7 +93,9 @@ def test_a_seed_names_one_sliced_tree_whatever_the_number_of_threads():
     expr = lattice(10, 10)
     steps = search(expr, "greedy").steps
     runs = [
-        _search.slice_steps(expr.inputs, (), expr.sizes, steps, 6.0, 1, 10, math.inf, threads)
+        _search.slice_steps(
+            expr.inputs, (), expr.sizes, steps, 6.0, math.inf, 1, 10, math.inf, threads
+        )
         for threads in (1, 2, 5)
     ]
     assert runs[0] == runs[1] == runs[2]
@@ -171,3 +174,14 @@ def test_the_output_of_a_single_operand_can_be_sliced():
     tree = slice_tree(search(Expr(((0, 1, 2),), (0, 2), (4, 3, 8))), 4)
     assert tree.max_size <= 4
     assert (tree.macs, tree.max_size) == recount(tree)
+
+
+def test_more_slices_than_allowed_are_refused():
+    tree = search(lattice(6, 6))
+    needed = slice_tree(tree, 8).n_slices
+    assert slice_tree(tree, 8, max_slices=4 * needed).max_size <= 8
+    with pytest.raises(MemoryLimitError, match="takes more than 2 slices"):
+        slice_tree(tree, 8, max_slices=2)
+    once = replace(tree, sliced=slice_tree(tree, 8).sliced[:1])
+    with pytest.raises(MemoryLimitError, match="takes more than 4 slices"):
+        slice_tree(once, 8, max_slices=4)  # what is sliced already counts

@@ -92,3 +92,11 @@ def test_a_sliced_run_draws_its_slices(
     )
     assert result == 40 * 50 * 40 * 8
     assert re.search(r"\[[=> ]{30}\] +\d+%  \d+ of \d+ slices, ", capsys.readouterr().err)
+
+
+def test_without_an_error_stream_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress.ProgressBar, "DELAY", -1.0)
+    monkeypatch.setattr("sys.stderr", None)  # as in programs without a console
+    sizes = {"a": 2, "b": 3, "c": 4}
+    plan = tn.plan(["ab", "bc", "ca"], "", sizes, optimize="anneal", progress=True)
+    assert plan.compile()(*[np.ones(shape) for shape in plan.expr.shapes], progress=True) == 24

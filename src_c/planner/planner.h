@@ -83,6 +83,7 @@ typedef struct {
     int64_t samples; /* greedy samples, 0: the mode decides */
     int32_t threads;
     double least;    /* microseconds of search that TNP_AUTO grants any network; 0: run once */
+    double most;     /* log2 of the slices from which on tnp_slice gives a choice of them up */
 } tnp_options;
 
 void tnp_control_init(tnp_control *ctl, int (*poll)(void *, double, double), void *arg,
@@ -106,8 +107,8 @@ tnp_status tnp_optimal(const tnp_net *net, bool outer, tnp_control *ctl, int32_t
 
 /* Choose sliced indices until no intermediate or output has more than 2^limit entries.
  * `steps` is read and rewritten (the tree is tuned for the slices); `sliced` has room for
- * n_ix indices. Of the options, seed, samples and threads count; without samples and deadline,
- * the search goes on as long as the contraction is worth it. */
+ * n_ix indices. Of the options, seed, samples, threads and most count; without samples and
+ * deadline, the search goes on as long as the contraction is worth it. */
 tnp_status tnp_slice(const tnp_net *net, double limit, const tnp_options *opt, tnp_control *ctl,
                      int32_t *steps, int32_t *sliced, int32_t *n_sliced);
 

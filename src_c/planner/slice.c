@@ -151,12 +151,17 @@ static tnp_status anneal_rounds(rounds *r, double worth)
 static tnp_status first_slices(rounds *r, double *worth)
 {
     tnp_slicer *s = &r->slicers[0];
-    *s = (tnp_slicer){.net = r->net, .ctl = r->ctl, .limit = r->limit, .caller = true};
+    *s = (tnp_slicer){.net = r->net, .ctl = r->ctl, .limit = r->limit, .most = r->opt->most,
+                      .caller = true};
     tnp_status status = tnp_slicer_init(s, r->given);
     *worth = 0.0;
     for (int k = 0; k < N_STYLES && !status; k++) { /* each starts from the best so far */
         if (k > 0 && tnp_should_stop(r->ctl, true)) break;
         status = tnp_slicer_attempt(s, r->best.steps, &STYLES[k]);
+        if (status == TNP_IMPOSSIBLE && !s->giant) {
+            status = TNP_OK; /* a tuned tree may take fewer slices */
+            continue;
+        }
         if (status || !(tnp_slicer_total(s) < r->best.cost)) continue;
         r->best.cost = tnp_slicer_total(s);
         r->best.n_sliced = s->n_sliced;
@@ -165,6 +170,7 @@ static tnp_status first_slices(rounds *r, double *worth)
         atomic_store(&r->ctl->ready, true);
         if (s->n_sliced == 0 || s->giant) return status; /* giant trees are sliced as they are */
     }
+    if (!status && isinf(r->best.cost)) return TNP_IMPOSSIBLE;
     *worth = 0.5 * tnp_allowance(r->net, r->best.cost, TNP_SLICING_LEAST);
     return status;
 }

@@ -171,6 +171,7 @@ static tnp_status slice_until_fits(tnp_slicer *s, const tnp_slice_style *how)
         int32_t bit = choose(s, -1);
         if (bit < 0) return TNP_IMPOSSIBLE;
         slice_index(s, bit);
+        if (s->tree.slices > s->most) return TNP_IMPOSSIBLE;
         if (how->hot > 0.0) status = tune(s, how);
         if (tnp_interrupted(s->ctl, s->caller)) status = TNP_INTERRUPTED;
     }

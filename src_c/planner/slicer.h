@@ -33,6 +33,7 @@ typedef struct {
     int32_t n_sliced;
     int32_t *old;        /* the same, for going back */
     double limit;
+    double most;         /* log2 of the slices that an attempt may take */
     double share;        /* microseconds of annealing granted per slice */
     /* annealing */
     tnp_rng rng;
@@ -49,7 +50,8 @@ void tnp_slicer_apply(tnp_slicer *s);
 /* log2 of the multiply-adds over all slices. */
 double tnp_slicer_total(const tnp_slicer *s);
 
-/* Slice a tree from nothing; tuning it takes at most a share of what the contraction is worth. */
+/* Slice a tree from nothing; tuning it takes at most a share of what the contraction is worth.
+ * Impossible if it takes too many slices. */
 tnp_status tnp_slicer_attempt(tnp_slicer *s, const int32_t *steps, const tnp_slice_style *how);
 
 /* Give back each index that need not be sliced, or that another can stand in for at less work. */

@@ -25,13 +25,14 @@ def slice_steps(
     sizes: tuple[int, ...],
     steps_in: Steps,
     limit: float,
+    most: float = ...,
     seed: int = 0,
     samples: int = 0,
     seconds: float = ...,
     threads: int = 1,
     report: Callable[[float, float], None] | None = None,
     stopped: list[BaseException] | None = None,
-) -> tuple[Steps, tuple[int, ...]]: ...
+) -> tuple[Steps, tuple[int, ...]] | None: ...
 def canonical(
     inputs: Terms, output: tuple[int, ...], sizes: tuple[int, ...]
 ) -> tuple[Terms, tuple[int, ...], tuple[int, ...]]: ...

@@ -61,6 +61,7 @@ cdef extern from "planner/planner.h" nogil:
         int64_t samples
         int32_t threads
         double least
+        double most
 
     enum:
         TNP_DP_MAX
@@ -277,8 +278,6 @@ cdef object failure(tnp_status status, _Watch watch):
         return watch.error
     if status == TNP_TOO_LARGE:
         return ValueError(f"exact search takes at most {TNP_DP_MAX} tensors")
-    if status == TNP_IMPOSSIBLE:
-        return ValueError("no choice of sliced indices keeps to the limit")
     return MemoryError("not enough memory to plan the network")
 
 
@@ -338,11 +337,12 @@ def search(tuple inputs, tuple output, tuple sizes, str mode, uint64_t seed, int
 
 
 def slice_steps(tuple inputs, tuple output, tuple sizes, tuple steps_in, double limit,
-                uint64_t seed=0, int64_t samples=0, double seconds=INFINITY, int32_t threads=1,
-                report=None, list stopped=None):
+                double most=INFINITY, uint64_t seed=0, int64_t samples=0, double seconds=INFINITY,
+                int32_t threads=1, report=None, list stopped=None):
     """(steps, sliced indices) such that no intermediate has more than 2**limit entries.
 
-    The other arguments are those of `search`.
+    None if nothing is found that takes at most 2**most slices. The other arguments are those of
+    `search`.
     """
     cdef tnp_net net
     cdef tnp_control ctl
@@ -357,6 +357,7 @@ def slice_steps(tuple inputs, tuple output, tuple sizes, tuple steps_in, double 
     opt.samples = samples
     opt.threads = max(threads, 1)
     opt.least = LEAST_MICROSECONDS
+    opt.most = most
     build(&net, inputs, output, sizes)
     cdef int32_t *steps = NULL
     cdef int32_t *sliced = NULL
@@ -369,12 +370,14 @@ def slice_steps(tuple inputs, tuple output, tuple sizes, tuple steps_in, double 
         with nogil:
             tnp_control_init(&ctl, poll, <void *>watch, seconds)
             status = tnp_slice(&net, limit, &opt, &ctl, steps, sliced, &n_sliced)
-        if status:
+        if status and status != TNP_IMPOSSIBLE:
             raise failure(status, watch)
         if watch.error is not None:
             if stopped is None:
                 raise watch.error
             stopped.append(watch.error)
+        if status:
+            return None
         return pairs(steps, max(net.n - 1, 0)), tuple([sliced[t] for t in range(n_sliced)])
     finally:
         free(steps)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -76,12 +76,13 @@ def _store(key: Hashable, tree: Tree) -> None:
     _trees.update(key, lambda _: tree)
 
 
-def recall(key: Hashable, make: Callable[[], Tree]) -> Tree:
-    """The tree stored under `key`, made if there is none yet."""
+def recall(key: Hashable, make: Callable[[], Tree], stopped: Sequence[object] = ()) -> Tree:
+    """The tree stored under `key`, made if there is none yet; kept unless that was `stopped`."""
     tree = _trees.get(key)
     if tree is None:
         tree = make()
-        _store(key, tree)
+        if not stopped:
+            _store(key, tree)
     return tree
 
 

@@ -12,12 +12,12 @@ from numbers import Integral, Real
 from typing import Any
 
 from ..config import get_num_threads
-from ..errors import PlanError
+from ..errors import MemoryLimitError, PlanError
 from ..expr import Expr
 from . import _search
 from .cache import Found, Request, recall, remember
 from .objective import Objective, cost, objective_of
-from .slicing import slice_tree
+from .slicing import MOST_SLICES, slice_tree
 from .tree import Tree
 
 __all__ = ["search", "search_seconds"]
@@ -37,6 +37,7 @@ def search(
     memory_limit: int | None = None,
     progress: bool = False,
     cache: str | os.PathLike[str] | None = None,
+    stopped: list[BaseException] | None = None,
 ) -> Tree:
     """Find a contraction order.
 
@@ -57,14 +58,17 @@ def search(
         max_time: seconds to search. Such a search may find another tree on another run.
         max_steps: samples to draw (and 20,000 annealing moves each for "auto" and "hyper").
         memory_limit: entries of the largest intermediate. "hyper" then searches for the half of
-            its time and anneals tree and sliced indices for the other, so that the tree may be
-            sliced; opt_einsum's optimizers are told; other searches take no notice.
+            its time and anneals tree and sliced indices for the other, so that the tree is
+            sliced unless that takes more slices than can ever be run; opt_einsum's optimizers
+            are told; other searches take no notice.
         progress: report the time spent and the best tree so far on stderr while searching.
         cache: a folder in which our searches keep their best trees, see `cache.remember`; by
             default the one that the environment variable TENSORNET_PLAN_CACHE names, if any.
 
     Ctrl-C ends a search of ours: with the best tree so far and a RuntimeWarning, or, before there
-    is any, with KeyboardInterrupt.
+    is any, with KeyboardInterrupt. Callers that go on from there give a list, `stopped`, to which
+    the interruption is appended instead of being warned of; once there is one in it, what finds a
+    tree at all is all that is done.
 
     Raises:
         PlanError: an unknown name, or a path or tree that does not fit the network.
@@ -90,7 +94,7 @@ def search(
         return Tree(expr, _TRIVIAL[n])
     max_time = search_seconds(mode, max_time, max_steps)
     limit = memory_limit if mode == "hyper" else None
-    effort = _Effort(seed, max_time, max_steps, progress)
+    effort = _Effort(seed, max_time, max_steps, progress, [] if stopped is None else stopped)
 
     def find(structure: Expr) -> Found:
         tree = effort.run(structure, mode, objective, limit)
@@ -101,10 +105,15 @@ def search(
     if mode == "greedy":  # takes less time than a search for what it found before
         return recall((expr, request), lambda: find(expr).tree)
     tree = remember(expr, request, find, lambda tree: cost(tree, objective), cache)
-    if effort.stopped:
-        message = "the search was interrupted: this is the best contraction order so far"
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
+    if effort.stopped and stopped is None:
+        warn_of_interruption(stacklevel=3)
     return tree
+
+
+def warn_of_interruption(stacklevel: int) -> None:
+    """Say that Ctrl-C ended a search whose best tree is returned."""
+    message = "the search was interrupted: this is the best contraction order so far"
+    warnings.warn(message, RuntimeWarning, stacklevel=stacklevel)
 
 
 def search_seconds(optimize: Any, max_time: float | None, max_steps: int | None) -> float | None:
@@ -129,7 +138,12 @@ class _Effort:
     """How long to search, checked, and the interruption that came if one did."""
 
     def __init__(
-        self, seed: int, max_time: float | None, max_steps: int | None, progress: bool
+        self,
+        seed: int,
+        max_time: float | None,
+        max_steps: int | None,
+        progress: bool,
+        stopped: list[BaseException],
     ) -> None:
         if not isinstance(seed, Integral):
             raise PlanError(f"seed is {seed!r}: give a whole number")
@@ -144,7 +158,7 @@ class _Effort:
         self._steps: int = 0 if max_steps is None else int(max_steps)
         self._progress: bool = progress
         self._begin: float = time.monotonic()
-        self.stopped: list[BaseException] = []
+        self.stopped: list[BaseException] = stopped
 
     def run(
         self,
@@ -157,7 +171,8 @@ class _Effort:
         seconds = self._left()
         if seconds is not None and limit is not None:
             seconds /= 2
-        report = _Reporter() if self._progress else None
+        shown = self._progress and sys.stderr is not None
+        report = _Reporter() if shown else None
         try:
             steps = _search.search(
                 expr.inputs,
@@ -178,17 +193,23 @@ class _Effort:
         tree = Tree(expr, steps)
         if limit is None or tree.max_size <= limit:
             return tree
-        return slice_tree(
-            tree,
-            limit,
-            seed=self.seed,
-            max_time=0.0 if self.stopped else self._left(),
-            max_steps=self._steps,
-            stopped=self.stopped,
-        )
+        try:
+            return slice_tree(
+                tree,
+                limit,
+                seed=self.seed,
+                max_time=self._left(),
+                max_steps=self._steps,
+                max_slices=MOST_SLICES,
+                stopped=self.stopped,
+            )
+        except MemoryLimitError:
+            return tree
 
     def _left(self) -> float | None:
         """Seconds that are left of `max_time`."""
+        if self.stopped:
+            return 0.0
         if self.seconds is None:
             return None
         return max(0.0, self.seconds - (time.monotonic() - self._begin))

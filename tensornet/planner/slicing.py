@@ -9,7 +9,9 @@ from ..errors import MemoryLimitError
 from . import _search
 from .tree import Tree
 
-__all__ = ["slice_tree"]
+__all__ = ["MOST_SLICES", "slice_tree"]
+
+MOST_SLICES = 2**59  # that can be run at all; the compiler refuses more
 
 
 def slice_tree(
@@ -19,6 +21,7 @@ def slice_tree(
     seed: int = 0,
     max_time: float | None = None,
     max_steps: int | None = None,
+    max_slices: int | None = None,
     stopped: list[BaseException] | None = None,
 ) -> Tree:
     """Slice indices until no intermediate or output has more than `max_size` entries.
@@ -30,10 +33,11 @@ def slice_tree(
     not counted: they exist already.
 
     Ctrl-C ends the search as it does for `search`: appended to `stopped`, if given, once there is
-    a choice that keeps to the limit, else raised.
+    a choice that keeps to the limit, else raised. With one in it already, no time is spent.
 
     Raises:
-        MemoryLimitError: `max_size` is below 1, which not even slicing every index can keep.
+        MemoryLimitError: `max_size` is below 1, which not even slicing every index can keep; or
+            more than `max_slices` slices would be needed to keep it.
 
     >>> from tensornet.expr import Expr
     >>> expr = Expr(inputs=((0, 1), (1, 2)), output=(0, 2), sizes=(8, 4, 2))
@@ -54,20 +58,28 @@ def slice_tree(
     for i in tree.sliced:
         sizes[i] = 1
     limit, margin = log2(max_size), 0.0
+    most = inf if max_slices is None else log2(max_slices) - log2(max(1, tree.n_slices))
+    seconds = 0.0 if stopped else inf if max_time is None else max_time
     while True:
-        steps, sliced = _search.slice_steps(
+        found = _search.slice_steps(
             expr.inputs,
             expr.output,
             tuple(sizes),
             tree.steps,
             max(limit - margin, 0.0),
+            most,
             seed & 0xFFFFFFFFFFFFFFFF,
             max_steps or 0,
-            seconds=inf if max_time is None else max_time,
+            seconds=seconds,
             threads=get_num_threads(),
             stopped=stopped,
         )
-        result = Tree(expr, steps, tree.sliced + sliced)
+        if found is None:
+            raise MemoryLimitError(
+                f"to keep every intermediate to {max_size} entries takes more than {max_slices:,} "
+                f"slices"
+            )
+        result = Tree(expr, found[0], tree.sliced + found[1])
         if result.max_size <= max_size:
             return result
         margin = max(2.0 * margin, 1e-8)  # logarithms were too coarse for this limit
