@@ -194,7 +194,8 @@ def test_the_hyper_search_gives_valid_trees_with_true_costs(expr):
     tree = search(expr, "hyper", max_steps=1)
     assert_valid(tree)
     assert (tree.macs, tree.max_size) == recount(tree)
-    assert tree.macs <= search(expr, "greedy").macs
+    if all(expr.sizes):  # indices of no extent are left out of the search: the result has no entries
+        assert tree.macs <= search(expr, "greedy").macs
 
 
 def test_the_hyper_search_is_never_worse_than_those_it_is_made_of():
