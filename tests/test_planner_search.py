@@ -194,7 +194,7 @@ def test_the_hyper_search_gives_valid_trees_with_true_costs(expr):
     tree = search(expr, "hyper", max_steps=1)
     assert_valid(tree)
     assert (tree.macs, tree.max_size) == recount(tree)
-    if all(expr.sizes):  # indices of no extent are left out of the search: the result has no entries
+    if all(expr.sizes):  # where there is nothing to compute, every order is as good
         assert tree.macs <= search(expr, "greedy").macs
 
 
