@@ -118,18 +118,26 @@ def _search_sliced(
     are searched for together, at first for twice as many, for good ones hold less besides."""
     glance = partial(_slices(budget), max_time=_GLANCE * _rest(budget))
     held: list[Tree] = []
+    size: int | None
+    shares: tuple[float, ...] = (_FIRST, _SECOND)
+    most = max(1, look.max_size - 1)
     try:
         tree, size = _bracketed(look, memory, budget, glance)
         held.append(tree)
-        size = min(2 * size, look.max_size - 1)
+        size = min(2 * size, most)
     except MemoryLimitError:  # harder than a glance can tell: entries fall about as memory does
-        size = look.max_size >> min(_MOST_HALVINGS, _halvings(memory, memory.required(look)))
-    for share in (_FIRST, _SECOND):
+        halvings = _halvings(memory, memory.required(look))
+        size = max(1, look.max_size >> halvings)
+        if halvings > _MOST_HALVINGS + _UNSURE:  # only another tree can help
+            size, shares = None, (_SECOND,)
+    for share in shares:
         if budget.stopped or (held and not _rest(budget)):
             break
-        look = find(share * _rest(budget), max(1, size))
-        if not memory.holds(look):
-            size = size // 2
+        look = find(share * _rest(budget), size)
+        fits = memory.holds(look)
+        if size is not None:  # never the same again, which would be answered from memory
+            size = max(1, min(2 * size if fits else size // 2, most))
+        if not fits:
             try:  # a few more slices may do
                 look = _bracketed(look, memory, budget, glance)[0]
             except MemoryLimitError:

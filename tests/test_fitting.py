@@ -53,6 +53,7 @@ def test_most_time_is_for_trees_with_few_entries_where_it_does_not():
     assert look[1] is None
     assert all(most is not None and 8 <= most < WHOLE.max_size for _, most in rest)
     assert look[0] < sum(seconds for seconds, _ in rest)
+    assert len({most for _, most in rest}) == len(rest)  # the same would come from memory
 
 
 def test_a_tree_that_fits_is_not_lost_to_a_better_one_that_does_not():
