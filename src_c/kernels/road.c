@@ -7,7 +7,8 @@
 #include <string.h>
 
 enum { PACKING_PAYS = 4096 }; /* macs below which packing costs more than it saves */
-enum { LARGE = 16 << 20 };    /* bytes of a result that leaves the caches row by row */
+/* bytes of a complex or real result from which writing it row by row is faster than tile by tile */
+enum { LARGE = 16 << 20, LARGE_REAL = 6 << 20 };
 /* tables up to this size; beyond so many macs vectors win over tables */
 enum { TABLE_POINTS = 128, TABLE_MACS = 256 };
 
@@ -402,7 +403,8 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     const int streaming = streams(x, group, count, k);
     int swapped;
     if (choose_skinny(x, dims, group, count, &swapped)) return swapped;
-    if (streaming && m * n * tn_itemsize(x->dtype) > LARGE)
+    const int64_t large = tn_real_count(x->dtype) > 1 ? LARGE : LARGE_REAL;
+    if (streaming && m * n * tn_itemsize(x->dtype) > large)
         return choose_nest(x, dims, group, count);
     if (choose_unpacked(x, dims, group, count, &swapped)) return swapped;
     if (streaming || macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2)
