@@ -28,10 +28,10 @@ ALWAYS_INLINE void FN(stream_line)(char *to, const char *from) {
     for (int v = 0; v < TILE_LINE; v += VBYTES) STREAM(to + v, *(const VU *)(from + v));
 }
 
-/* Part of a row.  With PUT_SHIFTED a line that waits in front goes with it, and what stays behind is kept,
- * the row being `begun` by an earlier part or not. */
-ALWAYS_INLINE void FN(put_part)(const int mode, const char *from, char *to, int64_t bytes, char *kept,
-                                int begun) {
+/* Part of a row.  With PUT_SHIFTED a line that waits in front goes with it, and what stays behind is
+ * kept, the row being `begun` by an earlier part or not. */
+ALWAYS_INLINE void FN(put_part)(const int mode, const char *from, char *to, int64_t bytes,
+                                char *kept, int begun) {
     const int64_t phase = mode == PUT_SHIFTED ? (int64_t)((uintptr_t)to % TILE_LINE) : 0;
     int64_t p = -phase;
     if (mode == PUT_ADDED) {
@@ -112,7 +112,8 @@ static void FN(fill_elements)(const copy_tile *t, int mode, const char *a, char 
 
 static void FN(fill)(const copy_tile *t, int mode, const char *a, char *c,
                      const char *ahead, char *kept, int begun) {
-    const int64_t along = mode == PUT_PLAIN ? t->along : TILE_LINE; /* strips reach beyond the end */
+    /* strips reach beyond the end */
+    const int64_t along = mode == PUT_PLAIN ? t->along : TILE_LINE;
     const int64_t side = MIN(MIN(along, t->across), (int64_t)E);
     (void)side, (void)ahead, (void)kept, (void)begun;
     if (0) {
@@ -164,11 +165,9 @@ static void FN(move_elements)(const tn_contraction *x, const char *a, char *c, c
         const int mode = begun ? PUT_SHIFTED : FN(put_mode)(&tile, x, to, box->far);
         next_tile(&w);
         FN(fill)(&tile, mode, from, to, a + w.a, kept, begun > 0);
-        begun += end - (to - c);
+        begun = mode == PUT_SHIFTED ? begun + end - (to - c) : 0;
 #if FLOATING
-        if (mode != PUT_SHIFTED)
-            begun = 0;
-        else if (t + 1 == box->batch1 || w.c != end || !same_rows(&tile, &w, x)) {
+        if (begun && (t + 1 == box->batch1 || w.c != end || !same_rows(&tile, &w, x))) {
             FN(put_ends)(&tile, to, kept, begun);
             begun = 0;
         }
