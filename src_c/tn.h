@@ -129,7 +129,8 @@ typedef struct {
     int64_t tile[TN_MAX_DIMS], count;
 } tn_boxes;
 
-enum { TN_COPY_TILE = 16 << 10 }; /* bytes of a tile on TN_ROAD_TRANSPOSE, 4096 elements at most */
+/* A tile on TN_ROAD_TRANSPOSE: rows, elements of one along c, bytes if it consists of runs. */
+enum { TN_COPY_ROWS = 512, TN_COPY_ALONG = 2048, TN_COPY_TILE = 16 << 10 };
 enum { TN_DIRECT_DEPTH = 256 }; /* summed points for which TN_ROAD_DIRECT can gather columns of b */
 
 /* How a packed product is blocked: at most so many rows, columns and steps in a block, the boxes

@@ -31,7 +31,8 @@ from .errors import ShapeError
 from .expr import Equation, bind_equation, from_labels, from_shapes, parse_einsum, parse_ncon
 from .expression import ContractExpression, contract_expression
 from .planner import Tree
-from .plans import Plan, plan_expr
+from .planning import plan_expr
+from .plans import Plan
 from .progress import Progress
 from .road import (
     Path,

@@ -29,7 +29,8 @@ from .batches import Shared, contract_folds, entries_of_folds, run_batches
 from .errors import MemoryLimitError, ShapeError
 from .expr import Equation, bind_equation, parse_einsum
 from .planner import Tree, fold_tree, one_run, repeated
-from .plans import Plan, find_tree, plan_expr
+from .planning import find_tree, plan_expr
+from .plans import Plan
 from .program import Program
 from .progress import Progress
 from .road import (

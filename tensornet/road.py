@@ -20,7 +20,7 @@ from .config import parse_bytes
 from .errors import MemoryLimitError
 from .expr import Expr
 from .planner import Tree
-from .plans import plan_expr
+from .planning import plan_expr
 from .program import Program, recall
 from .progress import Progress
 from .tape import any_tensor, apply

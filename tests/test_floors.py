@@ -21,6 +21,7 @@ FLOORS = [
     {"program", "tables"},
     {"drawing", "fitting", "backends"},
     {"plans"},
+    {"planning"},
     {"road"},
     {"expression"},
     {"api", "formats"},

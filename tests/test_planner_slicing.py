@@ -14,7 +14,7 @@ from test_planner import assert_valid, chain, lattice, networks, recount
 from tensornet.errors import MemoryLimitError
 from tensornet.expr import Expr
 from tensornet.planner import Tree, _search, search, slice_tree
-from tensornet.plans import plan_expr
+from tensornet.planning import plan_expr
 
 
 @settings(deadline=None)

@@ -7,11 +7,12 @@
 #include <string.h>
 
 enum { PACKING_PAYS = 4096 }; /* macs below which packing costs more than it saves */
-enum { LARGE = 16 << 20 };    /* bytes of a result that leaves the caches row by row */
+/* bytes of a complex or real result from which writing it row by row is faster than tile by tile */
+enum { LARGE = 16 << 20, LARGE_REAL = 6 << 20 };
 /* tables up to this size; beyond so many macs vectors win over tables */
 enum { TABLE_POINTS = 128, TABLE_MACS = 256 };
 
-enum { SUMMED = -1 };
+enum { SUMMED = -1, LINE = 64 };
 
 static int64_t distance(int64_t stride) { return stride < 0 ? -stride : stride; }
 
@@ -152,6 +153,27 @@ static int64_t widen_elements(tn_contraction *x, int64_t run) {
     return tn_itemsize(x->dtype);
 }
 
+/* Tiles are nearly equal, and cut between lines of c. */
+static void even_out(tn_boxes *tile, int64_t size) {
+    for (int d = 0; d < tile->n_dims; d++) {
+        const int64_t n = tile->dims[d].n, line = LINE / size;
+        const int64_t parts = (n + tile->tile[d] - 1) / tile->tile[d];
+        const int64_t even = (n + parts - 1) / parts, whole = (even + line - 1) / line * line;
+        tile->tile[d] = parts > 1 && whole <= tile->tile[d] ? whole : even;
+    }
+}
+
+/* The part of each axis that one tile of a copy of elements holds: long rows of a, which the hardware
+ * fetches by itself, and as much of c as comes in strips of a few lines. */
+static void cut_strips(tn_boxes *tile, int64_t size) {
+    enum { ROWS = 256, POINTS = 1 << 17 };
+    int64_t points = grow_box(tile, ON_C, size, LINE / size, POINTS, 1);
+    points = grow_box(tile, ON_A, size, ROWS, POINTS, points);
+    points = grow_box(tile, ON_C, size, TN_COPY_ALONG, POINTS, points);
+    grow_box(tile, ON_A, size, TN_COPY_ROWS, TN_COPY_TILE / size, points);
+    even_out(tile, size);
+}
+
 /* Bytes of a segment of c in one tile: whole axes if they make a segment of middling length. */
 static int64_t segment_bytes(const tn_dim *dims, int n_dims, int64_t size) {
     enum { SHORT = 512, LONG = 1024 };
@@ -161,25 +183,17 @@ static int64_t segment_bytes(const tn_dim *dims, int n_dims, int64_t size) {
     return bytes < SHORT || bytes > LONG ? SHORT : bytes;
 }
 
-/* The part of each axis that one tile of a copy holds: whole cache lines of both operands, more of
- * them on c. */
-static void cut_tiles(tn_boxes *tile, tn_dim *dims, int n_dims, int64_t size) {
-    enum { LINE = 64, ROW_OF_A = 256, POINTS = 4096 };
-    const int64_t limit = TN_COPY_TILE / size < POINTS ? TN_COPY_TILE / size : POINTS;
-    *tile = (tn_boxes){.dims = dims, .n_dims = n_dims};
-    for (int d = 0; d < n_dims; d++) tile->tile[d] = 1;
+/* The same for runs: whole cache lines of both operands, more of them on c. */
+static void cut_runs(tn_boxes *tile, int64_t size) {
+    enum { ROW_OF_A = 256 };
+    const int64_t limit = TN_COPY_TILE / size;
     int64_t points = grow_box(tile, ON_C, size, 4 * LINE / size, limit, 1);
     points = grow_box(tile, ON_A, size, 2 * LINE / size, limit, points);
-    points = grow_box(tile, ON_C, size, segment_bytes(dims, n_dims, size) / size,
+    points = grow_box(tile, ON_C, size, segment_bytes(tile->dims, tile->n_dims, size) / size,
                       limit + limit / 2, points); /* whole axes are worth it */
     points = grow_box(tile, ON_A, size, ROW_OF_A / size, limit, points);
     grow_box(tile, ON_C, size, limit, limit, points);
-    for (int d = 0; d < n_dims; d++) {
-        const int64_t parts = (dims[d].n + tile->tile[d] - 1) / tile->tile[d];
-        const int64_t even = (dims[d].n + parts - 1) / parts, line = LINE / size;
-        const int64_t whole = (even + line - 1) / line * line;
-        tile->tile[d] = parts > 1 && whole <= tile->tile[d] ? whole : even;
-    }
+    even_out(tile, size);
 }
 
 /* The axes along which tiles are contiguous on the operand, innermost first, and beyond runs of
@@ -197,58 +211,71 @@ static int find_chain(const tn_boxes *tile, tn_operand operand, int64_t bytes, u
     return n;
 }
 
-/* A copy of elements, or of runs of them (k) that stay together: its axes in the groups between,
- * along c, across and run, each with the extent of a tile in its sb (tiles.h). */
-static int choose_transpose(tn_contraction *x, tn_dim *dims, const tn_dim *group, int count) {
-    enum { BETWEEN, ALONG, ACROSS, RUN, MOST_BETWEEN = 2048 };
-    const int dtype = x->dtype;
-    tn_dim axes[TN_MAX_DIMS], parts[4][TN_MAX_DIMS];
-    tn_boxes tile;
-    uint8_t chain[2][TN_MAX_DIMS], role[TN_MAX_DIMS] = {0};
-    int n = 0, counts[4] = {0};
-    for (int d = 0; d < count; d++)
-        if (group[d].n > 1) axes[n++] = group[d];
-    int64_t run = tn_itemsize(dtype);
-    const int together = n && axes[n - 1].sa == run && axes[n - 1].sc == run;
-    if (together) run *= axes[n - 1].n;
-    const int64_t size = widen_elements(x, run);
-    if (together) axes[n - 1] = (tn_dim){run / size, size, 0, size};
-    if (together && run == size) n--;
-    cut_tiles(&tile, axes, n, size);
-    int ends[2] = {0, 0};
-    if (together && run > size) role[n - 1] = RUN;
-    if (!n || !role[n - 1] || tile.tile[n - 1] == axes[n - 1].n) { /* nothing continues half a run */
-        ends[0] = find_chain(&tile, ON_C, run, chain[0]);
-        ends[1] = find_chain(&tile, ON_A, run, chain[1]);
-    }
-    /* axes that both would have go to the group that has fewer points so far */
+enum { BETWEEN, ALONG, ACROSS, RUN }; /* what an axis of a copy is in its tiles */
+
+/* Gives each axis its role, beyond runs of `bytes`; returns how many points a tile has along c. */
+static int64_t give_roles(tn_boxes *tile, int64_t bytes, uint8_t *role, uint8_t *order) {
+    const int64_t most[2] = {TN_COPY_ALONG, TN_COPY_ROWS};
+    uint8_t chain[2][TN_MAX_DIMS];
+    int ends[2] = {find_chain(tile, ON_C, bytes, chain[0]), find_chain(tile, ON_A, bytes, chain[1])};
     int64_t points[2] = {1, 1};
     int at[2] = {0, 0};
-    for (;;) {
+    for (int n = 0;; n++) { /* axes that both would have go to the group with fewer points so far */
         int side = points[0] <= points[1] ? 0 : 1;
         if (at[side] == ends[side] || role[chain[side][at[side]]]) side = !side;
         if (at[side] == ends[side] || role[chain[side][at[side]]]) break;
         const int d = chain[side][at[side]++];
         role[d] = side ? ACROSS : ALONG;
-        points[side] *= tile.tile[d];
+        order[n] = (uint8_t)d;
+        if (points[side] * tile->tile[d] > most[side]) { /* then it is the last one */
+            tile->tile[d] = most[side] / points[side];
+            ends[side] = at[side];
+        }
+        points[side] *= tile->tile[d];
     }
-    if (!together && points[0] < 4) {
+    for (int d = 0; d < tile->n_dims; d++) { /* the rows of a tile are bounded */
+        if (role[d] != BETWEEN) continue;
+        if (points[1] * tile->tile[d] > TN_COPY_ROWS) tile->tile[d] = 1;
+        points[1] *= tile->tile[d];
+    }
+    return points[0];
+}
+
+/* A copy of elements, or of runs of them (k) that stay together: its axes in the groups between,
+ * along c, across and run, each with the extent of a tile in its sb (tiles.h). */
+static int choose_transpose(tn_contraction *x, tn_dim *dims, const tn_dim *group, int count) {
+    const int dtype = x->dtype;
+    tn_dim axes[TN_MAX_DIMS], parts[4][TN_MAX_DIMS];
+    uint8_t role[TN_MAX_DIMS] = {0}, order[TN_MAX_DIMS];
+    int n = 0, counts[4] = {0};
+    for (int d = 0; d < count; d++)
+        if (group[d].n > 1) axes[n++] = group[d];
+    int64_t run = tn_itemsize(dtype);
+    const int together = n && axes[n - 1].sa == run && axes[n - 1].sc == run;
+    if (together && x->accumulate) return 0;
+    if (together) run *= axes[n - 1].n;
+    const int64_t size = widen_elements(x, run);
+    const int runs = together && run > size;
+    if (together) axes[n - 1] = (tn_dim){run / size, size, 0, size};
+    if (together && !runs) n--;
+    tn_boxes tile = {.dims = axes, .n_dims = n};
+    for (int d = 0; d < n; d++) tile.tile[d] = 1;
+    (runs ? cut_runs : cut_strips)(&tile, size);
+    if (runs) role[n - 1] = RUN;
+    const int broken = runs && tile.tile[n - 1] < axes[n - 1].n; /* nothing continues half a run */
+    const int64_t along = give_roles(&tile, broken ? INT64_MIN : run, role, order);
+    if (!together && along < 4) {
         x->dtype = (uint8_t)dtype;
         return 0;
     }
-    int64_t between = 1; /* bounded, as the tables of a tile are */
+    int chained = 0;
     for (int d = 0; d < n; d++) {
-        if (role[d] == BETWEEN && between * tile.tile[d] > MOST_BETWEEN) tile.tile[d] = 1;
-        if (role[d] == BETWEEN) between *= tile.tile[d];
         axes[d].sb = tile.tile[d];
-    }
-    for (int d = 0; d < n; d++)
         if (role[d] == BETWEEN || role[d] == RUN) parts[role[d]][counts[role[d]]++] = axes[d];
-    for (int side = 0; side < 2; side++)
-        for (int i = at[side] - 1; i >= 0; i--) {
-            const int g = side ? ACROSS : ALONG;
-            parts[g][counts[g]++] = axes[chain[side][i]];
-        }
+        chained += role[d] == ALONG || role[d] == ACROSS;
+    }
+    for (int i = chained - 1; i >= 0; i--) /* outermost first */
+        parts[role[order[i]]][counts[role[order[i]]]++] = axes[order[i]];
     x->road = TN_ROAD_TRANSPOSE;
     pack_groups(x, dims, parts, counts);
     return 1;
@@ -376,7 +403,8 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     const int streaming = streams(x, group, count, k);
     int swapped;
     if (choose_skinny(x, dims, group, count, &swapped)) return swapped;
-    if (streaming && m * n * tn_itemsize(x->dtype) > LARGE)
+    const int64_t large = tn_real_count(x->dtype) > 1 ? LARGE : LARGE_REAL;
+    if (streaming && m * n * tn_itemsize(x->dtype) > large)
         return choose_nest(x, dims, group, count);
     if (choose_unpacked(x, dims, group, count, &swapped)) return swapped;
     if (streaming || macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2)

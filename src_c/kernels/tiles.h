@@ -2,15 +2,19 @@
  *
  * The axes are [outer and between ..., along ..., across ..., run]: c is contiguous along the second
  * group (m), a across it (n), both within a run (k).  In their sb, which a copy has no other use
- * for, stands how far a tile extends along each axis.  A tile lies on its target, which is c itself
- * or a buffer, in segments as long as they are contiguous on c. */
+ * for, stands how far a tile extends along each axis.  A tile of elements goes to c in strips; one of
+ * runs to its target, which is c itself or a buffer, in segments as long as they are contiguous on c. */
 #ifndef TN_TILES_H
 #define TN_TILES_H
 
 #include "../tn.h"
 
 enum { TILE_LINE = 64, SHORT_ROW = 32, LONG_ROW = 256 }; /* bytes */
-enum { TILE_BUFFER = 2 * TN_COPY_TILE, TILE_OFFSETS = 1024 + 2 * TN_COPY_TILE / 4 };
+/* How rows are put into c: plainly, added, or past the caches in whole lines, which begin where strips
+ * begin or are shifted against them.  A strip is so wide that lines of many rows, which may be powers of
+ * two apart, come several at a time. */
+enum { PUT_PLAIN, PUT_ADDED, PUT_WHOLE, PUT_SHIFTED, STRIP_BYTES = 256 };
+enum { TILE_BUFFER = 2 * TN_COPY_TILE, TILE_OFFSETS = 9216 };
 
 /* A walk over all tiles, along c first: where one starts, and how far it extends. */
 typedef struct {
@@ -26,6 +30,8 @@ typedef struct {
  * segment_c[s] of the result. */
 typedef struct {
     int64_t between, along, across, run, unit;
+    int aligned; /* lines of c begin at all rows if one begins at the first */
+    int ahead;   /* strips fetch what is next */
     int64_t segments, bytes, pitch;
     int64_t fetched, rows_a, bytes_a, *row_a; /* what a tile reads: rows_a rows of bytes_a */
     int64_t *between_a, *between_to, *along_a, *across_to, *segment_c;
@@ -157,6 +163,19 @@ static inline void lay_out_rows(copy_tile *t, const tile_walk *w, int64_t size,
     t->bytes_a = LONG_ROW;
 }
 
+/* Sets what strips need to know of the rows, and lengthens their table beyond the end.  What is next is fetched unless the hardware does it, where
+ * all is one row, or the lines would drive each other from the cache, being powers of two apart. */
+static inline void look_at_rows(copy_tile *t, int64_t size) {
+    enum { FEW = 16, APART = 16 << 10 };
+    int64_t any = 0, apart = 0;
+    for (int64_t i = 0; i < TILE_LINE; i++) t->along_a[t->along + i] = t->along_a[t->along - 1];
+    for (int64_t o = 0; o < t->between; o++) any |= t->between_to[o];
+    for (int64_t i = 0; i < t->across; i++) any |= t->across_to[i];
+    t->aligned = any % TILE_LINE == 0;
+    for (int64_t j = 0; j < FEW; j++) apart |= t->along_a[j];
+    t->ahead = apart % APART != 0 && (t->between > 1 || t->across * size >= TILE_LINE);
+}
+
 /* Lays out the tile that w is at, with the target in a buffer of this pitch or, without, in c; also what
  * to fetch of the next tile, if anything. */
 static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contraction *x,
@@ -182,14 +201,22 @@ static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contr
     offsets_of(t->between_to, w->extent, on_to, 0, along);
     t->along_a = t->between_to + t->between;
     t->along = offsets_of(t->along_a, w->extent, on_a, along, across);
-    t->across_to = t->along_a + t->along;
+    t->across_to = t->along_a + t->along + TILE_LINE; /* strips may be longer than what is left */
     t->across = offsets_of(t->across_to, w->extent, on_to, across, run);
     t->segment_c = t->across_to + t->across;
     t->segments = t->pitch ? offsets_of(t->segment_c, t->apart, on_c, 0, w->n_dims) : 0;
     t->row_a = t->segment_c + t->segments;
     t->rows_a = 0;
+    if (!x->n_k) look_at_rows(t, size);
     if (fetch) lay_out_rows(t, w, size, on_a);
     t->fetched = (t->rows_a + t->along - 1) / t->along;
+}
+
+/* Whether the tile that w is at has the same rows as another one. */
+static inline int same_rows(const copy_tile *t, const tile_walk *w, const tn_contraction *x) {
+    const int along = x->n_batch, across = along + x->n_m;
+    return have_same_extents(t->extent, w->extent, along) &&
+           have_same_extents(t->extent + across, w->extent + across, w->n_dims - across);
 }
 
 /* Whether the segments of the tile that w is at begin where those of the tile before, at c, end. */

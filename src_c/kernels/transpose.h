@@ -13,7 +13,53 @@
 #define ROW_LANES_8(f, bit) LANES_8(f, bit, 8)
 #endif
 
+ALWAYS_INLINE void FN(copy_elements)(char *c, const char *a, int64_t bytes) {
+    for (int64_t p = 0; p < bytes; p += sizeof(T)) FN(store)(c + p, FN(load)(a + p));
+}
+
 #if FLOATING
+ALWAYS_INLINE void FN(copy_line)(char *to, const char *from) {
+#pragma GCC unroll 4
+    for (int v = 0; v < TILE_LINE; v += VBYTES) *(VU *)(to + v) = *(const VU *)(from + v);
+}
+
+ALWAYS_INLINE void FN(stream_line)(char *to, const char *from) {
+#pragma GCC unroll 4
+    for (int v = 0; v < TILE_LINE; v += VBYTES) STREAM(to + v, *(const VU *)(from + v));
+}
+
+/* Part of a row.  With PUT_SHIFTED a line that waits in front goes with it, and what stays behind is
+ * kept, the row being `begun` by an earlier part or not. */
+ALWAYS_INLINE void FN(put_part)(const int mode, const char *from, char *to, int64_t bytes,
+                                char *kept, int begun) {
+    const int64_t phase = mode == PUT_SHIFTED ? (int64_t)((uintptr_t)to % TILE_LINE) : 0;
+    int64_t p = -phase;
+    if (mode == PUT_ADDED) {
+        for (p = 0; p < bytes; p += sizeof(T))
+            FN(store)(to + p, FN(plus)(FN(load)(to + p), FN(load)(from + p)));
+        return;
+    }
+    if (mode == PUT_SHIFTED && !begun && phase) {
+        p += TILE_LINE;
+        FN(copy_elements)(to, from, MIN(p, bytes));
+    }
+    for (; p + TILE_LINE <= bytes; p += TILE_LINE) FN(stream_line)(to + p, from + p);
+    if (mode == PUT_SHIFTED)
+        FN(copy_line)(kept, from + bytes - TILE_LINE);
+    else
+        FN(copy_elements)(to + p, from + p, bytes - p);
+}
+
+/* The ends of rows of which `bytes` have been put, as far as they are not in c yet. */
+static void FN(put_ends)(const copy_tile *t, char *c, const char *kept, int64_t bytes) {
+    for (int64_t o = 0; o < t->between; o++)
+        for (int64_t i = 0; i < t->across; i++, kept += TILE_LINE) {
+            char *end = c + t->between_to[o] + t->across_to[i] + t->along * (int64_t)sizeof(T);
+            const int64_t rest = MIN((int64_t)((uintptr_t)end % TILE_LINE), bytes);
+            FN(copy_elements)(end - rest, kept + TILE_LINE - rest, rest);
+        }
+}
+
 #define SIDE 2
 #define WIDE 1
 #define ROW_LANES ROW_LANES_2
@@ -50,20 +96,89 @@ ALWAYS_INLINE double FN(eight_bytes)(const char *a) {
 #include "fill.h"
 #endif
 
-static void FN(fill_elements)(const copy_tile *t, const char *a, char *to) {
+/* Without squares, for few rows and small integers. */
+static void FN(fill_elements)(const copy_tile *t, int mode, const char *a, char *c) {
     const int64_t size = sizeof(T);
     for (int64_t o = 0; o < t->between; o++)
         for (int64_t i = 0; i < t->across; i++) {
             const char *from = a + t->between_a[o] + i * size;
-            char *target = to + t->between_to[o] + t->across_to[i];
-            for (int64_t j = 0; j < t->along; j++)
-                FN(store)(target + j * size, FN(load)(from + t->along_a[j]));
+            char *to = c + t->between_to[o] + t->across_to[i];
+            for (int64_t j = 0; j < t->along; j++, to += size) {
+                const T value = FN(load)(from + t->along_a[j]);
+                FN(store)(to, mode == PUT_ADDED ? FN(plus)(FN(load)(to), value) : value);
+            }
         }
+}
+
+static void FN(fill)(const copy_tile *t, int mode, const char *a, char *c,
+                     const char *ahead, char *kept, int begun) {
+    /* strips reach beyond the end */
+    const int64_t along = mode == PUT_PLAIN ? t->along : TILE_LINE;
+    const int64_t side = MIN(MIN(along, t->across), (int64_t)E);
+    (void)side, (void)ahead, (void)kept, (void)begun;
+    if (0) {
+#if FLOATING
+#if !COMPLEX
+    } else if (E >= 8 && side >= 8) {
+        FN(fill_1_8)(t, mode, a, c, ahead, kept, begun);
+#endif
+#if ASSEMBLED
+    } else if (side >= 4 && along >= 8) {
+        FN(fill_2_4)(t, mode, a, c, ahead, kept, begun);
+    } else if (side >= 2 && along >= 8) {
+        FN(fill_4_2)(t, mode, a, c, ahead, kept, begun);
+#endif
+    } else if (E >= 4 && side >= 4) {
+        FN(fill_1_4)(t, mode, a, c, ahead, kept, begun);
+    } else if (E >= 2 && side >= 2) {
+        FN(fill_1_2)(t, mode, a, c, ahead, kept, begun);
+#endif
+    } else {
+        FN(fill_elements)(t, mode, a, c);
+    }
+}
+
+/* How the rows of a tile at c are put there. */
+static int FN(put_mode)(const copy_tile *t, const tn_contraction *x, const char *c, int far) {
+    if (x->accumulate) return PUT_ADDED;
+    /* squares need room, and the ends of streamed lines are whole elements only if c is aligned */
+    if (!STREAMS || !FLOATING || far < 2 || MIN(t->across, E) < 2 ||
+        t->along * (int64_t)sizeof(T) < 2 * TILE_LINE || (uintptr_t)c % sizeof(T))
+        return PUT_PLAIN;
+    return t->aligned && (uintptr_t)c % TILE_LINE == 0 ? PUT_WHOLE : PUT_SHIFTED;
+}
+
+/* Elements trade places. */
+static void FN(move_elements)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
+    char kept[TN_COPY_ROWS * TILE_LINE] __attribute__((aligned(TILE_LINE)));
+    tile_walk w;
+    copy_tile tile;
+    int64_t begun = 0; /* bytes of the rows that the tiles before have put */
+    tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n, box->batch0);
+    lay_out_tile(&tile, &w, x, sizeof(T), 0, 0);
+    for (int64_t t = box->batch0; t < box->batch1; t++) {
+        if (!have_same_extents(tile.extent, w.extent, w.n_dims))
+            lay_out_tile(&tile, &w, x, sizeof(T), 0, 0);
+        const char *from = a + w.a;
+        char *to = c + w.c;
+        const int64_t end = w.c + tile.along * (int64_t)sizeof(T);
+        const int mode = begun ? PUT_SHIFTED : FN(put_mode)(&tile, x, to, box->far);
+        next_tile(&w);
+        FN(fill)(&tile, mode, from, to, a + w.a, kept, begun > 0);
+        begun = mode == PUT_SHIFTED ? begun + end - (to - c) : 0;
+#if FLOATING
+        if (begun && (t + 1 == box->batch1 || w.c != end || !same_rows(&tile, &w, x))) {
+            FN(put_ends)(&tile, to, kept, begun);
+            begun = 0;
+        }
+#endif
+    }
+    if (box->far > 1) STREAM_END();
 }
 
 ALWAYS_INLINE void FN(copy_run)(const char *a, char *c, int64_t bytes) {
     if (bytes < VBYTES) {
-        for (int64_t p = 0; p < bytes; p += sizeof(T)) FN(store)(c + p, FN(load)(a + p));
+        FN(copy_elements)(c, a, bytes);
         return;
     }
     const int64_t last = bytes - VBYTES; /* the last vector overlaps the one before */
@@ -71,6 +186,7 @@ ALWAYS_INLINE void FN(copy_run)(const char *a, char *c, int64_t bytes) {
     *(VU *)(c + last) = *(const VU *)(a + last);
 }
 
+/* Brings runs to their target, and lines of the next tile, at `ahead`, nearer. */
 static void FN(fill_runs)(const copy_tile *t, const char *a, char *to, const char *ahead) {
     int64_t fetched = 0;
     for (int64_t j = 0; j < t->along; j++) {
@@ -82,32 +198,6 @@ static void FN(fill_runs)(const copy_tile *t, const char *a, char *to, const cha
                 FN(copy_run)(from + i * t->unit, target + t->across_to[i], t->unit);
         }
     }
-}
-
-/* Brings a tile of a to its target, and lines of the next one, at `ahead`, nearer. */
-static void FN(fill)(const copy_tile *t, const char *a, char *to, const char *ahead) {
-    const int64_t side = MIN(MIN(t->along, t->across), (int64_t)E);
-    (void)side;
-    if (t->run > 1)
-        FN(fill_runs)(t, a, to, ahead);
-#if FLOATING
-#if !COMPLEX
-    else if (E >= 8 && side >= 8)
-        FN(fill_1_8)(t, a, to, ahead);
-#endif
-#if ASSEMBLED
-    else if (side >= 4 && t->along >= 8)
-        FN(fill_2_4)(t, a, to, ahead);
-    else if (side >= 2 && t->along >= 8)
-        FN(fill_4_2)(t, a, to, ahead);
-#endif
-    else if (E >= 4 && side >= 4)
-        FN(fill_1_4)(t, a, to, ahead);
-    else if (E >= 2 && side >= 2)
-        FN(fill_1_2)(t, a, to, ahead);
-#endif
-    else
-        FN(fill_elements)(t, a, to);
 }
 
 /* Moves segments to c past the caches, in whole lines but for their ends.  The line that a segment
@@ -133,17 +223,8 @@ static void FN(stream_segments)(const copy_tile *t, char *from, char *c, int con
     }
 }
 
-static void FN(add_segments)(const copy_tile *t, const char *from, char *c) {
-    for (int64_t s = 0; s < t->segments; s++, from += t->pitch) {
-        char *to = c + t->segment_c[s];
-        int64_t p = 0;
-        for (; p + VBYTES <= t->bytes; p += VBYTES) FN(put)(to + p, *(const VU *)(from + p), 1);
-        for (; p < t->bytes; p += sizeof(T))
-            FN(store)(to + p, FN(plus)(FN(load)(to + p), FN(load)(from + p)));
-    }
-}
-
-static void FN(transpose)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
+/* Runs of elements stay together. */
+static void FN(move_runs)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
     char buffer[TILE_LINE + TILE_BUFFER] __attribute__((aligned(TILE_LINE)));
     tile_walk w;
     copy_tile tile;
@@ -151,9 +232,8 @@ static void FN(transpose)(const tn_contraction *x, const char *a, char *c, const
     int roomy;
     int64_t pitch = buffer_pitch(&w, sizeof(T), &roomy);
     /* the ends of streamed lines are whole elements only if c is aligned to them */
-    const int stream = STREAMS && box->far > 1 && !x->accumulate && roomy &&
-                       (uintptr_t)c % sizeof(T) == 0;
-    if (!stream && !x->accumulate) pitch = 0;
+    const int stream = STREAMS && box->far > 1 && roomy && (uintptr_t)c % sizeof(T) == 0;
+    if (!stream) pitch = 0;
     lay_out_tile(&tile, &w, x, sizeof(T), pitch, box->far > 0);
     int continued = 0;
     for (int64_t t = box->batch0; t < box->batch1; t++) {
@@ -163,14 +243,20 @@ static void FN(transpose)(const tn_contraction *x, const char *a, char *c, const
         const int64_t at = w.c;
         char *target = pitch ? buffer + TILE_LINE : c + at;
         next_tile(&w);
-        FN(fill)(&tile, from, target, a + w.a);
-        if (x->accumulate) FN(add_segments)(&tile, target, c + at);
+        FN(fill_runs)(&tile, from, target, a + w.a);
         if (!stream) continue;
         const int more = t + 1 < box->batch1 && continues(&tile, at, &w, sizeof(T));
         FN(stream_segments)(&tile, target, c + at, continued, more);
         continued = more;
     }
     if (stream) STREAM_END();
+}
+
+static void FN(transpose)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
+    if (x->n_k)
+        FN(move_runs)(x, a, c, box);
+    else
+        FN(move_elements)(x, a, c, box);
 }
 
 #undef ROW_LANES_2

@@ -16,7 +16,8 @@ from numpy.typing import DTypeLike
 from ..arrays import result_dtype
 from ..errors import ShapeError
 from ..expression import ContractExpression, contract_expression
-from ..plans import Plan, plan_expr
+from ..planning import plan_expr
+from ..plans import Plan
 from ..progress import Progress
 from .abstract import AbstractNode
 from .checks import Array, join_limited
