@@ -1,4 +1,4 @@
-"""The README's examples run and print what it says, and its two commands are there."""
+"""The examples of README and MIGRATING run, print what is said, and the two commands are there."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PAGES = [Path(__file__).parents[1] / name for name in ("README.md", "MIGRATING.md")]
+README, MIGRATING = [page.read_text(encoding="utf-8") for page in PAGES]
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README + MIGRATING, re.MULTILINE | re.DOTALL)
 
 
 def run(block: str, folder: Path) -> None:
