@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from test_planner import lattice
 
-from tensornet import MemoryLimitError, clear_cache, plan_expr, plans, set_num_threads
+from tensornet import MemoryLimitError, clear_cache, plan_expr, planning, set_num_threads
 from tensornet.fitting import Budget, Memory, search_within, sliced_to_fit
 from tensornet.planner import Tree, search
 
@@ -141,7 +141,7 @@ def test_an_interrupted_plan_keeps_its_limit_warns_and_is_not_remembered(monkeyp
         return search(*args, stopped=stopped, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(plans, "search", interrupted)
+        patched.setattr(planning, "search", interrupted)
         for optimize, seconds in (("greedy", None), ("hyper", 60.0)):
             with pytest.warns(RuntimeWarning, match="interrupted"):
                 plan = plan_expr(expr, optimize, memory_limit=limit, max_time=seconds)

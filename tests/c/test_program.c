@@ -147,8 +147,8 @@ static void what_is_between_fused_steps_takes_the_memory_of_blocks(void) {
         tn_program_free(program);
         network_free(&g);
     }
-    /* one value of 2 x 64 x 64 and blocks instead of two such values */
-    CHECK(bytes[0] < 72 << 10 && bytes[1] > 128 << 10, "%lld and %lld bytes", (long long)bytes[0],
+    /* blocks instead of a value of 2 x 64 x 64 */
+    CHECK(bytes[1] - bytes[0] > 60 << 10, "%lld and %lld bytes", (long long)bytes[0],
           (long long)bytes[1]);
 }
 
