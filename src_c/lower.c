@@ -318,6 +318,17 @@ static void bind_dims(tn_program *p) {
     p->collect.dims = p->dims + p->collect_dims;
 }
 
+/* Whether the result is made of the entries of one operand, none of them changed. */
+static int only_moves(const tn_network *net) {
+    if (net->n_inputs != 1 || net->strip) return 0;
+    for (int64_t d = 0; d < net->starts[1]; d++) {
+        int64_t at = 0;
+        while (at < net->n_output && net->output[at] != net->ids[d]) at++;
+        if (at == net->n_output && net->sizes[net->ids[d]] > 1) return 0;
+    }
+    return 1;
+}
+
 /* Which stem each step of the tree is part of; NULL if there are none, or no memory. */
 static const tn_stem **list_stems(const tn_network *net, const tn_stem *stems, int64_t count) {
     const tn_stem **stem_of = count ? calloc((size_t)net->n_inputs, sizeof *stem_of) : NULL;
@@ -336,8 +347,9 @@ static tn_status lower_with(const tn_network *net, const tn_stem *stems, int64_t
     tn_program *p = l.p = calloc(1, sizeof *p);
     int32_t *loop_of = malloc(indices * sizeof *loop_of);
     if (!p || !loop_of || (n_stems && !l.stem_of)) goto done;
-    *p = (tn_program){.half = net->dtype == TN_F16,
-                      .dtype = net->dtype == TN_F16 ? TN_F32 : net->dtype,
+    const int half = net->dtype == TN_F16, moves = only_moves(net);
+    *p = (tn_program){.half = half && !moves,
+                      .dtype = !half ? net->dtype : moves ? TN_U16 : TN_F32,
                       .strip = net->strip,
                       .threads = net->threads,
                       .n_inputs = net->n_inputs,

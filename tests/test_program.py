@@ -275,6 +275,13 @@ def test_equal_trees_share_one_program_until_the_cache_is_cleared() -> None:
     assert lower(tree, "float64") is not first
 
 
+def test_moving_float16_keeps_every_bit() -> None:
+    bits = np.arange(2**16, dtype=np.uint16)  # all numbers, infinities and NaNs there are
+    array = bits.view(np.float16).reshape(64, 32, 32)
+    moved = tn.einsum("abc->cab", array, out=np.empty((32, 64, 32), np.float16))
+    assert np.array_equal(moved.view(np.uint16), bits.reshape(array.shape).transpose(2, 0, 1))
+
+
 def stem_tree(qubits: int, gates: int) -> Tree:
     """A state of so many qubits that meets gates on its last qubits, one after the other."""
     state = list(range(qubits))
