@@ -9,7 +9,7 @@ Three ways in, one road to the number:
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from .errors import (
     CheckpointError,
@@ -42,7 +42,7 @@ from .api import (
     plan_expr,
     tensordot,
 )
-from .config import get_num_threads, set_num_threads
+from .config import get_num_threads, installed_version, set_num_threads
 from .expr import Expr
 from .graph import (
     AbstractNode,
@@ -143,10 +143,16 @@ from .planner import Planner
 from .program import Program
 from .tape import Tensor
 
-try:
-    __version__ = version("tensornet")
-except PackageNotFoundError:  # a source tree that is not installed
-    __version__ = "unknown"
+if TYPE_CHECKING:
+    __version__: str
+
+
+def __getattr__(name: str) -> str:
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = installed_version()
+    return found
+
 
 __all__ = [
     # arrays

@@ -21,6 +21,7 @@ __all__ = [
     "end_with",
     "format_bytes",
     "get_num_threads",
+    "installed_version",
     "is_command_line",
     "parse_bytes",
     "set_num_threads",
@@ -296,3 +297,16 @@ def _read(path: Path) -> str | None:
         return path.read_text(encoding="ascii", errors="replace")
     except OSError:
         return None
+
+
+def installed_version() -> str:
+    """The version of this package; "unknown" in a source tree that is not installed.
+
+    What looks it up takes as long to import as half of all else, and is imported when asked for.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("tensornet")
+    except PackageNotFoundError:
+        return "unknown"

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import CancelledError
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ import numpy as np
 from ._kernels import info
 from ._program import Executor, Run
 from .arrays import Array
-from .config import get_num_threads
+from .config import get_num_threads, installed_version
 from .errors import TensorNetError
 
 __all__ = ["Network", "State", "Work"]
@@ -121,11 +120,7 @@ def _digest(parts: Iterable[object]) -> str:
 
 def _build() -> tuple[str, str]:
     """What the bits of a sum depend on besides the network: our version, the instruction set."""
-    try:
-        ours = version("tensornet")
-    except PackageNotFoundError:  # a source tree that is not installed
-        ours = "unknown"
-    return ours, info()["isa"]
+    return installed_version(), info()["isa"]
 
 
 def _strides(array: Array) -> tuple[int, ...]:
