@@ -145,7 +145,8 @@ tn_status tn_find_stems(const tn_lowering *l, tn_stem **stems, int64_t *count) {
     return status;
 }
 
-/* The value that stands for one block of the stem; its other axes are the dims of `fused`. */
+/* The value that stands for one block of the stem; its other axes are the dims of `fused`, which until
+ * the blocks are joined hold their indices in sb. */
 static tn_status add_block(tn_lowering *l, const tn_stem *stem, tn_fused *fused) {
     tn_status status = tn_new_value(l, &fused->first_block);
     if (status) return status;

@@ -137,7 +137,7 @@ static void block_task(void *argument, int64_t block, int worker) {
     const run_state *r = job->w->run;
     const tn_program *p = r->p;
     char *at[TN_MOST_FUSED + 1];
-    if (job->w->worker) worker = job->w->worker;
+    if (job->w->worker) worker = job->w->worker; /* one of several, that runs all blocks itself */
     if (tn_stopped(r->control, worker)) return;
     char *own = r->arena + blocks_at(p) + worker * p->block_bytes;
     for (int64_t i = 1; i < f->n_steps; i++) at[i] = own + p->values[f->first_block + i].offset;
@@ -466,7 +466,8 @@ int tn_program_step(const tn_program *p, int64_t i, char *text, size_t capacity)
     const tn_step *s = &p->steps[i];
     const int32_t level = p->values[s->c].level;
     if (s->widen) return snprintf(text, capacity, "level %d  widen %d", level, s->a);
-    const int n = snprintf(text, capacity, "level %d  %-10s %s(%d, %d) batch %lld m %lld n %lld k %lld",
+    const int n = snprintf(text, capacity,
+                           "level %d  %-10s %s(%d, %d) batch %lld m %lld n %lld k %lld",
                            level, roads[s->x.road], s->x.unary ? "unary" : "pair", s->a, s->b,
                            (long long)s->x.batch, (long long)s->x.m, (long long)s->x.n,
                            (long long)s->x.k);
