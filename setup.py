@@ -1,4 +1,4 @@
-"""Builds the three C doors; kernels/isa.c is compiled once per instruction set."""
+"""Builds the three C doors; kernels/isa*.c are compiled once per instruction set."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sources(*patterns: str) -> list[str]:
         str(path.relative_to(ROOT))
         for pattern in patterns
         for path in (ROOT / "src_c").glob(pattern)
-        if path.name != "isa.c"
+        if not path.name.startswith("isa")
     )
 
 
@@ -49,7 +49,8 @@ class BuildKernels(build_ext):
             isas = {name: flags for name, flags in isas.items() if self.accepts(flags)}
             ext.define_macros += [(f"TN_HAVE_{name}", "1") for name in isas]
             with ThreadPoolExecutor(os.cpu_count()) as pool:  # each takes most of a minute
-                ext.extra_objects = list(pool.map(self.isa_object, isas, isas.values()))
+                objects = pool.map(self.isa_objects, isas, isas.values())
+                ext.extra_objects = [made for each in objects for made in each]
         super().build_extension(ext)
 
     def accepts(self, flags: list[str]) -> bool:
@@ -64,10 +65,10 @@ class BuildKernels(build_ext):
                 return False
         return True
 
-    def isa_object(self, name: str, flags: list[str]) -> str:
-        source = str(Path("src_c", "kernels", "isa.c"))
-        [made] = self.compiler.compile(
-            [source],
+    def isa_objects(self, name: str, flags: list[str]) -> list[str]:
+        per_isa = sorted(Path("src_c", "kernels").glob("isa*.c"))
+        made: list[str] = self.compiler.compile(
+            list(map(str, per_isa)),
             output_dir=str(Path(self.build_temp, name)),
             macros=[("TN_ISA", name), (f"TN_ISA_{name}", "1")],
             extra_postargs=C_FLAGS + flags,

@@ -194,6 +194,19 @@ int64_t tn_workspace(const tn_contraction *x); /* bytes per thread; the same if 
 void tn_contract(const tn_contraction *x, const char *a, const char *b, char *c, int threads,
                  char *workspace, int64_t workspace_stride, int worker, tn_control *control);
 
+/* Windows over the spatial axes of an array: always three, of which the leading ones may have extent
+ * 1.  Window o sees the positions o * stride - before + t * dilation, t < kernel; those outside of
+ * 0 .. in - 1 are padding. */
+typedef struct {
+    int64_t batch;
+    int64_t in[3], out[3], kernel[3], stride[3], dilation[3], before[3];
+} tn_windows;
+
+/* Byte strides of an array that windows slide over, or of their results. */
+typedef struct {
+    int64_t batch, channel, at[3];
+} tn_volume;
+
 /* float16 <-> float32 with any strides: extent and strides from dims' n, sa, sc. */
 void tn_half_to_float(const tn_dim *dims, int n_dims, const char *a, char *c);
 void tn_float_to_half(const tn_dim *dims, int n_dims, const char *a, char *c);
