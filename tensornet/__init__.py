@@ -42,6 +42,18 @@ from .api import (
     plan_expr,
     tensordot,
 )
+from .autodiff import (
+    GradientTape,
+    checkpoint,
+    custom_op,
+    grad,
+    hvp,
+    jvp,
+    no_grad,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
 from .config import get_num_threads, installed_version, set_num_threads
 from .expr import Expr
 from .graph import (
@@ -205,6 +217,17 @@ __all__ = [
     "Planner",
     "contract_expr",
     "clear_cache",
+    # derivatives
+    "grad",
+    "value_and_grad",
+    "vjp",
+    "jvp",
+    "hvp",
+    "GradientTape",
+    "stop_gradient",
+    "no_grad",
+    "checkpoint",
+    "custom_op",
     # the node graph
     "AbstractNode",
     "CompiledNetwork",

@@ -1,7 +1,9 @@
 """Tensor: an array with operators and methods, and `apply`, through which every operation goes.
 
 Nothing here knows an operation. A function of arrays becomes one of Tensors by `operation`; what
-the operators and methods of a Tensor do stands in `methods`, where `tensornet.ops` puts it.
+the operators and methods of a Tensor do stands in `methods`, where `tensornet.ops` puts it. While
+something is being differentiated, `apply` keeps a `Record` of every operation on tracked Tensors;
+which of its arrays are kept is said by its rule, which `tensornet.autodiff` gives it.
 """
 
 from __future__ import annotations
@@ -15,8 +17,17 @@ from typing import Any, ParamSpec, cast, final
 import numpy as np
 
 from .arrays import Array, as_array, as_numeric, check_backend
+from .records import Origin, Outline, Record, rule_of, state
 
-__all__ = ["Tensor", "any_tensor", "apply", "as_operands", "methods", "operation"]
+__all__ = [
+    "Tensor",
+    "any_tensor",
+    "apply",
+    "as_operands",
+    "methods",
+    "operation",
+    "tensor_of",
+]
 
 P = ParamSpec("P")
 
@@ -55,9 +66,10 @@ class Tensor:
     (2,)
     """
 
-    __slots__ = ("__weakref__", "_array")
+    __slots__ = ("__weakref__", "_array", "_origin")
 
     _array: Array
+    _origin: Origin | None  # what made it, if that is on a tape
 
     # Makes NumPy leave ``array + tensor`` to the Tensor instead of looping over it.
     __array_ufunc__ = None
@@ -66,6 +78,7 @@ class Tensor:
         if backend is not None:
             check_backend(backend)
         self._array = as_numeric(array)
+        self._origin = None
 
     # The array and what it is
 
@@ -319,16 +332,61 @@ def apply(
     >>> apply(np.add, (Tensor([1, 2]), np.array([3, 4])))
     Tensor([4, 6], dtype=int64)
     """
-    return _wrapped(function(*[x._array if type(x) is Tensor else x for x in args], **options))
+    if type(args) is not tuple:
+        args = tuple(args)
+    result = function(*[x._array if type(x) is Tensor else x for x in args], **options)
+    if state.depth:
+        for x in args:
+            if type(x) is Tensor and x._origin is not None:
+                return _recorded(function, args, options, result)
+    return _wrapped(result)
 
 
 def _wrapped(result: Any) -> Any:
     """Arrays and NumPy scalars as Tensors, also in a tuple; anything else as it is."""
     if isinstance(result, (np.ndarray, np.generic)):
-        return Tensor(np.asarray(result))
+        return tensor_of(np.asarray(result))
     if type(result) is tuple:
         return tuple([_wrapped(each) for each in result])
     return result
+
+
+def tensor_of(array: Array, origin: Origin | None = None) -> Tensor:
+    """A Tensor of an array that is known to be numeric, with its place on a tape."""
+    made = _new(Tensor)
+    made._array = array
+    made._origin = origin
+    return made
+
+
+_new = object.__new__
+
+
+def _recorded(function: Any, args: tuple[Any, ...], options: Mapping[str, Any], result: Any) -> Any:
+    """The result as `_wrapped` returns it, tracked by a new Record."""
+    rule = rule_of(function)
+    if rule is None:
+        return _wrapped(result)
+    is_tuple = type(result) is tuple
+    results = [np.asarray(each) for each in (result if is_tuple else (result,))]
+    parents = [x._origin if type(x) is Tensor else None for x in args]
+    arrays = [x._array if type(x) is Tensor else x for x in args]
+    for each in results:
+        if each.flags.owndata and not any(each is x for x in arrays):
+            each.flags.writeable = False  # what the tape has kept must not change
+    if rule.keeps is not None:
+        arrays = [x if k in rule.keeps else _outline(x) for k, x in enumerate(arrays)]
+    kept = results if rule.keeps_result else [_outline(each) for each in results]
+    record = Record(function, arrays, options, parents, kept, is_tuple)
+    made = [
+        tensor_of(each, (record, k) if each.dtype.kind in "fc" else None)
+        for k, each in enumerate(results)
+    ]
+    return tuple(made) if is_tuple else made[0]
+
+
+def _outline(given: Any) -> Any:
+    return Outline(given.shape, given.dtype) if type(given) is np.ndarray else given
 
 
 def any_tensor(operands: Iterable[Any]) -> bool:

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "tensornet"
 
 # Modules and rooms by floor; a module imports only from lower ones, siblings in a room excepted.
 FLOORS = [
-    {"errors", "config", "files", "progress"},
+    {"errors", "config", "files", "progress", "records"},
     {"expr", "_kernels"},
     {"planner", "_program"},
     {"arrays"},

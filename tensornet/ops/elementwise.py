@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..arrays import as_numeric
 from ..tape import operation
@@ -16,6 +17,7 @@ from ..tape import operation
 __all__ = [
     "abs",
     "add",
+    "cast",
     "conj",
     "cos",
     "divide",
@@ -23,6 +25,7 @@ __all__ = [
     "exp",
     "greater",
     "greater_equal",
+    "imag",
     "less",
     "less_equal",
     "log",
@@ -30,6 +33,7 @@ __all__ = [
     "negative",
     "not_equal",
     "power",
+    "real",
     "sign",
     "sin",
     "sqrt",
@@ -198,3 +202,40 @@ def conj(tensor: Any) -> Any:
     """
     array = as_numeric(tensor)
     return np.conj(array) if array.dtype.kind == "c" else array
+
+
+@operation
+def real(tensor: Any) -> Any:
+    """The real part of every entry; a view.
+
+    >>> real([1 + 2j])
+    array([1.])
+    """
+    return as_numeric(tensor).real
+
+
+@operation
+def imag(tensor: Any) -> Any:
+    """The imaginary part of every entry; zero for real ones.
+
+    >>> imag([1 + 2j])
+    array([2.])
+    """
+    return as_numeric(tensor).imag
+
+
+@operation
+def cast(tensor: Any, dtype: DTypeLike) -> Any:
+    """The same entries in another dtype; of complex ones that become real, the real part.
+
+    Args:
+        dtype: if it is that of `tensor`, the array is not copied.
+
+    >>> cast([1.5 + 2j], "float32")
+    array([1.5], dtype=float32)
+    """
+    array = as_numeric(tensor)
+    target = np.dtype(dtype)
+    if array.dtype.kind == "c" and target.kind != "c":
+        array = array.real
+    return array.astype(target, copy=False)

@@ -15,6 +15,7 @@ from ..tape import Tensor, operation
 from .elementwise import conj
 
 __all__ = [
+    "broadcast_to",
     "copy",
     "diagflat",
     "diagonal",
@@ -69,6 +70,26 @@ def _whole(extent: Any) -> int:
     if number != extent:
         raise ValueError
     return number
+
+
+@operation
+def broadcast_to(tensor: Any, new_shape: Sequence[int]) -> Any:
+    """The tensor repeated along new axes in front and axes of extent 1; a read-only view.
+
+    Raises:
+        ShapeError: it does not broadcast to that shape.
+
+    >>> broadcast_to([1, 2], (2, 2))
+    array([[1, 2],
+           [1, 2]])
+    """
+    array = as_numeric(tensor)
+    try:
+        return np.broadcast_to(array, tuple(new_shape))
+    except ValueError:
+        raise ShapeError(
+            f"a tensor of shape {array.shape} does not broadcast to {tuple(new_shape)}"
+        ) from None
 
 
 @operation

@@ -1,0 +1,9 @@
+"""The gradient rule of each operation, written in operations, so that they have gradients, too.
+
+The cotangent of a complex entry is ``dL/dRe + i dL/dIm`` of a real loss L, as in PyTorch: a
+holomorphic operation pulls back by the conjugate of its derivative. Importing this room gives the
+operations their rules.
+"""
+
+from . import elementwise as elementwise
+from . import shaping as shaping

@@ -1,0 +1,99 @@
+"""What is differentiated with respect to: Tensors at the beginning of a tape; and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..arrays import as_numeric
+from ..records import Origin, Record, Rule, set_rule, state
+from ..tape import Tensor, tensor_of
+
+__all__ = ["alias", "no_grad", "recording", "stop_gradient", "track", "tracked"]
+
+
+def track(tensor: Tensor, what: str = "the tensor") -> Origin:
+    """Make a Tensor a variable for good, unless it is on a tape already; returns its origin.
+
+    Raises:
+        TypeError: its entries are not floating point numbers.
+    """
+    if tensor._origin is None:
+        tensor._origin = _beginning(tensor._array, what)
+    return tensor._origin
+
+
+def alias(given: Any, what: str) -> Tensor:
+    """A variable of its own with the entries of an array or Tensor, on whose tape it depends.
+
+    Raises:
+        TypeError: its entries are not floating point numbers.
+    """
+    array = as_numeric(given, what)
+    parent = given._origin if type(given) is Tensor and state.depth else None
+    if parent is None:
+        return tensor_of(array, _beginning(array, what))
+    return tensor_of(array, (Record(_same, (array,), {}, (parent,), (array,)), 0))
+
+
+def _beginning(array: Any, what: str) -> Origin:
+    if array.dtype.kind not in "fc":
+        raise TypeError(
+            f"{what} has dtype {array.dtype}, and only floating point numbers have gradients: "
+            "convert it, for example with .astype(float)"
+        )
+    return Record(None, (), {}, (), (array,)), 0
+
+
+def _same(tensor: Any) -> Any:
+    return tensor
+
+
+set_rule(_same, Rule(lambda g, *_: (g,), ()))
+
+
+def tracked(given: Any) -> Origin | None:
+    """The origin of a Tensor that is on a tape, else None."""
+    return given._origin if type(given) is Tensor else None
+
+
+def stop_gradient(tensor: Any) -> Any:
+    """The same entries as a constant: nothing is differentiated through it.
+
+    Args:
+        tensor: a Tensor, or an array, which is returned as it is.
+
+    >>> import tensornet as tn
+    >>> float(tn.grad(lambda x: x * stop_gradient(x))(3.0))
+    3.0
+    """
+    return tensor_of(tensor._array) if type(tensor) is Tensor else tensor
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """Record operations on tracked Tensors in this thread."""
+    state.depth += 1
+    try:
+        yield
+    finally:
+        state.depth -= 1
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing in this thread, as a context or as a decorator: results are constants.
+
+    >>> import tensornet as tn
+    >>> @no_grad()
+    ... def scale(x):
+    ...     return 2 * x
+    >>> float(tn.grad(lambda x: x * scale(x))(3.0))
+    6.0
+    """
+    before, state.depth = state.depth, 0
+    try:
+        yield
+    finally:
+        state.depth = before

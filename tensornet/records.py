@@ -1,0 +1,113 @@
+"""What a tape keeps of the operations on tracked Tensors, and the rules that say how much.
+
+An operation without a rule keeps nothing, and differentiating it is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from threading import local
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+__all__ = ["Origin", "Outline", "Record", "Rule", "has_rule", "rule_of", "set_rule", "state"]
+
+
+class _State(local):
+    """What is being differentiated in this thread.
+
+    Attributes:
+        depth: how many differentiations are under way; operations are recorded if any is.
+        tapes: the GradientTapes among them.
+    """
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.tapes: list[Any] = []
+
+
+state = _State()
+
+
+class Rule(NamedTuple):
+    """How to differentiate an operation, and which of its arrays that takes.
+
+    Attributes:
+        pull: ``pull(g, result, needed, args, options)`` returns the cotangent of each argument,
+            None or anything for those that are not `needed`. g is the cotangent of the result; if
+            that is a tuple, `result` is one, too, and g has None where nothing arrived.
+        keeps: positions of the arguments whose entries it reads; None for all. Of other arrays
+            it sees an `Outline`.
+        keeps_result: does it read the entries of the result?
+    """
+
+    pull: Callable[[Any, Any, list[bool], Sequence[Any], Mapping[str, Any]], Sequence[Any]]
+    keeps: tuple[int, ...] | None = None
+    keeps_result: bool = False
+
+
+_MISSING = Rule(lambda *_: (), ())
+
+
+def rule_of(function: Any) -> Rule | None:
+    """The rule of an operation; None: nothing is differentiated through it."""
+    return getattr(function, "gradient_rule", _MISSING)
+
+
+def has_rule(function: Any) -> bool:
+    """Does anyone know how to differentiate it?"""
+    return rule_of(function) is not _MISSING
+
+
+def set_rule(function: Any, rule: Rule | None) -> None:
+    """Give an operation its rule; None for one whose results count as constants."""
+    function.gradient_rule = rule
+
+
+class Outline(NamedTuple):
+    """What remains of an array whose entries are not needed."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class Record:
+    """An operation on the tape, or, without a function, a variable at its beginning.
+
+    Attributes:
+        function, args, options: the call, with arrays in place of Tensors.
+        parents: what made each argument; None for those that nothing on the tape made.
+        results: the arrays of the results, or their Outlines.
+        is_tuple: did the operation return a tuple?
+        order: later records have greater numbers.
+    """
+
+    __slots__ = (
+        *("__weakref__", "args", "function", "is_tuple", "options", "order", "parents"),
+        "results",
+    )
+
+    def __init__(
+        self,
+        function: Any,
+        args: Sequence[Any],
+        options: Mapping[str, Any],
+        parents: Sequence[Origin | None],
+        results: Sequence[Any],
+        is_tuple: bool = False,
+    ) -> None:
+        self.function = function
+        self.args = args
+        self.options = options
+        self.parents = parents
+        self.results = results
+        self.is_tuple = is_tuple
+        self.order = next(_orders)
+
+
+_orders = count()
+
+# A record, and which of its results.
+Origin: TypeAlias = "tuple[Record, int]"
