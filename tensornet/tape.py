@@ -334,12 +334,11 @@ def apply(
     """
     if type(args) is not tuple:
         args = tuple(args)
-    result = function(*[x._array if type(x) is Tensor else x for x in args], **options)
     if state.depth:
         for x in args:
             if type(x) is Tensor and x._origin is not None:
-                return _recorded(function, args, options, result)
-    return _wrapped(result)
+                return _recorded(function, args, options)
+    return _wrapped(function(*[x._array if type(x) is Tensor else x for x in args], **options))
 
 
 def _wrapped(result: Any) -> Any:
@@ -362,22 +361,28 @@ def tensor_of(array: Array, origin: Origin | None = None) -> Tensor:
 _new = object.__new__
 
 
-def _recorded(function: Any, args: tuple[Any, ...], options: Mapping[str, Any], result: Any) -> Any:
+def _recorded(function: Callable[..., Any], args: tuple[Any, ...], options: Any) -> Any:
     """The result as `_wrapped` returns it, tracked by a new Record."""
+    arrays = [x._array if type(x) is Tensor else x for x in args]
+    parents = [x._origin if type(x) is Tensor else None for x in args]
     rule = rule_of(function)
     if rule is None:
-        return _wrapped(result)
+        return _wrapped(function(*arrays, **options))
+    saved = None
+    if rule.forward is None:
+        result = function(*arrays, **options)
+    else:
+        result, saved = rule.forward([parent is not None for parent in parents], arrays, options)
     is_tuple = type(result) is tuple
     results = [np.asarray(each) for each in (result if is_tuple else (result,))]
-    parents = [x._origin if type(x) is Tensor else None for x in args]
-    arrays = [x._array if type(x) is Tensor else x for x in args]
+    given = set(map(id, arrays))
     for each in results:
-        if each.flags.owndata and not any(each is x for x in arrays):
+        if each.flags.owndata and id(each) not in given:
             each.flags.writeable = False  # what the tape has kept must not change
     if rule.keeps is not None:
         arrays = [x if k in rule.keeps else _outline(x) for k, x in enumerate(arrays)]
     kept = results if rule.keeps_result else [_outline(each) for each in results]
-    record = Record(function, arrays, options, parents, kept, is_tuple)
+    record = Record(function, arrays, options, parents, kept, is_tuple, saved)
     made = [
         tensor_of(each, (record, k) if each.dtype.kind in "fc" else None)
         for k, each in enumerate(results)

@@ -61,7 +61,8 @@ def pull_back(
         if record.function is not None and record.order > horizon:
             _collect(pending, latest, horizon, record.parents, _pull(record, arrived))
             if release:
-                record.args, record.parents, record.results = (), (), ()
+                record.args = record.parents = record.results = ()
+                record.saved = None
     return [found[source] for source in sources]
 
 
@@ -101,7 +102,9 @@ def _pull(record: Record, arrived: list[Any]) -> Sequence[Any]:
         )
     rule = rule_of(record.function)
     assert rule is not None
-    args, results = record.args, record.results
+    args, results, options = record.args, record.results, record.options
+    if rule.forward is not None:
+        options = {**options, "saved": None if state.depth else record.saved}
     if state.depth:  # the sweep is recorded, so what it reads is tracked
         args = [tensor_of(x, o) if o and type(x) is np.ndarray else x for x, o in _pairs(record)]
         results = [
@@ -109,7 +112,7 @@ def _pull(record: Record, arrived: list[Any]) -> Sequence[Any]:
         ]
     needed = [parent is not None for parent in record.parents]
     g, result = (arrived, tuple(results)) if record.is_tuple else (arrived[0], results[0])
-    pulled = rule.pull(g, result, needed, args, record.options)
+    pulled = rule.pull(g, result, needed, args, options)
     return [
         _fitted(record, parent, cotangent) if parent and cotangent is not None else None
         for parent, cotangent in zip(record.parents, pulled)

@@ -5,5 +5,6 @@ holomorphic operation pulls back by the conjugate of its derivative. Importing t
 operations their rules.
 """
 
+from . import contraction as contraction
 from . import elementwise as elementwise
 from . import shaping as shaping
