@@ -115,6 +115,7 @@ class Tensor:
         return self._array.size
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        self._check_constant()
         if copy:
             return np.array(self._array, dtype)
         if dtype is None or self._array.dtype == dtype:
@@ -126,10 +127,19 @@ class Tensor:
         return self._array.astype(dtype)
 
     def __dlpack__(self, **options: Any) -> Any:
+        self._check_constant()
         return self._array.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return cast("tuple[int, int]", self._array.__dlpack_device__())
+
+    def _check_constant(self) -> None:
+        """What other libraries do with the entries would be lost to the tape without a word."""
+        if state.depth and self._origin is not None:
+            raise TypeError(
+                "this Tensor is being differentiated, which only operations of tensornet can be: "
+                "use those, or tensornet.stop_gradient, or take its .array as a constant"
+            )
 
     def __reduce__(self) -> tuple[type[Tensor], tuple[Array]]:
         return Tensor, (self._array,)

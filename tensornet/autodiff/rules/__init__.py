@@ -7,4 +7,5 @@ operations their rules.
 
 from . import contraction as contraction
 from . import elementwise as elementwise
+from . import linalg as linalg
 from . import shaping as shaping
