@@ -5,7 +5,11 @@ holomorphic operation pulls back by the conjugate of its derivative. Importing t
 operations their rules.
 """
 
+from . import activations as activations
 from . import contraction as contraction
 from . import elementwise as elementwise
+from . import functions as functions
 from . import linalg as linalg
+from . import products as products
+from . import reductions as reductions
 from . import shaping as shaping
