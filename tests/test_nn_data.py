@@ -257,10 +257,13 @@ def test_each_repetition_is_shuffled_as_an_epoch(source: Callable[[int], Dataset
     assert second not in epochs
 
 
-def test_an_endless_repetition_of_nothing_ends() -> None:
+def test_an_endless_repetition_of_nothing_does_not_hang() -> None:
     assert values(numbers(0).repeat()) == []
-    assert values(streamed(0).repeat()) == []
-    assert values(numbers(3).filter(lambda n: False).repeat()) == []
+    assert numbers(0).repeat().cardinality() == 0
+    for empty in (streamed(0), numbers(3).filter(lambda n: False)):
+        with pytest.raises(ValueError, match="endless repetition of no elements"):
+            list(empty.repeat())
+        assert values(empty.repeat(3)) == []
 
 
 def test_a_cache_asks_its_source_once_and_keeps_the_order_of_that_pass() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tensornet.nn import Dataset
 
@@ -115,6 +117,62 @@ def test_states_of_other_datasets_and_damaged_ones_are_refused() -> None:
             data.iterate(wrong)
     with pytest.raises(TypeError, match="whole number"):
         data.iterate({"epoch": 0.5, "position": 0})
+    data.iterate({"epoch": 0, "position": 9}).close()
+    with pytest.raises(ValueError, match="position=10 is beyond the 9 elements"):
+        data.iterate({"epoch": 0, "position": 10})
     with pytest.raises(ValueError, match="leave out"):
         data.iterate({"epoch": 0, "position": 0}, epoch=1)
-    assert data.iterate().state()["epoch"] == 0  # refused calls change nothing
+    assert data.iterate().state()["epoch"] == 1  # refused calls change nothing
+
+
+STEPS: dict[str, Callable[[Dataset, int], Dataset]] = {
+    "shuffle": lambda d, n: d.shuffle(n + 1, n),
+    "whole shuffle": lambda d, n: d.shuffle(None, n),
+    "take": lambda d, n: d.take(3 * n),
+    "skip": lambda d, n: d.skip(n),
+    "repeat": lambda d, n: d.repeat(n),
+    "endless": lambda d, n: d.repeat().take(4 * n),
+    "map": lambda d, n: d.map(lambda x: x * 2 + n),
+    "threads": lambda d, n: d.map(lambda x: x * 2 + n, workers=n),
+    "noise": lambda d, n: d.map(lambda x, rng: x + rng.integers(9), seed=n),
+    "filter": lambda d, n: d.filter(lambda x: x % 3 != n),
+    "batches": lambda d, n: d.batch(n + 1, drop_remainder=n % 2 == 1).unbatch(),
+    "cache": lambda d, n: d.cache(),
+    "zip": lambda d, n: d.zip(d.skip(n)).map(lambda x, y: x - y),
+    "enumerate": lambda d, n: d.enumerate(n).map(lambda i, x: i * x),
+    "interleave": lambda d, n: d.interleave(lambda x: [x] * (n + 1), 3, 2),
+    "prefetch": lambda d, n: d.prefetch(n + 1),
+}
+
+
+@given(
+    st.booleans(),
+    st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 3)), max_size=5),
+    st.integers(0, 30),
+)
+def test_any_chain_of_methods_can_be_continued(
+    fused: bool, chain: list[tuple[str, int]], stop: int
+) -> None:
+    def make() -> Dataset:
+        numbers = np.arange(7)
+        data = Dataset.from_arrays(numbers) if fused else Dataset.from_generator(lambda: numbers)
+        for name, number in chain:
+            data = STEPS[name](data, number)
+        return data
+
+    data = make()
+    try:
+        epochs = [all_of(data) for _ in range(3)]
+    except ValueError as error:
+        if "endless repetition of no elements" not in str(error):
+            raise
+        return
+    assert data.cardinality() in (None, len(epochs[0]))
+    iteration = make().iterate(epoch=1)
+    seen = [plain(element) for element, _ in zip(iteration, range(stop))]
+    state = iteration.state()
+    iteration.close()
+    continued = make()
+    assert seen == epochs[1][:stop]
+    assert all_of(continued.iterate(state)) == epochs[1][state["position"] :]
+    assert all_of(continued) == epochs[2]

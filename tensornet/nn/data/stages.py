@@ -136,7 +136,7 @@ class Repeat(Stage):
             begin, drop = 0, position
         elif 0 < size < inf:
             done, begin = divmod(position, int(size))
-        rounds = ENDLESS_EPOCH if self.count is None else self.count
+        rounds = 0 if size == 0 else ENDLESS_EPOCH if self.count is None else self.count
         for number in itertools.takewhile(lambda n: n < rounds, itertools.count(done)):
             empty = True
             with closing(self.source.start(epoch * rounds + number, begin)) as elements:
@@ -146,8 +146,8 @@ class Repeat(Stage):
                         drop -= 1
                     else:
                         yield element
-            if empty:
-                return  # an endless repetition of nothing would never come back
+            if empty and self.size == inf:
+                raise ValueError(f"an endless repetition of no elements: {self} is empty")
             begin = 0
 
     def __str__(self) -> str:
