@@ -1,6 +1,7 @@
 """The C core: instruction set, machine facts, and the C functions that the other doors import."""
 
 import os
+from math import prod
 
 import numpy as np
 
@@ -35,6 +36,7 @@ cdef extern from "numpy/arrayobject.h":
 # bytes in front.
 cdef enum:
     HEADER = 64
+    OWN_MEMORY = 65536
 
 
 cdef void *_result_malloc(void *ctx, size_t size) noexcept nogil:
@@ -82,6 +84,13 @@ cdef cnp.ndarray fresh(shape, dtype):
         return np.empty(shape, dtype)
     finally:
         PyDataMem_SetHandler(before)
+
+
+def empty(shape, dtype):
+    """An array for a result, its entries undefined; a large one in memory that is used again."""
+    if prod(shape) * dtype.itemsize > OWN_MEMORY:
+        return fresh(shape, dtype)
+    return np.empty(shape, dtype)
 
 
 cdef int check_status(tn_status status) except -1:

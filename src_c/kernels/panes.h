@@ -21,6 +21,7 @@ struct tn_winograd_plan {
     int64_t chunk;               /* outputs that are multiplied before they are transformed back */
     int64_t panels, u_plane, v_row, v_plane, m_row, m_plane;
     int64_t pixels, bytes; /* of a pane, at most; workspace of one thread */
+    int threads;           /* that the work is worth */
 };
 
 /* Tiles of one image: the rows row .. row_end - 1, the first from tile `first` on, the last before tile

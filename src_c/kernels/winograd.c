@@ -2,8 +2,9 @@
 #include "panes.h"
 
 enum {
-    BLOCK = 48,                 /* tiles; a multiple of the rows of every register tile */
-    PRODUCT_BYTES = 208 << 10,  /* of M: it shares the second cache with V and U */
+    BLOCK = 48,                /* tiles; a multiple of the rows of every register tile */
+    PRODUCT_BYTES = 208 << 10, /* of M: it shares the second cache with V and U */
+    WORK = 1 << 20,            /* multiply-adds that one more thread is worth */
 };
 
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
@@ -24,7 +25,9 @@ static tn_winograd_plan make_plan(const tn_winograd *of, int threads) {
     x.down = (of->at.out[1] + 1) / 2;
     x.across = (of->at.out[2] + 1) / 2;
     x.tiles = of->at.batch * x.down * x.across;
-    x.block = block_tiles(x.tiles, kernels->mr, threads);
+    const double work = (double)x.tiles * TRANSFORMED * (double)of->channels * (double)of->outputs;
+    x.threads = work < WORK * (double)threads ? 1 + (int)(work / WORK) : threads;
+    x.block = block_tiles(x.tiles, kernels->mr, x.threads);
     const int64_t outputs = round_up(of->outputs, pane);
     x.chunk = PRODUCT_BYTES / (TRANSFORMED * x.block * size) / pane * pane;
     if (x.chunk > outputs) x.chunk = outputs;
@@ -63,7 +66,7 @@ static void block_task(void *job, int64_t task, int worker) {
 
 int64_t tn_winograd_workspace(const tn_winograd *x, int threads) {
     const tn_winograd_plan plan = make_plan(x, threads);
-    return TRANSFORMED * plan.u_plane + threads * plan.bytes;
+    return TRANSFORMED * plan.u_plane + plan.threads * plan.bytes;
 }
 
 void tn_winograd_run(const tn_winograd *x, const char *a, const char *w, char *c, int threads,
@@ -71,9 +74,10 @@ void tn_winograd_run(const tn_winograd *x, const char *a, const char *w, char *c
     winograd_job job = {make_plan(x, threads), a, w, c, workspace, NULL, control};
     job.workspace = workspace + TRANSFORMED * job.plan.u_plane;
     if (!job.plan.tiles || !x->outputs) return;
-    tn_begin_run(threads);
+    threads = job.plan.threads;
+    if (threads > 1) tn_begin_run(threads);
     tn_parallel_for(threads, job.plan.panels, weights_task, &job);
     tn_parallel_for(threads, (job.plan.tiles + job.plan.block - 1) / job.plan.block, block_task,
                     &job);
-    tn_end_run();
+    if (threads > 1) tn_end_run();
 }

@@ -133,12 +133,11 @@ ALWAYS_INLINE void FN(transform_back)(const char *m, int64_t plane, R *pane, int
     }
 }
 
-/* G g G' of NR outputs and one channel; taps lie NR elements apart, from the last on if turned. */
-ALWAYS_INLINE void FN(transform_taps)(const R *taps, int turned, char *to, int64_t plane) {
-    const int first = turned ? 8 * NR : 0, next = turned ? -NR : NR;
+/* G g G' of NR outputs and one channel; taps lie `next` elements apart. */
+ALWAYS_INLINE void FN(transform_taps)(const R *taps, int64_t next, char *to, int64_t plane) {
     const R half = (R)0.5;
     for (int v = 0; v < NR; v += VL, to += VBYTES) {
-        const R *g = taps + first + v;
+        const R *g = taps + v;
         V t[4][3];
 #pragma GCC unroll 3
         for (int s = 0; s < 3; s++, g += next) {
@@ -150,39 +149,55 @@ ALWAYS_INLINE void FN(transform_taps)(const R *taps, int turned, char *to, int64
             t[3][s] = g2;
         }
 #pragma GCC unroll 4
-        for (int r = 0; r < 4; r++, to += 4 * plane) {
+        for (int r = 0; r < 4; r++) {
             const V sum = t[r][0] + t[r][2];
-            *(V *)to = t[r][0];
-            *(V *)(to + plane) = (sum + t[r][1]) * half;
-            *(V *)(to + 2 * plane) = (sum - t[r][1]) * half;
-            *(V *)(to + 3 * plane) = t[r][2];
+            *(V *)(to + (4 * r + 0) * plane) = t[r][0];
+            *(V *)(to + (4 * r + 1) * plane) = (sum + t[r][1]) * half;
+            *(V *)(to + (4 * r + 2) * plane) = (sum - t[r][1]) * half;
+            *(V *)(to + (4 * r + 3) * plane) = t[r][2];
         }
-        to -= 16 * plane;
     }
 }
 
-/* One panel of weights.  Taps that lie backwards are read forwards, from the last one. */
+/* In which order a panel's taps are packed: along what lies side by side in memory. */
+typedef struct {
+    int64_t row, column; /* strides; those of taps that lie backwards are turned, as are the taps */
+    int turned, by_tap;  /* by_tap: the channels of a tap are neighbours, else the taps of a channel */
+    int channels_follow; /* the taps of the next channel follow those of one */
+} FN(tap_order);
+
+static FN(tap_order) FN(order_taps)(const tn_winograd *x) {
+    const int turned = x->w_row < 0 && x->w_column < 0;
+    const int64_t sign = turned ? -1 : 1, row = sign * x->w_row, column = sign * x->w_column;
+    const int together = column == sizeof(T) && row == 3 * column;
+    return (FN(tap_order)){row, column, turned, !together, together && x->w_in == 9 * column};
+}
+
+/* One panel of weights. */
 static void FN(winograd_weights)(const tn_winograd_plan *x, const char *w, char *u, int64_t panel) {
     enum { AT_ONCE = 16 };
     const tn_winograd *of = x->of;
-    const int turned = of->w_row < 0 && of->w_column < 0;
-    const int64_t sign = turned ? -1 : 1, row = sign * of->w_row, column = sign * of->w_column;
+    const FN(tap_order) order = FN(order_taps)(of);
     const int outputs = (int)MIN((int64_t)NR, of->outputs - panel * NR);
     _Alignas(64) R taps[AT_ONCE * 9 * NR];
     int64_t columns[NR], down[AT_ONCE * 9];
     for (int j = 0; j < outputs; j++) columns[j] = (panel * NR + j) * of->w_out;
-    if (turned) w += 2 * (of->w_row + of->w_column);
-    tn_run run = {.along = 1, .across = 1};
-    const int together = column == sizeof(T) && row == 3 * column;
+    if (order.turned) w += 2 * (of->w_row + of->w_column);
     u += panel * of->channels * NR * (int64_t)sizeof(T);
     for (int64_t c = 0; c < of->channels; c += AT_ONCE) {
         const int count = (int)MIN((int64_t)AT_ONCE, of->channels - c);
-        for (int i = 0; i < 9 * count; i++)
-            down[i] = (c + i / 9) * of->w_in + i % 9 / 3 * row + i % 3 * column;
-        if (together) run.along = of->w_in == 9 * column ? 9 * count : 9;
+        const int tap_step = order.by_tap ? count : 1, channel_step = order.by_tap ? 1 : 9;
+        for (int i = 0; i < count; i++)
+            for (int tap = 0; tap < 9; tap++)
+                down[i * channel_step + tap * tap_step] =
+                    (c + i) * of->w_in + tap / 3 * order.row + tap % 3 * order.column;
+        tn_run run = {.along = 9, .across = 1};
+        if (order.channels_follow) run.along = 9 * count;
+        if (order.by_tap) run.along = of->w_in == sizeof(T) ? count : 1;
         FN(pack_columns)(taps, w, columns, outputs, down, 9 * count, run);
-        for (int i = 0; i < count; i++, u += NR * sizeof(T))
-            FN(transform_taps)(taps + i * 9 * NR, turned, u, x->u_plane);
+        const R *first = taps + (order.turned ? 8 * tap_step * NR : 0);
+        for (int i = 0; i < count; i++, first += channel_step * NR, u += NR * sizeof(T))
+            FN(transform_taps)(first, order.turned ? -tap_step * NR : tap_step * NR, u, x->u_plane);
     }
 }
 
