@@ -148,6 +148,7 @@ typedef struct {
 } tn_box;
 
 typedef struct tn_tiling tn_tiling; /* of TN_ROAD_SKINNY */
+typedef struct tn_winograd_plan tn_winograd_plan;
 
 typedef struct {
     int mr, nr;
@@ -167,6 +168,10 @@ typedef struct {
     int (*exponent)(const char *x, int64_t n);
     void (*scale)(char *x, int64_t n, int exponent);                /* x *= 2^exponent */
     void (*add)(char *c, const char *x, int64_t n, int exponent);   /* c += x * 2^exponent */
+    /* real floating point types only: one panel of weights, one block of tiles */
+    void (*winograd_weights)(const tn_winograd_plan *, const char *w, char *u, int64_t panel);
+    void (*winograd_block)(const tn_winograd_plan *, const char *a, const char *u, char *c,
+                           int64_t block, char *workspace);
 } tn_kernels;
 
 enum { TN_NO_EXPONENT = INT32_MIN };
@@ -206,6 +211,19 @@ typedef struct {
 typedef struct {
     int64_t batch, channel, at[3];
 } tn_volume;
+
+/* Convolution with 3 x 3 windows over axes 1 and 2, stride and dilation 1, of TN_F32 or TN_F64. */
+typedef struct {
+    tn_windows at;
+    tn_volume x, y;
+    int64_t channels, outputs;
+    int64_t w_row, w_column, w_in, w_out; /* byte strides of the weights */
+    int dtype;
+} tn_winograd;
+
+int64_t tn_winograd_workspace(const tn_winograd *x, int threads); /* bytes */
+void tn_winograd_run(const tn_winograd *x, const char *a, const char *w, char *c, int threads,
+                     char *workspace, tn_control *control);
 
 /* float16 <-> float32 with any strides: extent and strides from dims' n, sa, sc. */
 void tn_half_to_float(const tn_dim *dims, int n_dims, const char *a, char *c);

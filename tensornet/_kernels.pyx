@@ -1,10 +1,12 @@
 """The C core: instruction set, machine facts, and the C functions that the other doors import."""
 
 import os
+from math import prod
 
 import numpy as np
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset, strcpy
 
@@ -34,6 +36,7 @@ cdef extern from "numpy/arrayobject.h":
 # bytes in front.
 cdef enum:
     HEADER = 64
+    OWN_MEMORY = 65536
 
 
 cdef void *_result_malloc(void *ctx, size_t size) noexcept nogil:
@@ -81,6 +84,13 @@ cdef cnp.ndarray fresh(shape, dtype):
         return np.empty(shape, dtype)
     finally:
         PyDataMem_SetHandler(before)
+
+
+def empty(shape, dtype):
+    """An array for a result, its entries undefined; a large one in memory that is used again."""
+    if prod(shape) * dtype.itemsize > OWN_MEMORY:
+        return fresh(shape, dtype)
+    return np.empty(shape, dtype)
 
 
 cdef int check_status(tn_status status) except -1:
@@ -171,6 +181,73 @@ def keep_at_most(size_t bytes):
 def kept():
     """Bytes of freed workspace and results that wait for use."""
     return tn_kept()
+
+
+cdef int _poll_signals(void *caught, double done, double total) noexcept with gil:
+    """Stop what runs when a signal handler raises, and keep the exception in a list."""
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        (<list> caught).append(error)
+        return TN_CANCEL
+    return TN_GO_ON
+
+
+cdef tn_volume _volume(cnp.ndarray x, bint channels_last) noexcept:
+    """The strides of an array of two spatial axes."""
+    cdef int first = 1 if channels_last else 2
+    cdef tn_volume volume
+    volume.batch = x.strides[0]
+    volume.channel = x.strides[3 if channels_last else 1]
+    volume.at[0] = 0
+    volume.at[1] = x.strides[first]
+    volume.at[2] = x.strides[first + 1]
+    return volume
+
+
+def winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before, bint channels_last, int threads):
+    """Write to y the convolution of x, padded by so many rows and columns in front, with w.
+
+    All are of one dtype, float32 or float64, and of any strides: x and y (batch, height, width,
+    channels), w (3, 3, channels, outputs), or (batch, channels, height, width) and (outputs,
+    channels, 3, 3).
+    """
+    cdef tn_winograd c
+    cdef tn_control control
+    cdef int first = 1 if channels_last else 2
+    cdef int taps = 0 if channels_last else 2
+    cdef int i
+    cdef char *space
+    cdef int64_t bytes
+    caught = []
+    memset(&c, 0, sizeof(c))
+    memset(&control, 0, sizeof(control))
+    c.dtype = TN_F32 if x.descr.type_num == cnp.NPY_FLOAT32 else TN_F64
+    c.at.batch = x.shape[0]
+    for i in range(2):
+        c.at.at_in[i + 1] = x.shape[first + i]
+        c.at.out[i + 1] = y.shape[first + i]
+        c.at.before[i + 1] = before[i]
+    c.x = _volume(x, channels_last)
+    c.y = _volume(y, channels_last)
+    c.channels = w.shape[2 if channels_last else 1]
+    c.outputs = w.shape[3 if channels_last else 0]
+    c.w_row = w.strides[taps]
+    c.w_column = w.strides[taps + 1]
+    c.w_in = w.strides[2 if channels_last else 1]
+    c.w_out = w.strides[3 if channels_last else 0]
+    control.poll = _poll_signals
+    control.self = <void *> caught
+    bytes = tn_winograd_workspace(&c, threads)
+    with nogil:
+        space = <char *> tn_alloc(bytes)
+        if space != NULL:
+            tn_winograd_run(&c, x.data, w.data, y.data, threads, space, &control)
+            tn_free(space, bytes)
+    if space == NULL:
+        raise MemoryLimitError(f"no memory for {bytes} bytes of transformed tiles and weights")
+    if caught:
+        raise caught[0]
 
 
 def _available_isas():

@@ -80,6 +80,30 @@ cdef extern from "tn.h" nogil:
     tn_status tn_execution_finish(const tn_execution *run, int64_t *exponent)
     int tn_program_step(const tn_program *program, int64_t i, char *text, size_t capacity)
 
+    ctypedef struct tn_windows:
+        int64_t batch
+        int64_t at_in "in"[3]
+        int64_t out[3]
+        int64_t kernel[3]
+        int64_t stride[3]
+        int64_t dilation[3]
+        int64_t before[3]
+
+    ctypedef struct tn_volume:
+        int64_t batch, channel
+        int64_t at[3]
+
+    ctypedef struct tn_winograd:
+        tn_windows at
+        tn_volume x, y
+        int64_t channels, outputs
+        int64_t w_row, w_column, w_in, w_out
+        int dtype
+
+    int64_t tn_winograd_workspace(const tn_winograd *x, int threads)
+    void tn_winograd_run(const tn_winograd *x, const char *a, const char *w, char *c, int threads,
+                         char *workspace, tn_control *control)
+
     void *tn_alloc(size_t bytes)
     void tn_free(void *memory, size_t bytes)
     void tn_trim()

@@ -71,6 +71,9 @@ ALWAYS_INLINE T FN(muladd)(T c, T x, T y) { return (T)(c + 1u * x * y); }
 #include "dots.h"
 #include "skinny.h"
 #include "scaling.h"
+#if FLOATING && !COMPLEX
+#include "winograd.h"
+#endif
 
 static const tn_kernels FN(kernels) = {
     .mr = MR,
@@ -90,6 +93,10 @@ static const tn_kernels FN(kernels) = {
     .scale = FN(scale),
 #endif
     .add = FN(add),
+#if FLOATING && !COMPLEX
+    .winograd_weights = FN(winograd_weights),
+    .winograd_block = FN(winograd_block),
+#endif
 };
 
 #undef FN

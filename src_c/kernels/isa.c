@@ -7,6 +7,7 @@
 #include "tiles.h"
 #include "heights.h"
 #include "tiling.h"
+#include "panes.h"
 
 #include <math.h>
 

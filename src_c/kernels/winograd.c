@@ -1,0 +1,83 @@
+/* Convolution in Winograd's form: sizes of its blocks, and its two rounds of tasks. */
+#include "panes.h"
+
+enum {
+    BLOCK = 48,                /* tiles; a multiple of the rows of every register tile */
+    PRODUCT_BYTES = 208 << 10, /* of M: it shares the second cache with V and U */
+    WORK = 1 << 20,            /* multiply-adds that one more thread is worth */
+};
+
+static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+/* An odd number of lines from one plane to the next: 16 of them are read and written in turn. */
+static int64_t plane_bytes(int64_t rows, int64_t row) { return round_up(rows * row, 64) | 64; }
+
+/* Blocks are equally long, and as many for each thread. */
+static int64_t block_tiles(int64_t tiles, int mr, int threads) {
+    const int64_t blocks = round_up((tiles + BLOCK - 1) / BLOCK, threads);
+    return blocks ? round_up((tiles + blocks - 1) / blocks, mr) : mr;
+}
+
+static tn_winograd_plan make_plan(const tn_winograd *of, int threads) {
+    const tn_kernels *kernels = tn_get_kernels(of->dtype);
+    const int64_t size = tn_itemsize(of->dtype), pane = PANE_BYTES / size;
+    tn_winograd_plan x = {.of = of};
+    x.down = (of->at.out[1] + 1) / 2;
+    x.across = (of->at.out[2] + 1) / 2;
+    x.tiles = of->at.batch * x.down * x.across;
+    const double work = (double)x.tiles * TRANSFORMED * (double)of->channels * (double)of->outputs;
+    x.threads = work < WORK * (double)threads ? 1 + (int)(work / WORK) : threads;
+    x.block = block_tiles(x.tiles, kernels->mr, x.threads);
+    const int64_t outputs = round_up(of->outputs, pane);
+    x.chunk = PRODUCT_BYTES / (TRANSFORMED * x.block * size) / pane * pane;
+    if (x.chunk > outputs) x.chunk = outputs;
+    x.panels = (of->outputs + kernels->nr - 1) / kernels->nr;
+    x.u_plane = plane_bytes(x.panels, of->channels * kernels->nr * size);
+    x.v_row = round_up(of->channels, pane) * size;
+    if (x.v_row % 1024 == 0) x.v_row += 64; /* the rows of a register tile in different sets */
+    x.v_plane = plane_bytes(x.block, x.v_row);
+    x.m_row = x.chunk * size;
+    x.m_plane = plane_bytes(x.block, x.m_row);
+    x.pixels = most_pixels(x.down, x.across, x.block);
+    x.bytes = TN_ALIGNED(TRANSFORMED * (x.v_plane + x.m_plane) +
+                         x.pixels * (int64_t)(PANE_BYTES + sizeof(pixel_run) + sizeof(int32_t)));
+    return x;
+}
+
+typedef struct {
+    tn_winograd_plan plan;
+    const char *a, *w;
+    char *c, *u, *workspace;
+    tn_control *control;
+} winograd_job;
+
+static void weights_task(void *job, int64_t task, int worker) {
+    (void)worker;
+    const winograd_job *x = job;
+    tn_get_kernels(x->plan.of->dtype)->winograd_weights(&x->plan, x->w, x->u, task);
+}
+
+static void block_task(void *job, int64_t task, int worker) {
+    const winograd_job *x = job;
+    if (tn_stopped(x->control, worker)) return;
+    tn_get_kernels(x->plan.of->dtype)
+        ->winograd_block(&x->plan, x->a, x->u, x->c, task, x->workspace + worker * x->plan.bytes);
+}
+
+int64_t tn_winograd_workspace(const tn_winograd *x, int threads) {
+    const tn_winograd_plan plan = make_plan(x, threads);
+    return TRANSFORMED * plan.u_plane + plan.threads * plan.bytes;
+}
+
+void tn_winograd_run(const tn_winograd *x, const char *a, const char *w, char *c, int threads,
+                     char *workspace, tn_control *control) {
+    winograd_job job = {make_plan(x, threads), a, w, c, workspace, NULL, control};
+    job.workspace = workspace + TRANSFORMED * job.plan.u_plane;
+    if (!job.plan.tiles || !x->outputs) return;
+    threads = job.plan.threads;
+    if (threads > 1) tn_begin_run(threads);
+    tn_parallel_for(threads, job.plan.panels, weights_task, &job);
+    tn_parallel_for(threads, (job.plan.tiles + job.plan.block - 1) / job.plan.block, block_task,
+                    &job);
+    if (threads > 1) tn_end_run();
+}
