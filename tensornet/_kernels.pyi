@@ -4,6 +4,8 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+Array = np.ndarray[Any, Any]
+
 class Info(TypedDict):
     isa: str
     available_isas: list[str]
@@ -22,5 +24,30 @@ def winograd(
     y: NDArray[Any],
     before: Sequence[int],
     channels_last: bool,
+    threads: int,
+) -> None: ...
+def convolve(
+    dtype: int,
+    x: Array,
+    w: Array,
+    y: Array,
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    before: tuple[int, ...],
+    groups: int,
+    last: bool,
+    swapped: bool,
+    threads: int,
+) -> None: ...
+def convolve_to_weights(
+    dtype: int,
+    x: Array,
+    y: Array,
+    w: Array,
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    before: tuple[int, ...],
+    groups: int,
+    last: bool,
     threads: int,
 ) -> None: ...

@@ -166,6 +166,72 @@ cdef void *exchange(void **slot, void *value) noexcept nogil:
     return tn_exchange(slot, value)
 
 
+cdef tn_volume _volume(cnp.ndarray array, int spatial, bint last):
+    """The strides of an array of `spatial` + 2 axes, channels last or first."""
+    cdef tn_volume volume
+    cdef int k
+    memset(&volume, 0, sizeof(volume))
+    volume.batch = array.strides[0]
+    volume.channel = array.strides[spatial + 1 if last else 1]
+    for k in range(spatial):
+        volume.at[3 - spatial + k] = array.strides[k + (1 if last else 2)]
+    return volume
+
+
+cdef tn_convolution _convolution(int dtype, cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, stride,
+                                 dilation, before, int64_t groups, bint last, bint swapped):
+    """What the kernels need to know; `swapped` if the channels of x are the outputs of w."""
+    cdef tn_convolution call
+    cdef int spatial = x.ndim - 2
+    cdef int k, axis, first = 1 if last else 2, into = spatial if last else 1
+    cdef int out = spatial + 1 if last else 0
+    memset(&call, 0, sizeof(call))
+    call.dtype = dtype
+    call.x = _volume(x, spatial, last)
+    call.y = _volume(y, spatial, last)
+    call.groups = groups
+    call.in_channels = x.shape[spatial + 1 if last else 1] // groups
+    call.out_channels = y.shape[spatial + 1 if last else 1] // groups
+    call.w.into = w.strides[out if swapped else into]
+    call.w.out = w.strides[into if swapped else out]
+    call.w.group = w.strides[out] * (call.in_channels if swapped else call.out_channels)
+    call.windows.batch = x.shape[0]
+    for axis in range(3):
+        k = axis + spatial - 3
+        call.windows.extent[axis] = x.shape[first + k] if k >= 0 else 1
+        call.windows.out[axis] = y.shape[first + k] if k >= 0 else 1
+        call.windows.kernel[axis] = w.shape[k if last else k + 2] if k >= 0 else 1
+        call.w.at[axis] = w.strides[k if last else k + 2] if k >= 0 else 0
+        call.windows.stride[axis] = stride[k] if k >= 0 else 1
+        call.windows.dilation[axis] = dilation[k] if k >= 0 else 1
+        call.windows.before[axis] = before[k] if k >= 0 else 0
+    return call
+
+
+def convolve(int dtype, cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray y not None,
+             tuple stride, tuple dilation, tuple before, int64_t groups, bint last, bint swapped,
+             int threads):
+    """Write the convolution of x with w to y; arrays of the dtype of this code, any strides."""
+    cdef tn_convolution call = _convolution(dtype, x, w, y, stride, dilation, before, groups, last,
+                                            swapped)
+    cdef tn_status status
+    with nogil:
+        status = tn_convolve(&call, x.data, w.data, y.data, threads)
+    check_status(status)
+
+
+def convolve_to_weights(int dtype, cnp.ndarray x not None, cnp.ndarray y not None,
+                        cnp.ndarray w not None, tuple stride, tuple dilation, tuple before,
+                        int64_t groups, bint last, int threads):
+    """Write to w the sum over all windows of what they see in x times y."""
+    cdef tn_convolution call = _convolution(dtype, x, w, y, stride, dilation, before, groups, last,
+                                            False)
+    cdef tn_status status
+    with nogil:
+        status = tn_convolve_to_weights(&call, x.data, y.data, w.data, threads)
+    check_status(status)
+
+
 def trim():
     """Give back the workspace that waits for the next run."""
     with nogil:
@@ -193,18 +259,6 @@ cdef int _poll_signals(void *caught, double done, double total) noexcept with gi
     return TN_GO_ON
 
 
-cdef tn_volume _volume(cnp.ndarray x, bint channels_last) noexcept:
-    """The strides of an array of two spatial axes."""
-    cdef int first = 1 if channels_last else 2
-    cdef tn_volume volume
-    volume.batch = x.strides[0]
-    volume.channel = x.strides[3 if channels_last else 1]
-    volume.at[0] = 0
-    volume.at[1] = x.strides[first]
-    volume.at[2] = x.strides[first + 1]
-    return volume
-
-
 def winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before, bint channels_last, int threads):
     """Write to y the convolution of x, padded by so many rows and columns in front, with w.
 
@@ -225,11 +279,11 @@ def winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before, bint channels_
     c.dtype = TN_F32 if x.descr.type_num == cnp.NPY_FLOAT32 else TN_F64
     c.at.batch = x.shape[0]
     for i in range(2):
-        c.at.at_in[i + 1] = x.shape[first + i]
+        c.at.extent[i + 1] = x.shape[first + i]
         c.at.out[i + 1] = y.shape[first + i]
         c.at.before[i + 1] = before[i]
-    c.x = _volume(x, channels_last)
-    c.y = _volume(y, channels_last)
+    c.x = _volume(x, 2, channels_last)
+    c.y = _volume(y, 2, channels_last)
     c.channels = w.shape[2 if channels_last else 1]
     c.outputs = w.shape[3 if channels_last else 0]
     c.w_row = w.strides[taps]

@@ -82,16 +82,29 @@ cdef extern from "tn.h" nogil:
 
     ctypedef struct tn_windows:
         int64_t batch
-        int64_t at_in "in"[3]
-        int64_t out[3]
-        int64_t kernel[3]
-        int64_t stride[3]
-        int64_t dilation[3]
-        int64_t before[3]
+        int64_t[3] out, kernel, stride, dilation, before
+        int64_t[3] extent "in"
 
     ctypedef struct tn_volume:
         int64_t batch, channel
-        int64_t at[3]
+        int64_t[3] at
+
+    ctypedef struct tn_weights:
+        int64_t[3] at
+        int64_t into "in"
+        int64_t out, group
+
+    ctypedef struct tn_convolution:
+        tn_windows windows
+        int64_t groups, in_channels, out_channels
+        tn_volume x, y
+        tn_weights w
+        int dtype
+
+    tn_status tn_convolve(const tn_convolution *call, const char *x, const char *w, char *y,
+                          int threads)
+    tn_status tn_convolve_to_weights(const tn_convolution *call, const char *x, const char *y,
+                                     char *w, int threads)
 
     ctypedef struct tn_winograd:
         tn_windows at
