@@ -12,7 +12,17 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-__all__ = ["Origin", "Outline", "Record", "Rule", "has_rule", "rule_of", "set_rule", "state"]
+__all__ = [
+    "Keeps",
+    "Origin",
+    "Outline",
+    "Record",
+    "Rule",
+    "has_rule",
+    "rule_of",
+    "set_rule",
+    "state",
+]
 
 
 class _State(local):
@@ -31,6 +41,10 @@ class _State(local):
 state = _State()
 
 
+# Positions of arguments; or, for each argument, those that its cotangent reads; or None for all.
+Keeps: TypeAlias = "tuple[int, ...] | tuple[tuple[int, ...], ...] | None"
+
+
 class Rule(NamedTuple):
     """How to differentiate an operation, and which of its arrays that takes.
 
@@ -38,13 +52,13 @@ class Rule(NamedTuple):
         pull: ``pull(g, result, needed, args, options)`` returns the cotangent of each argument,
             None or anything for those that are not `needed`. g is the cotangent of the result; if
             that is a tuple, `result` is one, too, and g has None where nothing arrived.
-        keeps: positions of the arguments whose entries it reads; None for all. Of other arrays
-            it sees an `Outline`.
+        keeps: positions of the arguments whose entries it reads, or a tuple of them for each
+            argument: what its cotangent reads; None for all. Of other arrays it sees an `Outline`.
         keeps_result: does it read the entries of the result?
     """
 
     pull: Callable[[Any, Any, list[bool], Sequence[Any], Mapping[str, Any]], Sequence[Any]]
-    keeps: tuple[int, ...] | None = None
+    keeps: Keeps = None
     keeps_result: bool = False
 
 

@@ -374,8 +374,11 @@ def _recorded(function: Any, args: tuple[Any, ...], options: Mapping[str, Any], 
     for each in results:
         if each.flags.owndata and not any(each is x for x in arrays):
             each.flags.writeable = False  # what the tape has kept must not change
-    if rule.keeps is not None:
-        arrays = [x if k in rule.keeps else _outline(x) for k, x in enumerate(arrays)]
+    keeps: Any = rule.keeps
+    if keeps is not None:
+        if keeps and type(keeps[0]) is tuple:
+            keeps = [k for read, parent in zip(keeps, parents) if parent for k in read]
+        arrays = [x if k in keeps else _outline(x) for k, x in enumerate(arrays)]
     kept = results if rule.keeps_result else [_outline(each) for each in results]
     record = Record(function, arrays, options, parents, kept, is_tuple)
     made = [

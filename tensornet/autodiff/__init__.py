@@ -9,6 +9,7 @@ as in PyTorch.
 from __future__ import annotations
 
 from . import rules as rules
+from .checking import check_grads
 from .custom import checkpoint, custom_op
 from .functional import grad, hvp, jvp, value_and_grad, vjp
 from .gradient_tape import GradientTape
@@ -16,6 +17,7 @@ from .variables import no_grad, stop_gradient
 
 __all__ = [
     "GradientTape",
+    "check_grads",
     "checkpoint",
     "custom_op",
     "grad",

@@ -32,91 +32,102 @@ __all__ = [
     "multiply",
     "negative",
     "not_equal",
+    "operand",
     "power",
     "real",
+    "real_operand",
     "sign",
     "sin",
     "sqrt",
     "subtract",
 ]
 
-_WEAK = (int, float, complex, bool)  # whose dtype gives way to that of an array
+_WEAK = frozenset((int, float, complex, bool))
 
 
-def _operand(given: Any) -> Any:
+def operand(given: Any) -> Any:
+    """A numeric array, or a Python number, whose dtype gives way to that of an array beside it."""
     return given if type(given) in _WEAK else as_numeric(given, "an operand")
+
+
+def real_operand(given: Any, where: str) -> Any:
+    """An operand that is not complex; TypeError for one that is, naming the operation."""
+    array = operand(given)
+    if type(array) is complex or (type(array) is np.ndarray and array.dtype.kind == "c"):
+        raise TypeError(f"{where} is a function of real numbers, not of {np.asarray(array).dtype}")
+    return array
 
 
 @operation
 def add(a: Any, b: Any) -> Any:
     """a + b; logical or for bool."""
-    return np.add(_operand(a), _operand(b))
+    return np.add(operand(a), operand(b))
 
 
 @operation
 def subtract(a: Any, b: Any) -> Any:
     """a - b; TypeError for bool."""
-    return np.subtract(_operand(a), _operand(b))
+    return np.subtract(operand(a), operand(b))
 
 
 @operation
 def multiply(a: Any, b: Any) -> Any:
     """a * b."""
-    return np.multiply(_operand(a), _operand(b))
+    return np.multiply(operand(a), operand(b))
 
 
 @operation
 def divide(a: Any, b: Any) -> Any:
     """a / b; float64 for integers."""
-    return np.true_divide(_operand(a), _operand(b))
+    return np.true_divide(operand(a), operand(b))
 
 
 @operation
 def power(a: Any, b: Any) -> Any:
     """a ** b; ValueError for integers to negative integer powers."""
-    return np.power(_operand(a), _operand(b))
+    return np.power(operand(a), operand(b))
 
 
 @operation
 def negative(tensor: Any) -> Any:
     """-tensor; TypeError for bool."""
-    return np.negative(_operand(tensor))
+    return np.negative(operand(tensor))
 
 
 @operation
 def equal(a: Any, b: Any) -> Any:
     """a == b, as bool."""
-    return np.equal(_operand(a), _operand(b))
+    return np.equal(operand(a), operand(b))
 
 
 @operation
 def not_equal(a: Any, b: Any) -> Any:
     """a != b, as bool."""
-    return np.not_equal(_operand(a), _operand(b))
+    return np.not_equal(operand(a), operand(b))
 
 
 @operation
 def less(a: Any, b: Any) -> Any:
     """a < b, as bool."""
-    return np.less(_operand(a), _operand(b))
+    return np.less(operand(a), operand(b))
 
 
 @operation
 def less_equal(a: Any, b: Any) -> Any:
     """a <= b, as bool."""
-    return np.less_equal(_operand(a), _operand(b))
+    return np.less_equal(operand(a), operand(b))
 
 
 @operation
 def greater(a: Any, b: Any) -> Any:
     """a > b, as bool."""
-    return np.greater(_operand(a), _operand(b))
+    return np.greater(operand(a), operand(b))
 
 
 @operation
 def greater_equal(a: Any, b: Any) -> Any:
     """a >= b, as bool."""
-    return np.greater_equal(_operand(a), _operand(b))
+    return np.greater_equal(operand(a), operand(b))
 
 
 @operation
@@ -126,7 +137,7 @@ def sqrt(tensor: Any) -> Any:
     >>> sqrt([1.0, 4.0])
     array([1., 2.])
     """
-    return np.sqrt(_operand(tensor))
+    return np.sqrt(operand(tensor))
 
 
 @operation
@@ -136,7 +147,7 @@ def exp(tensor: Any) -> Any:
     >>> exp([0.0, 1.0]).round(3)
     array([1.   , 2.718])
     """
-    return np.exp(_operand(tensor))
+    return np.exp(operand(tensor))
 
 
 @operation
@@ -146,7 +157,7 @@ def log(tensor: Any) -> Any:
     >>> log([1.0])
     array([0.])
     """
-    return np.log(_operand(tensor))
+    return np.log(operand(tensor))
 
 
 @operation
@@ -156,7 +167,7 @@ def sin(tensor: Any) -> Any:
     >>> sin([0.0])
     array([0.])
     """
-    return np.sin(_operand(tensor))
+    return np.sin(operand(tensor))
 
 
 @operation
@@ -166,7 +177,7 @@ def cos(tensor: Any) -> Any:
     >>> cos([0.0])
     array([1.])
     """
-    return np.cos(_operand(tensor))
+    return np.cos(operand(tensor))
 
 
 @operation
@@ -176,7 +187,7 @@ def abs(tensor: Any) -> Any:
     >>> abs([-1.0, 3 + 4j])
     array([1., 5.])
     """
-    return np.abs(_operand(tensor))
+    return np.abs(operand(tensor))
 
 
 @operation

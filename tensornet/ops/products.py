@@ -10,8 +10,10 @@ from ..api import einsum, tensordot
 from ..arrays import as_numeric
 from ..errors import ShapeError
 from ..tape import operation
+from .elementwise import conj, multiply
+from .shaping import reshape, shape
 
-__all__ = ["kron", "matmul", "outer", "trace"]
+__all__ = ["dot", "kron", "matmul", "outer", "trace", "vdot"]
 
 
 @operation
@@ -96,3 +98,32 @@ def trace(tensor: Any, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Any
     array([3., 3.])
     """
     return np.trace(as_numeric(tensor), offset, axis1, axis2)
+
+
+def dot(a: Any, b: Any) -> Any:
+    """The sum over the last axis of a and the last but one of b, or its only one.
+
+    A number times a tensor is their product.
+
+    Raises:
+        ShapeError: the two axes have unequal extents.
+
+    >>> float(dot([1.0, 2.0], [3.0, 4.0]))
+    11.0
+    """
+    ranks = len(shape(a)), len(shape(b))
+    if not all(ranks):
+        return multiply(a, b)
+    return matmul(a, b) if ranks[1] <= 2 else tensordot(a, b, ((ranks[0] - 1,), (ranks[1] - 2,)))
+
+
+def vdot(a: Any, b: Any) -> Any:
+    """The inner product of all entries, those of a conjugated.
+
+    Raises:
+        ShapeError: unequal numbers of entries.
+
+    >>> complex(vdot([1j, 2.0], [1j, 3.0]))
+    (7+0j)
+    """
+    return matmul(conj(reshape(a, (-1,))), reshape(b, (-1,)))

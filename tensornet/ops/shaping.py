@@ -19,7 +19,6 @@ __all__ = [
     "copy",
     "diagflat",
     "diagonal",
-    "getitem",
     "hconj",
     "pivot",
     "reshape",
@@ -138,12 +137,6 @@ def hconj(tensor: Any, perm: Sequence[int] | None = None) -> Any:
 def copy(tensor: Any) -> Any:
     """An array of its own, in C order."""
     return np.array(as_numeric(tensor), order="C")
-
-
-@operation
-def getitem(tensor: Any, key: Any) -> Any:
-    """``tensor[key]`` with NumPy's indexing: a view of slices, a copy of anything else."""
-    return as_numeric(tensor)[key]
 
 
 @operation

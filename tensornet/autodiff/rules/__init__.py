@@ -5,5 +5,9 @@ holomorphic operation pulls back by the conjugate of its derivative. Importing t
 operations their rules.
 """
 
+from . import activations as activations
 from . import elementwise as elementwise
+from . import functions as functions
+from . import products as products
+from . import reductions as reductions
 from . import shaping as shaping

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...ops import cast, reshape
-from ...ops import sum as sum_of
-from ...records import Rule, set_rule
+import numpy as np
 
-__all__ = ["constant", "joint_rule", "like", "rule"]
+from ...ops import cast, conj, reshape
+from ...ops import sum as sum_of
+from ...records import Keeps, Rule, set_rule
+
+__all__ = ["conjugated", "constant", "joint_rule", "like", "rule"]
 
 Pull = Callable[..., Any]
+_UNKNOWN = np.dtype(object)  # of lists
 
 
 def rule(
     function: Any,
     *pulls: Pull | None,
-    keeps: tuple[int, ...] | None = None,
+    keeps: Keeps = None,
     keeps_result: bool = False,
 ) -> None:
     """Give an operation its rule, one function per argument.
@@ -25,7 +28,8 @@ def rule(
     Args:
         pulls: for each positional argument ``pull(g, y, *args, **options)``: its cotangent, given
             that of the result y; None for an argument that has none.
-        keeps: positions of the arguments that they read beyond shape and dtype; None for all.
+        keeps: positions of the arguments that they read beyond shape and dtype, or a tuple of them
+            for each; None for all.
         keeps_result: do they read y?
     """
 
@@ -40,9 +44,7 @@ def rule(
     set_rule(function, Rule(pull, keeps, keeps_result))
 
 
-def joint_rule(
-    function: Any, pull: Pull, keeps: tuple[int, ...] | None = None, keeps_result: bool = False
-) -> None:
+def joint_rule(function: Any, pull: Pull, keeps: Keeps = None, keeps_result: bool = False) -> None:
     """Give an operation a rule that makes the cotangents of all arguments at once; see `Rule`."""
     set_rule(function, Rule(pull, keeps, keeps_result))
 
@@ -68,3 +70,10 @@ def like(g: Any, operand: Any) -> Any:
         if g.shape != shape:
             g = reshape(g, shape)
     return g if g.dtype == operand.dtype else cast(g, operand.dtype)
+
+
+def conjugated(operand: Any) -> Any:
+    """The complex conjugate of an operand as it was given: a Python number stays one."""
+    if isinstance(operand, (int, float, complex)):
+        return operand.conjugate()
+    return operand if getattr(operand, "dtype", _UNKNOWN).kind in "fiub" else conj(operand)
