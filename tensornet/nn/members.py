@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ..errors import CheckpointError
 from ..tape import Tensor
 from .parameter import overwrite
 from .randomness import restore_generator, state_of
+from .state import check_arrays, outline_of
 
 if TYPE_CHECKING:
     from .module import Module
@@ -86,7 +86,8 @@ def _array(held: Any) -> Array:
 def load_arrays(module: Module, arrays: Mapping[str, Any]) -> None:
     """Put arrays in the place of all state of a module; see `Module.load_state_dict`."""
     held = dict(members_of(module))
-    check_names({path: _array(each) for path, each in held.items()}, arrays, module.label)
+    outlines = {path: outline_of(_array(each)) for path, each in held.items()}
+    check_arrays(arrays, outlines, module.label, _unbuilt(module))
     for path, each in held.items():
         if isinstance(each, np.random.Generator):
             restore_generator(each, arrays[path])
@@ -96,24 +97,7 @@ def load_arrays(module: Module, arrays: Mapping[str, Any]) -> None:
             each[...] = arrays[path]
 
 
-def check_names(own: Mapping[str, Array], arrays: Mapping[str, Any], label: str) -> None:
-    """Complain of arrays that do not fit in the place of one's own, by name, shape and kind.
-
-    Raises:
-        CheckpointError: with a list of all that is wrong.
-    """
-    wrong = []
-    if missing := [name for name in own if name not in arrays]:
-        wrong.append(f"missing: {', '.join(missing)}")
-    if unexpected := [name for name in arrays if name not in own]:
-        wrong.append(f"unexpected: {', '.join(unexpected)}")
-    for name, array in own.items():
-        if name not in arrays:
-            continue
-        given = np.asarray(arrays[name])
-        if given.shape != array.shape:
-            wrong.append(f"{name} has shape {given.shape} instead of {array.shape}")
-        elif not np.can_cast(given.dtype, array.dtype, "same_kind"):
-            wrong.append(f"{name} is {given.dtype} instead of {array.dtype}")
-    if wrong:
-        raise CheckpointError(f"this is no state of {label}: {'; '.join(wrong)}")
+def _unbuilt(module: Module) -> str:
+    """A hint for errors, if a part has made no parameters yet."""
+    waiting = [part for _, part in modules_of(module) if not part.built and part.builds]
+    return "; it has not been built: build it first" if waiting else ""

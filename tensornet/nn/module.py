@@ -117,6 +117,11 @@ class Module:
         return 0
 
     @property
+    def builds(self) -> bool:
+        """Has it a method `build` of its own?"""
+        return type(self).build is not Module.build
+
+    @property
     def input_dtype(self) -> np.dtype[Any]:
         """Of the inputs that it takes: by default `dtype`."""
         return self.dtype
@@ -137,7 +142,7 @@ class Module:
     def _prepare(self, inputs: tuple[Any, ...]) -> None:
         """Before the first call: settle what the parts inherit, and build."""
         self._settle()
-        if type(self).build is not Module.build and not self.built and inputs:
+        if self.builds and not self.built and inputs:
             self.build(np.shape(inputs[0]))
         self._settle()
         self._ready = True

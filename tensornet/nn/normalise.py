@@ -40,7 +40,7 @@ def normalise(x: Any, scale: Any, shift: Any, axes: tuple[int, ...], epsilon: fl
     middle = _mean(axes, x)
     result = x - middle
     inverse = (1 / np.sqrt(_mean(axes, result, result) + epsilon)).astype(x.dtype, copy=False)
-    if scale is not None and not _varies(scale, axes):
+    if scale is not None and not _varies(x, scale, axes):
         result *= inverse * scale
     else:
         result *= inverse
@@ -51,9 +51,9 @@ def normalise(x: Any, scale: Any, shift: Any, axes: tuple[int, ...], epsilon: fl
     return result, middle, inverse
 
 
-def _varies(scale: Any, axes: tuple[int, ...]) -> bool:
-    """Does it vary along the axes of the statistics? Those begin with 0 otherwise."""
-    return axes[0] != 0 or len(scale.shape) > len(axes)
+def _varies(x: Any, scale: Any, axes: tuple[int, ...]) -> bool:
+    """Does the scale vary along the axes of the statistics?"""
+    return max(axes) >= len(x.shape) - len(scale.shape)
 
 
 def _mean(axes: tuple[int, ...], *factors: Any) -> Any:
@@ -76,7 +76,7 @@ def _pull(
     centred = subtract(x, middle)
     of_x = of_scale = of_shift = None
     if gy is not None:
-        inside = scale is not None and _varies(scale, axes)
+        inside = scale is not None and _varies(x, scale, axes)
         h = multiply(gy, scale) if inside else gy
         factor = inverse if inside or scale is None else inverse * scale
         first, second = _mean(axes, h), _mean(axes, h, centred)

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import GradientTape
-from ..errors import CheckpointError, ShapeError
+from ..errors import ShapeError
+from ..records import Outline
 from ..tape import Tensor
 from .clipping import Gradients, clip_by_global_norm, clip_by_value
 from .module import Module
 from .parameter import is_trainable, thaw
 from .schedules import Rate, rate_at
+from .state import check_arrays, outline_of
 
 __all__ = ["Array", "Optimiser"]
 
@@ -22,6 +24,8 @@ Array = np.ndarray[Any, Any]
 # Entries that are updated at a time: what an update reads and writes of them stays in the second
 # cache, so that memory is passed over once.
 _BLOCK = 16384
+
+_COUNT = Outline((), np.dtype(np.int64))
 
 
 class _Moved:
@@ -227,14 +231,14 @@ class Optimiser:
                 all, and nothing has changed.
         """
         named = _named(variables)
-        own: dict[str, tuple[int, ...]] = {"step": ()}
+        own = {"step": _COUNT}
         if "learning_rate" in arrays and not callable(self.learning_rate):
-            own["learning_rate"] = ()
+            own["learning_rate"] = Outline((), np.dtype(np.float64))
         known = [name for name in named if f"count/{name}" in arrays]
         for name in known:
-            own[f"count/{name}"] = ()
-            own |= {f"{slot}/{name}": named[name].shape for slot in self.slots}
-        _check_state(type(self).__name__, own, arrays)
+            own[f"count/{name}"] = _COUNT
+            own |= {f"{slot}/{name}": outline_of(named[name].array) for slot in self.slots}
+        check_arrays(arrays, own, type(self).__name__)
         moved = {}
         for name in known:
             variable = named[name]
@@ -247,19 +251,6 @@ class Optimiser:
         self.step = int(arrays["step"])
         if "learning_rate" in own:
             self.learning_rate = float(arrays["learning_rate"])
-
-
-def _check_state(label: str, own: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Any]) -> None:
-    wrong = []
-    if missing := [name for name in own if name not in arrays]:
-        wrong.append(f"missing: {', '.join(missing)}")
-    if unexpected := [name for name in arrays if name not in own]:
-        wrong.append(f"unexpected: {', '.join(unexpected)}")
-    for name, shape in own.items():
-        if name in arrays and np.shape(arrays[name]) != shape:
-            wrong.append(f"{name} has shape {np.shape(arrays[name])} instead of {shape}")
-    if wrong:
-        raise CheckpointError(f"this is no state of {label}: {'; '.join(wrong)}")
 
 
 def _named(variables: Module | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
