@@ -23,9 +23,6 @@ def convolve(
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
     before: tuple[int, ...],
-    groups: int,
-    last: bool,
-    swapped: bool,
     threads: int,
 ) -> None: ...
 def convolve_to_weights(
@@ -36,8 +33,6 @@ def convolve_to_weights(
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
     before: tuple[int, ...],
-    groups: int,
-    last: bool,
     threads: int,
 ) -> None: ...
 def empty(shape: tuple[int, ...], dtype: Any) -> Array: ...

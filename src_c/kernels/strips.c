@@ -18,7 +18,7 @@ static int64_t extent_of(const tn_windows *w, int axis, int64_t count) {
 }
 
 /* Where windows see a single position, only every stride-th position of x is there at all. */
-static void simplify(tn_sliding *s, int axis) {
+static void simplify(tn_strips *s, int axis) {
     tn_windows *w = &s->call.windows;
     if (w->kernel[axis] > 1) return;
     const int64_t stride = w->stride[axis], before = w->before[axis];
@@ -31,9 +31,9 @@ static void simplify(tn_sliding *s, int axis) {
     s->call.x.at[axis] *= stride;
 }
 
-void tn_begin_sliding(tn_sliding *s, const tn_convolution *call) {
+void tn_begin_strips(tn_strips *s, const tn_convolution *call) {
     const tn_windows *w = &call->windows;
-    *s = (tn_sliding){.call = *call,
+    *s = (tn_strips){.call = *call,
                       .kernels = tn_get_kernels(call->dtype)->convolver,
                       .size = tn_itemsize(call->dtype),
                       .count = {w->batch, w->out[0], w->out[1], w->out[2]},
@@ -42,7 +42,7 @@ void tn_begin_sliding(tn_sliding *s, const tn_convolution *call) {
 }
 
 /* Lays the strip out; its images, planes, rows and columns are those of a box. */
-static void lay_out_strip(tn_sliding *s, int order, int64_t channels) {
+static void lay_out_strip(tn_strips *s, int order, int64_t channels) {
     const tn_windows *w = &s->call.windows;
     tn_volume *v = &s->strip;
     int64_t stride = order == TN_BY_PIXEL ? channels * s->size : s->size;
@@ -56,7 +56,7 @@ static void lay_out_strip(tn_sliding *s, int order, int64_t channels) {
     v->channel = order == TN_BY_PIXEL ? s->size : lines * TN_ALIGN;
 }
 
-void tn_cut_sliding(tn_sliding *s, int order, int64_t channels, double bytes, double windows) {
+void tn_cut_strips(tn_strips *s, int order, int64_t channels, double bytes, double windows) {
     const tn_windows *w = &s->call.windows;
     double seen = (double)(channels * s->size), made = 1; /* bytes of a strip, windows of a box */
     for (int axis = 0; axis < 3; axis++) seen *= (double)extent_of(w, axis, 1);
@@ -82,7 +82,7 @@ void tn_cut_sliding(tn_sliding *s, int order, int64_t channels, double bytes, do
     if (s->strip_bytes < 0x1p58) lay_out_strip(s, order, channels);
 }
 
-void tn_place_box(const tn_sliding *s, int64_t number, tn_window_box *box) {
+void tn_place_box(const tn_strips *s, int64_t number, tn_window_box *box) {
     for (int axis = 3; axis >= 0; axis--) {
         box->first[axis] = number % s->boxes[axis] * s->box[axis];
         box->count[axis] = smaller(s->box[axis], s->count[axis] - box->first[axis]);
@@ -90,7 +90,7 @@ void tn_place_box(const tn_sliding *s, int64_t number, tn_window_box *box) {
     }
 }
 
-void tn_fill_strip(const tn_sliding *s, const tn_window_box *box, const char *x, int64_t channels,
+void tn_fill_strip(const tn_strips *s, const tn_window_box *box, const char *x, int64_t channels,
                    char *strip) {
     const tn_windows *w = &s->call.windows;
     const tn_volume *v = &s->strip, *from = &s->call.x;
@@ -130,13 +130,13 @@ void tn_tabulate(const int64_t *count, const tn_volume *strides, int64_t *to) {
             }
 }
 
-void tn_tabulate_windows(const tn_sliding *s, const int64_t *count, int64_t *to) {
+void tn_tabulate_windows(const tn_strips *s, const int64_t *count, int64_t *to) {
     tn_volume steps = s->strip;
     for (int axis = 0; axis < 3; axis++) steps.at[axis] *= s->call.windows.stride[axis];
     tn_tabulate(count, &steps, to);
 }
 
-void tn_tabulate_taps(const tn_sliding *s, int64_t channels, int64_t *to) {
+void tn_tabulate_taps(const tn_strips *s, int64_t channels, int64_t *to) {
     const tn_windows *w = &s->call.windows;
     /* the channels as a fourth axis */
     const tn_volume steps = {w->dilation[0] * s->strip.at[0], 0,
@@ -151,7 +151,7 @@ int64_t tn_box_offset(const tn_window_box *box, const tn_volume *strides) {
            box->first[2] * strides->at[1] + box->first[3] * strides->at[2];
 }
 
-void tn_move_windows(const tn_sliding *s, const tn_window_box *box, char *rows, int64_t row, char *y,
+void tn_move_windows(const tn_strips *s, const tn_window_box *box, char *rows, int64_t row, char *y,
                      int64_t columns, int from_y) {
     const tn_volume *v = &s->call.y;
     const int64_t strides[3] = {v->batch, v->at[0], v->at[1]}, pixel = v->at[2];

@@ -1,0 +1,1 @@
+"""Neural networks on the library's own kernels."""
