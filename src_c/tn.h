@@ -148,6 +148,7 @@ typedef struct {
 } tn_box;
 
 typedef struct tn_tiling tn_tiling; /* of TN_ROAD_SKINNY */
+typedef struct tn_convolver tn_convolver; /* in convolve.h */
 
 typedef struct {
     int mr, nr;
@@ -167,6 +168,7 @@ typedef struct {
     int (*exponent)(const char *x, int64_t n);
     void (*scale)(char *x, int64_t n, int exponent);                /* x *= 2^exponent */
     void (*add)(char *c, const char *x, int64_t n, int exponent);   /* c += x * 2^exponent */
+    const tn_convolver *convolver; /* floating point types only */
 } tn_kernels;
 
 enum { TN_NO_EXPONENT = INT32_MIN };
@@ -206,6 +208,26 @@ typedef struct {
 typedef struct {
     int64_t batch, channel, at[3];
 } tn_volume;
+
+/* Byte strides of weights: of positions, channels of x and of y, and groups of these. */
+typedef struct {
+    int64_t at[3], in, out, group;
+} tn_weights;
+
+/* y[n, o, j] = sum over t, i of x[n, what window o sees at t, i] w[t, i, j], within each group of channels i
+ * of x and j of y. */
+typedef struct {
+    tn_windows windows; /* before may be negative: then the first positions are not seen */
+    int64_t groups, in_channels, out_channels; /* channels of one group */
+    tn_volume x, y;
+    tn_weights w;
+    int dtype; /* floating point */
+} tn_convolution;
+
+/* Writes y; or w, the sum over n and o of what windows see times y: its gradient. */
+tn_status tn_convolve(const tn_convolution *call, const char *x, const char *w, char *y, int threads);
+tn_status tn_convolve_to_weights(const tn_convolution *call, const char *x, const char *y, char *w,
+                                 int threads);
 
 /* float16 <-> float32 with any strides: extent and strides from dims' n, sa, sc. */
 void tn_half_to_float(const tn_dim *dims, int n_dims, const char *a, char *c);

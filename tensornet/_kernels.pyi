@@ -1,4 +1,8 @@
-from typing import TypedDict
+from typing import Any, TypedDict
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
 
 class Info(TypedDict):
     isa: str
@@ -11,3 +15,24 @@ def trim() -> None: ...
 def keep_at_most(bytes: int) -> None: ...
 def kept() -> int: ...
 def info() -> Info: ...
+def convolve(
+    dtype: int,
+    x: Array,
+    w: Array,
+    y: Array,
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    before: tuple[int, ...],
+    threads: int,
+) -> None: ...
+def convolve_to_weights(
+    dtype: int,
+    x: Array,
+    y: Array,
+    w: Array,
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    before: tuple[int, ...],
+    threads: int,
+) -> None: ...
+def empty(shape: tuple[int, ...], dtype: Any) -> Array: ...

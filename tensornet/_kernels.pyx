@@ -34,6 +34,7 @@ cdef extern from "numpy/arrayobject.h":
 # bytes in front.
 cdef enum:
     HEADER = 64
+    REUSED = 65536  # results from this size on
 
 
 cdef void *_result_malloc(void *ctx, size_t size) noexcept nogil:
@@ -154,6 +155,76 @@ cdef void release(void *memory, size_t bytes) noexcept nogil:
 
 cdef void *exchange(void **slot, void *value) noexcept nogil:
     return tn_exchange(slot, value)
+
+
+cdef tn_volume _volume(cnp.ndarray array):
+    """The strides of an array [batch, spatial axes, channels]."""
+    cdef tn_volume volume
+    cdef int k, spatial = array.ndim - 2
+    memset(&volume, 0, sizeof(volume))
+    volume.batch = array.strides[0]
+    volume.channel = array.strides[spatial + 1]
+    for k in range(spatial):
+        volume.at[3 - spatial + k] = array.strides[k + 1]
+    return volume
+
+
+cdef tn_convolution _convolution(int dtype, cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, stride,
+                                 dilation, before, int64_t groups):
+    """What the kernels need to know; w is [spatial axes, channels of x in a group, of y in all]."""
+    cdef tn_convolution call
+    cdef int spatial = x.ndim - 2
+    cdef int k, axis
+    memset(&call, 0, sizeof(call))
+    call.dtype = dtype
+    call.x = _volume(x)
+    call.y = _volume(y)
+    call.groups = groups
+    call.in_channels = x.shape[spatial + 1] // groups
+    call.out_channels = y.shape[spatial + 1] // groups
+    call.w.into = w.strides[spatial + 1]
+    call.w.out = w.strides[spatial + 2]
+    call.w.group = w.strides[0]
+    call.windows.batch = x.shape[0]
+    for axis in range(3):
+        k = axis + spatial - 3
+        call.windows.extent[axis] = x.shape[k + 1] if k >= 0 else 1
+        call.windows.out[axis] = y.shape[k + 1] if k >= 0 else 1
+        call.windows.kernel[axis] = w.shape[k + 1] if k >= 0 else 1
+        call.w.at[axis] = w.strides[k + 1] if k >= 0 else 0
+        call.windows.stride[axis] = stride[k] if k >= 0 else 1
+        call.windows.dilation[axis] = dilation[k] if k >= 0 else 1
+        call.windows.before[axis] = before[k] if k >= 0 else 0
+    return call
+
+
+def convolve(int dtype, cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray y not None,
+             tuple stride, tuple dilation, tuple before, int threads):
+    """Write the convolution of x with w to y; see `tensornet.ops.sliding` for their axes."""
+    cdef tn_convolution call = _convolution(dtype, x, w, y, stride, dilation, before, w.shape[0])
+    cdef tn_status status
+    with nogil:
+        status = tn_convolve(&call, x.data, w.data, y.data, threads)
+    check_status(status)
+
+
+def convolve_to_weights(int dtype, cnp.ndarray x not None, cnp.ndarray y not None,
+                        cnp.ndarray w not None, tuple stride, tuple dilation, tuple before,
+                        int threads):
+    """Write to w the sum over all windows of what they see in x times y."""
+    cdef tn_convolution call = _convolution(dtype, x, w, y, stride, dilation, before, w.shape[0])
+    cdef tn_status status
+    with nogil:
+        status = tn_convolve_to_weights(&call, x.data, y.data, w.data, threads)
+    check_status(status)
+
+
+def empty(shape, dtype):
+    """An array of undefined entries; if it is large, its memory will be used again."""
+    cdef cnp.npy_intp bytes = dtype.itemsize
+    for extent in shape:
+        bytes *= extent
+    return fresh(shape, dtype) if bytes >= REUSED else np.empty(shape, dtype)
 
 
 def trim():

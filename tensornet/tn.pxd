@@ -80,6 +80,32 @@ cdef extern from "tn.h" nogil:
     tn_status tn_execution_finish(const tn_execution *run, int64_t *exponent)
     int tn_program_step(const tn_program *program, int64_t i, char *text, size_t capacity)
 
+    ctypedef struct tn_windows:
+        int64_t batch
+        int64_t[3] out, kernel, stride, dilation, before
+        int64_t[3] extent "in"
+
+    ctypedef struct tn_volume:
+        int64_t batch, channel
+        int64_t[3] at
+
+    ctypedef struct tn_weights:
+        int64_t[3] at
+        int64_t into "in"
+        int64_t out, group
+
+    ctypedef struct tn_convolution:
+        tn_windows windows
+        int64_t groups, in_channels, out_channels
+        tn_volume x, y
+        tn_weights w
+        int dtype
+
+    tn_status tn_convolve(const tn_convolution *call, const char *x, const char *w, char *y,
+                          int threads)
+    tn_status tn_convolve_to_weights(const tn_convolution *call, const char *x, const char *y,
+                                     char *w, int threads)
+
     void *tn_alloc(size_t bytes)
     void tn_free(void *memory, size_t bytes)
     void tn_trim()

@@ -25,18 +25,6 @@ typedef struct {
     const int64_t *lines[FETCHES];
 } FN(tile_target);
 
-ALWAYS_INLINE void FN(put)(char *c, V x, int accumulate) {
-    VU *to = (VU *)c;
-    if (accumulate) ACCUMULATE(x, *to);
-    *to = x;
-}
-
-ALWAYS_INLINE R FN(real)(const char *p) {
-    R x;
-    memcpy(&x, p, sizeof x);
-    return x;
-}
-
 ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t a_row,
                                  const int64_t a_step, const int64_t b_step, int64_t kc,
                                  const char *a, const char *b, const FN(tile_target) *to) {

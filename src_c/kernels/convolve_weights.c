@@ -1,0 +1,196 @@
+/* w from x and y, its gradient: each task sums over a chunk of the boxes of windows, for some channels
+ * of x and some of y.  Which boxes make a chunk, and so every bit of the sums, depends on the call alone. */
+#include "convolve.h"
+
+#include <string.h>
+
+/* Bytes of a strip; windows of a box, and enough of them to sum at a time. */
+static const double STRIP = 192 << 10, WINDOWS = 4096, ENOUGH = 256;
+/* Chunks that are summed apart where there are few channels, and bytes of their sums. */
+enum { CHUNKS = 8, CHUNKS_BYTES = 4 << 20 };
+enum { TASKS = 2 }; /* for each thread */
+
+static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
+static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
+static int64_t parts_of(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
+
+typedef struct {
+    tn_strips s;
+    const char *x, *y;
+    char *w, *sums; /* sums: [chunk][group][position][channel of x] rows */
+    int64_t channels, parts; /* of x in a task; tasks that share the channels of a group */
+    int64_t panels, panel_parts; /* of y, of a tile's width each; tasks that share these */
+    int64_t row, chunks, chunk_bytes;
+    char *workspace;
+    int64_t stride;
+} weights_job;
+
+/* What is in a thread's workspace, and for boxes of which extents its tables were made. */
+typedef struct {
+    int64_t count[4];
+    int64_t *windows, *taps, *sums; /* offsets: in the strip, twice, and in the sums */
+    char *strip, *packed;           /* packed: [panel][window] rows */
+} weights_space;
+
+static int64_t tables(const weights_job *job) {
+    return TN_ALIGNED((job->s.points + 2 * job->s.taps * job->channels) * (int64_t)sizeof(int64_t));
+}
+
+static double workspace_bytes(const weights_job *job) {
+    return (double)sizeof(weights_space) + 4 * TN_ALIGN + job->s.strip_bytes + (double)tables(job) +
+           (double)job->s.points * (double)(job->row * job->panels);
+}
+
+static void lay_out_space(const weights_job *job, char *workspace) {
+    weights_space *space = (weights_space *)workspace;
+    workspace += TN_ALIGNED(sizeof *space);
+    space->count[0] = 0;
+    space->windows = (int64_t *)workspace;
+    space->taps = space->windows + job->s.points;
+    space->sums = space->taps + job->s.taps * job->channels;
+    space->packed = workspace + tables(job);
+    space->strip = space->packed + job->s.points * job->row * job->panels;
+}
+
+static int64_t panel_columns(const weights_job *job, int64_t panel) {
+    const int64_t columns = job->s.kernels->columns;
+    return smaller(job->s.call.out_channels - panel * columns, columns);
+}
+
+/* One box of windows into the sums of a task. */
+static void sum_box(const weights_job *job, weights_space *space, const tn_window_box *box,
+                    const char *x, char *y, int64_t channels, int64_t first_panel,
+                    int64_t last_panel, char *sums, int begun) {
+    const tn_strips *s = &job->s;
+    const int64_t windows = box->count[0] * box->count[1] * box->count[2] * box->count[3];
+    const int64_t depth = tn_block_depth(s->kernels, s->size, windows), width = s->kernels->columns;
+    if (memcmp(space->count, box->count, sizeof box->count)) {
+        memcpy(space->count, box->count, sizeof box->count);
+        tn_tabulate_windows(s, box->count, space->windows);
+    }
+    tn_fill_strip(s, box, x, channels, space->strip);
+    for (int64_t j = first_panel; j < last_panel; j++) {
+        char *panel = space->packed + (j - first_panel) * windows * job->row;
+        if (panel_columns(job, j) < width) memset(panel, 0, (size_t)(windows * job->row));
+        tn_move_windows(s, box, panel, job->row, y + j * width * s->call.y.channel,
+                        panel_columns(job, j), 1);
+    }
+    for (int64_t p = 0; p < windows; p += depth)
+        for (int64_t j = first_panel; j < last_panel; j++) {
+            const tn_tiles tiles = {
+                .a = space->strip,
+                .b = space->packed + ((j - first_panel) * windows + p) * job->row,
+                .a_rows = space->taps,
+                .steps = space->windows + p,
+                .c_rows = space->sums,
+                .c = sums + j * job->row,
+                .rows = s->taps * channels,
+                .depth = smaller(depth, windows - p),
+                .accumulate = begun || p > 0};
+            s->kernels->tiles(&tiles);
+        }
+}
+
+static void chunk_task(void *argument, int64_t task, int worker) {
+    const weights_job *job = argument;
+    const tn_strips *s = &job->s;
+    const tn_convolution *call = &s->call;
+    weights_space *space = (weights_space *)(job->workspace + worker * job->stride);
+    const int64_t panel_part = task % job->panel_parts, rest = task / job->panel_parts;
+    const int64_t part = rest % job->parts, chunk = rest / job->parts % job->chunks;
+    const int64_t group = rest / job->parts / job->chunks, row = job->row * job->panels;
+    const int64_t first = part * job->channels;
+    const int64_t channels = smaller(job->channels, call->in_channels - first);
+    tn_tabulate_taps(s, channels, space->taps);
+    int64_t *to = space->sums;
+    for (int64_t tap = 0; tap < s->taps; tap++)
+        for (int64_t i = 0; i < channels; i++) *to++ = (tap * call->in_channels + i) * row;
+    char *sums = job->sums + chunk * job->chunk_bytes +
+                 (group * s->taps * call->in_channels + first) * row;
+    const int64_t begin = s->n_boxes * chunk / job->chunks;
+    for (int64_t b = begin; b < s->n_boxes * (chunk + 1) / job->chunks; b++) {
+        tn_window_box box;
+        tn_place_box(s, b, &box);
+        const char *x = job->x + (group * call->in_channels + first) * call->x.channel;
+        char *y = (char *)job->y + group * call->out_channels * call->y.channel +
+                  tn_box_offset(&box, &call->y); /* only read */
+        sum_box(job, space, &box, x, y, channels, job->panels * panel_part / job->panel_parts,
+                job->panels * (panel_part + 1) / job->panel_parts, sums, b > begin);
+    }
+}
+
+/* Adds the chunks up for one position of one group, in their order, and moves the sums to w. */
+static void finish_task(void *argument, int64_t task, int worker) {
+    const weights_job *job = argument;
+    const tn_convolution *call = &job->s.call;
+    const int64_t *kernel = call->windows.kernel;
+    const int64_t tap = task % job->s.taps, group = task / job->s.taps;
+    const int64_t i = tap % kernel[2], h = tap / kernel[2] % kernel[1], d = tap / kernel[2] / kernel[1];
+    const int64_t row = job->row * job->panels, bytes = call->in_channels * row;
+    const int64_t reals = bytes / job->s.size * tn_real_count(call->dtype);
+    char *sums = job->sums + task * bytes;
+    (void)worker;
+    for (int64_t c = 1; c < job->chunks; c++)
+        tn_get_kernels(call->dtype)->add(sums, sums + c * job->chunk_bytes, reals, 0);
+    const tn_move move = {call->in_channels, call->out_channels, row,
+                          job->s.size,       call->w.in,         call->w.out};
+    job->s.kernels->move(&move, sums, job->w + group * call->w.group + d * call->w.at[0] +
+                                          h * call->w.at[1] + i * call->w.at[2]);
+}
+
+/* Boxes and chunks from the call alone; then shares of the channels for the threads. */
+static void cut(weights_job *job, int threads) {
+    tn_strips *s = &job->s;
+    const tn_convolution *call = &s->call;
+    const int64_t channels = call->in_channels;
+    double all = 1;
+    for (int axis = 0; axis < 4; axis++) all *= (double)s->count[axis];
+    for (job->parts = 1;; job->parts *= 2) {
+        job->channels = parts_of(channels, job->parts);
+        tn_cut_strips(s, TN_BY_CHANNEL, job->channels, STRIP, WINDOWS);
+        if ((double)s->points >= (all < ENOUGH ? all : ENOUGH) || job->channels <= 16) break;
+    }
+    job->parts = parts_of(channels, job->channels);
+    const int64_t most = larger(CHUNKS_BYTES / larger(job->chunk_bytes, 1), 1);
+    job->chunks = smaller(parts_of(CHUNKS, call->groups * job->parts), smaller(most, s->n_boxes));
+    job->chunks = larger(job->chunks, 1);
+    const int64_t tasks = job->chunks * job->parts * call->groups, wanted = TASKS * threads;
+    job->panel_parts = 1;
+    if (threads > 1 && tasks < wanted)
+        job->panel_parts = smaller(job->panels, parts_of(wanted, tasks));
+}
+
+tn_status tn_convolve_to_weights(const tn_convolution *call, const char *x, const char *y, char *w,
+                                 int threads) {
+    weights_job job = {.x = x, .y = y, .w = w};
+    tn_strips *s = &job.s;
+    tn_begin_strips(s, call);
+    const int64_t groups = call->groups, terms = s->taps * call->in_channels;
+    if (!terms || !call->out_channels || !groups) return TN_OK;
+    const double windows = (double)s->count[0] * (double)s->count[1] * (double)s->count[2] *
+                           (double)s->count[3];
+    job.panels = parts_of(call->out_channels, s->kernels->columns);
+    job.row = s->kernels->columns * s->size;
+    const double chunk_bytes = (double)(groups * job.panels * job.row) * (double)terms;
+    if (chunk_bytes >= 0x1p50) return TN_NO_MEMORY;
+    job.chunk_bytes = (int64_t)chunk_bytes;
+    threads = tn_worthwhile_threads(
+        call, windows * (double)terms * (double)(groups * call->out_channels), threads);
+    cut(&job, threads);
+    const int64_t tasks = groups * job.chunks * job.parts * job.panel_parts;
+    threads = (int)smaller(threads, tasks);
+    const double each = workspace_bytes(&job);
+    if (chunk_bytes * (double)job.chunks + each * threads >= 0x1p58) return TN_NO_MEMORY;
+    job.stride = TN_ALIGNED((int64_t)each);
+    const int64_t sums_bytes = TN_ALIGNED(job.chunk_bytes * job.chunks);
+    const size_t bytes = (size_t)(sums_bytes + job.stride * threads);
+    job.sums = tn_alloc(bytes);
+    if (!job.sums) return TN_NO_MEMORY;
+    job.workspace = job.sums + sums_bytes;
+    for (int i = 0; i < threads; i++) lay_out_space(&job, job.workspace + i * job.stride);
+    if (!s->n_boxes) memset(job.sums, 0, (size_t)sums_bytes);
+    tn_parallel_for(threads, tasks, chunk_task, &job);
+    tn_parallel_for(threads, groups * s->taps, finish_task, &job);
+    tn_free(job.sums, bytes);
+    return TN_OK;
+}

@@ -1,0 +1,21 @@
+/* The end of what element.h began. */
+#undef FN
+#undef V
+#undef VU
+#undef VL
+#undef S
+#undef Q
+#undef QU
+#undef MR
+#undef NR
+#undef PARTS
+#undef T
+#undef ACCUMULATE
+#undef MULTIPLY
+#undef NAME
+#undef ASSEMBLED
+#undef R
+#undef R_BYTES
+#undef COMPLEX
+#undef BOOLEAN
+#undef FLOATING
