@@ -94,42 +94,44 @@ def _collect(
 
 def _pull(record: Record, arrived: list[Any]) -> Sequence[Any]:
     """The cotangents of a record's arguments, of their shapes and dtypes."""
-    if not has_rule(record.function):
+    rule = rule_of(record.function)
+    if not has_rule(record.function) or rule is None:
         raise TypeError(
             f"{_name(record.function)} has no gradient rule; give it one with tensornet.custom_op, "
             "or keep what it is applied to from being differentiated with tensornet.stop_gradient"
         )
-    rule = rule_of(record.function)
-    assert rule is not None
-    args, results = record.args, record.results
+    args, results, parents = record.args, record.results, record.parents
     if state.depth:  # the sweep is recorded, so what it reads is tracked
-        args = [tensor_of(x, o) if o and type(x) is np.ndarray else x for x, o in _pairs(record)]
+        args = [
+            tensor_of(x, origin) if origin and type(x) is np.ndarray else x
+            for x, origin in zip(args, parents)
+        ]
         results = [
             tensor_of(x, (record, k)) if type(x) is np.ndarray else x for k, x in enumerate(results)
         ]
-    needed = [parent is not None for parent in record.parents]
+    needed = [parent is not None for parent in parents]
     g, result = (arrived, tuple(results)) if record.is_tuple else (arrived[0], results[0])
     pulled = rule.pull(g, result, needed, args, record.options)
     return [
-        _fitted(record, parent, cotangent) if parent and cotangent is not None else None
-        for parent, cotangent in zip(record.parents, pulled)
+        _fitted(record, parent, cotangent)
+        if parent is not None and cotangent is not None
+        else None
+        for parent, cotangent in zip(parents, pulled)
     ]
-
-
-def _pairs(record: Record) -> Iterable[tuple[Any, Origin | None]]:
-    return zip(record.args, record.parents)
 
 
 def _fitted(record: Record, parent: Origin, cotangent: Any) -> Any:
     """A cotangent in the dtype of what it belongs to; its shape must be right already."""
-    outline = parent[0].results[parent[1]]
-    if cotangent.shape != outline.shape:
-        raise ShapeError(
-            f"the gradient rule of {_name(record.function)} made a gradient of shape "
-            f"{cotangent.shape} for an operand of shape {outline.shape}"
-        )
-    if cotangent.dtype != outline.dtype:
-        return cast(cotangent, outline.dtype)
+    maker, place = parent
+    if maker.results:
+        outline = maker.results[place]
+        if cotangent.shape != outline.shape:
+            raise ShapeError(
+                f"the gradient rule of {_name(record.function)} made a gradient of shape "
+                f"{cotangent.shape} for an operand of shape {outline.shape}"
+            )
+        if cotangent.dtype != outline.dtype:
+            return cast(cotangent, outline.dtype)
     return cotangent
 
 
