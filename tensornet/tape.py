@@ -339,12 +339,16 @@ def _applied(
     function: Any, compute: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]
 ) -> Any:
     """`apply`, where the tape writes down one function, and another computes."""
-    arrays = [x._array if type(x) is Tensor else x for x in args]
+    arrays, is_tracked = [], False
+    for x in args:
+        if type(x) is Tensor:
+            arrays.append(x._array)
+            is_tracked = is_tracked or x._origin is not None
+        else:
+            arrays.append(x)
     result = compute(*arrays, **options)
-    if state.depth:
-        for x in args:
-            if type(x) is Tensor and x._origin is not None:
-                return _recorded(function, args, arrays, options, result)
+    if is_tracked and state.depth:
+        return _recorded(function, args, arrays, options, result)
     return _wrapped(result)
 
 
@@ -375,29 +379,29 @@ def _recorded(
     rule = rule_of(function)
     if rule is None:
         return _wrapped(result)
-    is_tuple = type(result) is tuple
-    results = list(map(np.asarray, result)) if is_tuple else [np.asarray(result)]
     parents = [x._origin if type(x) is Tensor else None for x in args]
-    given = list(map(id, arrays))
-    for each in results:
-        flags = each.flags
-        if flags.owndata and id(each) not in given:
-            flags.writeable = False  # what the tape has kept must not change
-    keeps: Any = rule.keeps
-    if keeps is not None:
-        if keeps and type(keeps[0]) is tuple:
-            keeps = [k for read, parent in zip(keeps, parents) if parent for k in read]
-        arrays = [
-            outline(x) if type(x) is np.ndarray and k not in keeps else x
-            for k, x in enumerate(arrays)
-        ]
-    kept = results if rule.keeps_result else list(map(outline, results))
-    record = Record(function, arrays, options, parents, kept, is_tuple)
-    made = [
-        tensor_of(each, (record, k) if each.dtype.kind in "fc" else None)
-        for k, each in enumerate(results)
-    ]
+    is_tuple = type(result) is tuple
+    results: list[Any] = []
+    record = Record(function, _kept(rule.keeps, arrays, parents), options, parents, results, is_tuple)
+    made = []
+    for k, each in enumerate(result if is_tuple else (result,)):
+        array = each if type(each) is np.ndarray else np.asarray(each)
+        if array.base is None and id(array) not in map(id, arrays):
+            array.setflags(write=False)  # what the tape has kept must not change
+        results.append(array if rule.keeps_result else outline(array))
+        made.append(tensor_of(array, (record, k) if array.dtype.kind in "fc" else None))
     return tuple(made) if is_tuple else made[0]
+
+
+def _kept(keeps: Any, arrays: list[Any], parents: list[Origin | None]) -> list[Any]:
+    """The arguments, of which a rule reads the entries of those that `keeps` names."""
+    if keeps is None:
+        return arrays
+    if keeps and type(keeps[0]) is tuple:
+        keeps = [k for read, parent in zip(keeps, parents) if parent for k in read]
+    return [
+        outline(x) if type(x) is np.ndarray and k not in keeps else x for k, x in enumerate(arrays)
+    ]
 
 
 def any_tensor(operands: Iterable[Any]) -> bool:

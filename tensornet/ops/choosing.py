@@ -64,13 +64,16 @@ def choose(condition: Array, a: Any, b: Any) -> Any:
     >>> choose(np.array([True, False]), np.array([1.0, 2.0]), 0.0)
     array([1., 0.])
     """
-    dtype = np.result_type(a, b)
+    is_masked = type(b) is float and b == 0
+    dtype = a.dtype if is_masked and type(a) is np.ndarray else np.result_type(a, b)
     whole = _SAME_SIZE.get(dtype)
     if whole is None:
         return np.where(condition, a, b)
-    bits = np.negative(np.not_equal(condition, 0).astype(whole))
+    if condition.dtype != bool:
+        condition = np.not_equal(condition, 0)
+    bits = np.negative(condition.astype(whole))
     chosen = bits & np.asarray(a, dtype).view(whole)
-    if not (type(b) is float and b == 0):
+    if not is_masked:
         chosen = chosen | (~bits & np.asarray(b, dtype).view(whole))
     return chosen.view(dtype)
 
