@@ -57,7 +57,7 @@ def as_array(given: Any, what: str = "the operand") -> Array:
     """
     if type(given) is np.ndarray:
         return given
-    if not (hasattr(given, "__dlpack__") or hasattr(given, "__array__")):
+    if isinstance(given, np.generic) or not (hasattr(given, "__dlpack__") or hasattr(given, "__array__")):
         array: Array = np.asarray(given)
         return array
     library = library_of(given)

@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, cast, final
 import numpy as np
 
 from .arrays import Array, as_array, as_numeric, check_backend
-from .records import Origin, Outline, Record, rule_of, state
+from .records import Origin, Record, outline, rule_of, state
 
 __all__ = [
     "Tensor",
@@ -332,13 +332,23 @@ def apply(
     >>> apply(np.add, (Tensor([1, 2]), np.array([3, 4])))
     Tensor([4, 6], dtype=int64)
     """
-    if type(args) is not tuple:
-        args = tuple(args)
-    result = function(*[x._array if type(x) is Tensor else x for x in args], **options)
-    if state.depth:
-        for x in args:
-            if type(x) is Tensor and x._origin is not None:
-                return _recorded(function, args, options, result)
+    return _applied(function, function, tuple(args), options)
+
+
+def _applied(
+    function: Any, compute: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]
+) -> Any:
+    """`apply`, where the tape writes down one function, and another computes."""
+    arrays, is_tracked = [], False
+    for x in args:
+        if type(x) is Tensor:
+            arrays.append(x._array)
+            is_tracked = is_tracked or x._origin is not None
+        else:
+            arrays.append(x)
+    result = compute(*arrays, **options)
+    if is_tracked and state.depth:
+        return _recorded(function, args, arrays, options, result)
     return _wrapped(result)
 
 
@@ -362,34 +372,36 @@ def tensor_of(array: Array, origin: Origin | None = None) -> Tensor:
 _new = object.__new__
 
 
-def _recorded(function: Any, args: tuple[Any, ...], options: Mapping[str, Any], result: Any) -> Any:
+def _recorded(
+    function: Any, args: tuple[Any, ...], arrays: list[Any], options: Mapping[str, Any], result: Any
+) -> Any:
     """The result as `_wrapped` returns it, tracked by a new Record."""
     rule = rule_of(function)
     if rule is None:
         return _wrapped(result)
-    is_tuple = type(result) is tuple
-    results = [np.asarray(each) for each in (result if is_tuple else (result,))]
     parents = [x._origin if type(x) is Tensor else None for x in args]
-    arrays = [x._array if type(x) is Tensor else x for x in args]
-    for each in results:
-        if each.flags.owndata and not any(each is x for x in arrays):
-            each.flags.writeable = False  # what the tape has kept must not change
-    keeps: Any = rule.keeps
-    if keeps is not None:
-        if keeps and type(keeps[0]) is tuple:
-            keeps = [k for read, parent in zip(keeps, parents) if parent for k in read]
-        arrays = [x if k in keeps else _outline(x) for k, x in enumerate(arrays)]
-    kept = results if rule.keeps_result else [_outline(each) for each in results]
-    record = Record(function, arrays, options, parents, kept, is_tuple)
-    made = [
-        tensor_of(each, (record, k) if each.dtype.kind in "fc" else None)
-        for k, each in enumerate(results)
-    ]
+    is_tuple = type(result) is tuple
+    results: list[Any] = []
+    record = Record(function, _kept(rule.keeps, arrays, parents), options, parents, results, is_tuple)
+    made = []
+    for k, each in enumerate(result if is_tuple else (result,)):
+        array = each if type(each) is np.ndarray else np.asarray(each)
+        if array.base is None and id(array) not in map(id, arrays):
+            array.setflags(write=False)  # what the tape has kept must not change
+        results.append(array if rule.keeps_result else outline(array))
+        made.append(tensor_of(array, (record, k) if array.dtype.kind in "fc" else None))
     return tuple(made) if is_tuple else made[0]
 
 
-def _outline(given: Any) -> Any:
-    return Outline(given.shape, given.dtype) if type(given) is np.ndarray else given
+def _kept(keeps: Any, arrays: list[Any], parents: list[Origin | None]) -> list[Any]:
+    """The arguments, of which a rule reads the entries of those that `keeps` names."""
+    if keeps is None:
+        return arrays
+    if keeps and type(keeps[0]) is tuple:
+        keeps = [k for read, parent in zip(keeps, parents) if parent for k in read]
+    return [
+        outline(x) if type(x) is np.ndarray and k not in keeps else x for k, x in enumerate(arrays)
+    ]
 
 
 def any_tensor(operands: Iterable[Any]) -> bool:
@@ -417,11 +429,12 @@ def operation(function: Callable[P, Any]) -> Callable[P, Any]:
 
     @wraps(function)
     def call(*args: P.args, **options: P.kwargs) -> Any:
-        if any_tensor(args):
-            return apply(call, args, options)
         if options and any_tensor(options.values()):
             bound = parameters.bind(*args, **options)
-            return apply(call, bound.args, bound.kwargs)
+            return _applied(call, function, bound.args, bound.kwargs)
+        for each in args:
+            if type(each) is Tensor:
+                return _applied(call, function, args, options)
         return function(*args, **options)
 
     return call

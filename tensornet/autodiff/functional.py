@@ -239,7 +239,7 @@ def _gradients(found: Sequence[Any], given: Sequence[Any]) -> Iterator[Any]:
 
 def _unit(result: Any) -> Any:
     """The cotangent 1 of a single real number."""
-    array = np.asarray(result)
+    array = result._array if type(result) is Tensor else np.asarray(result)
     if array.size != 1:
         raise ShapeError(
             f"only a single number has a gradient, not a result of shape {array.shape}: use vjp, "

@@ -31,7 +31,8 @@ def sum(tensor: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([4., 6.])
     """
-    return np.sum(as_numeric(tensor), axis=_over(axis), keepdims=keepdims)
+    reduced: Any = np.add.reduce(as_numeric(tensor), axis=_over(axis), keepdims=keepdims)  # type: ignore[call-overload]
+    return reduced
 
 
 @operation
@@ -41,7 +42,11 @@ def mean(tensor: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([2., 3.])
     """
-    return np.mean(as_numeric(tensor), axis=_over(axis), keepdims=keepdims)
+    array, over = as_numeric(tensor), _over(axis)
+    if array.dtype.kind not in "fc" or array.dtype.itemsize < 4 or not array.size:
+        return np.mean(array, axis=over, keepdims=keepdims)
+    total = np.add.reduce(array, axis=over, keepdims=keepdims)
+    return total / total.dtype.type(array.size // total.size)
 
 
 @operation
