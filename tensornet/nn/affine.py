@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..api import einsum
 from ..autodiff.rules.registry import joint_rule
 from ..ops import greater, multiply, relu
 from ..records import rule_of
 from ..tape import operation
+from .sums import sum_over
 
 __all__ = ["affine"]
 
@@ -69,8 +69,8 @@ def _fused(linear: Callable[..., Any], rectify: bool) -> Callable[..., Any]:
         rule = rule_of(linear)
         assert rule is not None
         pulled = rule.pull(g, None, needed[:2], args[:2], options)
-        every = [*range(len(g.shape))]
-        return *pulled, einsum(g, every, every[-1:]) if needed[2] else None
+        rows = tuple(range(len(g.shape) - 1))
+        return *pulled, sum_over(g, None, axes=rows) if needed[2] else None
 
     forward.__name__ = f"{linear.__name__} with bias"
     op = operation(forward)

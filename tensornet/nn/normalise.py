@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..api import einsum
 from ..autodiff.rules.registry import joint_rule
 from ..ops import multiply, reshape, subtract
 from ..tape import operation
+from .sums import sum_over
 
 __all__ = ["normalise"]
 
@@ -56,14 +56,11 @@ def _varies(x: Any, scale: Any, axes: tuple[int, ...]) -> bool:
     return max(axes) >= len(x.shape) - len(scale.shape)
 
 
-def _mean(axes: tuple[int, ...], *factors: Any) -> Any:
-    """The mean of products over axes, which keep extent 1."""
-    shape = factors[0].shape
-    every = range(len(shape))
-    kept = [k for k in every if k not in axes]
-    operands = [part for each in factors for part in (each, [*every])]
-    total = einsum(*operands, kept)
+def _mean(axes: tuple[int, ...], a: Any, b: Any = None) -> Any:
+    """The mean of a, or of ``a * b``, over axes, which keep extent 1."""
+    shape = a.shape
     small = tuple([1 if k in axes else n for k, n in enumerate(shape)])
+    total = sum_over(a, b, axes=axes)
     return reshape(total, small) / prod([shape[k] for k in axes])
 
 
@@ -96,12 +93,9 @@ def _pull(
     return of_x, of_scale, of_shift
 
 
-def _over_rows(like: Any, *factors: Any) -> Any:
-    """Products summed over all axes but the last ones, those of `like`."""
-    rank = len(factors[0].shape)
-    every = range(rank)
-    operands = [part for each in factors for part in (each, [*every])]
-    return einsum(*operands, [*every[rank - len(like.shape) :]])
+def _over_rows(like: Any, a: Any, b: Any = None) -> Any:
+    """a, or ``a * b``, summed over all axes but the last ones, those of `like`."""
+    return sum_over(a, b, axes=tuple(range(len(a.shape) - len(like.shape))))
 
 
 def _plus(a: Any, b: Any) -> Any:

@@ -6,6 +6,7 @@ operations their rules.
 """
 
 from . import activations as activations
+from . import convolution as convolution
 from . import elementwise as elementwise
 from . import functions as functions
 from . import products as products

@@ -11,9 +11,7 @@ __all__: list[str] = []
 
 rule(
     convolve,
-    lambda g, _, x, w, windows, groups=1: convolve_data_gradient(
-        g, conjugated(w), windows, groups
-    ),
+    lambda g, _, x, w, windows, groups=1: convolve_data_gradient(g, conjugated(w), windows, groups),
     lambda g, _, x, w, windows, groups=1: convolve_weight_gradient(
         conjugated(x), g, windows, groups
     ),
@@ -29,9 +27,7 @@ rule(
 )
 rule(
     convolve_weight_gradient,
-    lambda g, _, x, y, windows, groups=1: convolve_data_gradient(
-        conjugated(y), g, windows, groups
-    ),
+    lambda g, _, x, y, windows, groups=1: convolve_data_gradient(conjugated(y), g, windows, groups),
     lambda g, _, x, y, windows, groups=1: convolve(conjugated(x), g, windows, groups),
     keeps=((1,), (0,)),
 )

@@ -15,6 +15,7 @@ from .activation import (
     Tanh,
 )
 from .containers import Lambda, Sequential
+from .convolution import Conv1D, Conv2D, Conv3D
 from .dense import Dense
 from .dropout import Dropout
 from .embedding import Embedding
@@ -26,6 +27,9 @@ __all__ = [
     "GELU",
     "Activation",
     "BatchNorm",
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
     "Dense",
     "Dropout",
     "Embedding",

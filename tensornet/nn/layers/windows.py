@@ -57,9 +57,7 @@ class Windowed(Module):
             self.check_input(x, "batch", *_WORDS[-self.spatial :], channels)
             data_format = DATA_FORMATS[self.spatial][0]
             geometry = (self.window, self.strides, self.padding, self.dilation)
-            self._windows = place_windows(
-                self.label, x.shape, *geometry, data_format, self.spatial
-            )
+            self._windows = place_windows(self.label, x.shape, *geometry, data_format, self.spatial)
             self._shape = x.shape
         elif x.dtype != self.input_dtype:
             self.check_input(x, *x.shape)
