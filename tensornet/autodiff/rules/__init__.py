@@ -9,6 +9,7 @@ from . import activations as activations
 from . import convolution as convolution
 from . import elementwise as elementwise
 from . import functions as functions
+from . import pooling as pooling
 from . import products as products
 from . import reductions as reductions
 from . import shaping as shaping

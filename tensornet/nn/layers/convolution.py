@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from ...ops.convolution import convolve
+from ...ops.depthwise import depthwise
 from ...tape import Tensor, as_operands
 from ..activations import ActivationLike, activation_of
 from ..affine import affine
@@ -14,7 +15,7 @@ from ..initialisers import Initialiser
 from ..module import Shape
 from .windows import Windowed
 
-__all__ = ["Conv1D", "Conv2D", "Conv3D"]
+__all__ = ["Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D"]
 
 
 class _Convolution(Windowed):
@@ -118,3 +119,68 @@ class Conv3D(_Convolution):
     """
 
     spatial = 3
+
+
+class DepthwiseConv2D(Windowed):
+    """``activation(x * kernel + bias)``, each channel convolved with kernels of its own.
+
+    Args:
+        kernel_size, strides, padding, dilation, activation, use_bias, kernel_initialiser,
+            bias_initialiser: as for `Conv2D`.
+        depth_multiplier: results per channel; those of channel c stand at c * depth_multiplier and
+            behind.
+
+    Shapes: x (batch, height, width, channels), kernel (\\*kernel_size, 1, channels *
+    depth_multiplier), bias (channels * depth_multiplier,), result (batch, new height, new width,
+    channels * depth_multiplier). PyTorch has Conv2d with groups=channels for it.
+
+    Raises, when called:
+        ShapeError, TypeError: as `Conv2D`.
+
+    Complexity: one multiply-add for each entry of the result and position in the window.
+
+    >>> import numpy as np
+    >>> DepthwiseConv2D(3, depth_multiplier=2, seed=0)(np.zeros((1, 9, 9, 4), np.float32)).shape
+    (1, 7, 7, 8)
+    """
+
+    spatial = 2
+
+    kernel: Tensor
+    bias: Tensor | None = None
+
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: str | int | Sequence[Any] = "valid",
+        dilation: int | Sequence[int] = 1,
+        depth_multiplier: int = 1,
+        activation: ActivationLike = None,
+        use_bias: bool = True,
+        kernel_initialiser: Initialiser = "glorot_uniform",
+        bias_initialiser: Initialiser = "zeros",
+        **options: Any,
+    ) -> None:
+        super().__init__(kernel_size, strides, padding, dilation, **options)
+        if depth_multiplier < 1:
+            raise ValueError(f"depth_multiplier is a positive number, not {depth_multiplier}")
+        self.depth_multiplier = depth_multiplier
+        self.activation = activation_of(activation)
+        self.use_bias = use_bias
+        self.kernel_initialiser = kernel_initialiser
+        self.bias_initialiser = bias_initialiser
+
+    def build(self, input_shape: Shape) -> None:
+        outputs = self.known_extent(input_shape, -1) * self.depth_multiplier
+        self.add_parameter("kernel", (*self.window, 1, outputs), self.kernel_initialiser)
+        if self.use_bias:
+            self.add_parameter("bias", (outputs,), self.bias_initialiser)
+
+    def forward(self, x: Any) -> Any:
+        (x,) = as_operands([x])
+        windows = self.windows_over(x, self.kernel.shape[-1] // self.depth_multiplier)
+        return affine(depthwise, x, self.kernel, self.bias, self.activation, windows=windows)
+
+    def macs(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
+        return prod(output_shape) * prod(self.window)

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from ...ops.windows import DATA_FORMATS, Windows, place_windows
 from ..module import Module
 
-__all__ = ["Windowed"]
+__all__ = ["WORDS", "Windowed"]
 
-_WORDS = ("depth", "height", "width")
+WORDS = ("depth", "height", "width")
 
 
 class Windowed(Module):
@@ -54,7 +54,7 @@ class Windowed(Module):
             ShapeError, TypeError: they name the layer and what it expects.
         """
         if self._shape != x.shape:
-            self.check_input(x, "batch", *_WORDS[-self.spatial :], channels)
+            self.check_input(x, "batch", *WORDS[-self.spatial :], channels)
             data_format = DATA_FORMATS[self.spatial][0]
             geometry = (self.window, self.strides, self.padding, self.dilation)
             self._windows = place_windows(self.label, x.shape, *geometry, data_format, self.spatial)
