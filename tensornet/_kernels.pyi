@@ -1,4 +1,8 @@
-from typing import TypedDict
+from typing import Any, TypedDict
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
 
 class Info(TypedDict):
     isa: str
@@ -11,3 +15,20 @@ def trim() -> None: ...
 def keep_at_most(bytes: int) -> None: ...
 def kept() -> int: ...
 def info() -> Info: ...
+
+SLIDE_KINDS: dict[str, int]
+
+def slide(
+    kind: str,
+    windows: Any,
+    source: Array,
+    threads: int,
+    *,
+    transposed: bool = False,
+    weights: Array | None = None,
+    index: Array | None = None,
+    padded: bool = False,
+) -> Array: ...
+def slide_weights(
+    windows: Any, source: Array, gradient: Array, weights: Array, threads: int
+) -> None: ...
