@@ -36,3 +36,20 @@ def convolve_to_weights(
     threads: int,
 ) -> None: ...
 def empty(shape: tuple[int, ...], dtype: Any) -> Array: ...
+
+SLIDE_KINDS: dict[str, int]
+
+def slide(
+    kind: str,
+    windows: Any,
+    source: Array,
+    threads: int,
+    *,
+    transposed: bool = False,
+    weights: Array | None = None,
+    index: Array | None = None,
+    padded: bool = False,
+) -> Array: ...
+def slide_weights(
+    windows: Any, source: Array, gradient: Array, weights: Array, threads: int
+) -> None: ...
