@@ -181,6 +181,18 @@ class Tensor:
     def __getitem__(self, key: Any) -> Tensor:
         return cast(Tensor, methods["getitem"](self, key))
 
+    def item(self) -> Any:
+        """The only entry, as a Python number; ValueError if there are several."""
+        return self._entry()
+
+    def tolist(self) -> Any:
+        """The entries as Python numbers in nested lists."""
+        return self._array.tolist()
+
+    def numpy(self) -> Array:
+        """The NumPy array itself, as `array`."""
+        return self._array
+
     # Axes
 
     @property
@@ -230,6 +242,38 @@ class Tensor:
     def conjugate(self) -> Tensor:
         """The complex conjugate, as `conj`."""
         return self.conj()
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The entries in another dtype; see `tensornet.ops.cast`."""
+        return cast(Tensor, methods["cast"](self, dtype))
+
+    @property
+    def real(self) -> Tensor:
+        """The real parts; a view."""
+        return cast(Tensor, methods["real"](self))
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary parts; a view."""
+        return cast(Tensor, methods["imag"](self))
+
+    # Many entries made one; arguments as of the functions of the same names
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The sum over axes."""
+        return cast(Tensor, methods["sum"](self, axis, keepdims))
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The mean over axes."""
+        return cast(Tensor, methods["mean"](self, axis, keepdims))
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The greatest entry along axes."""
+        return cast(Tensor, methods["max"](self, axis, keepdims))
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The least entry along axes."""
+        return cast(Tensor, methods["min"](self, axis, keepdims))
 
     def __call__(self, *axes: int | str) -> Any:
         """A network of this tensor with these labels, in the notation of `tensornet.ncon`.
@@ -382,7 +426,8 @@ def _recorded(
     parents = [x._origin if type(x) is Tensor else None for x in args]
     is_tuple = type(result) is tuple
     results: list[Any] = []
-    record = Record(function, _kept(rule.keeps, arrays, parents), options, parents, results, is_tuple)
+    kept = _kept(rule.keeps, arrays, parents)
+    record = Record(function, kept, options, parents, results, is_tuple)
     made = []
     for k, each in enumerate(result if is_tuple else (result,)):
         array = each if type(each) is np.ndarray else np.asarray(each)
