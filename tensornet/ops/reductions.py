@@ -20,7 +20,9 @@ _total: Any = np.add.reduce  # np.sum without its detours
 
 
 def _over(axis: Any) -> int | tuple[int, ...] | None:
-    return axis if axis is None or isinstance(axis, (int, np.integer)) else tuple(axis)
+    if axis is None or isinstance(axis, int):
+        return axis
+    return int(axis) if isinstance(axis, np.integer) else tuple(axis)
 
 
 @operation
