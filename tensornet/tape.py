@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, cast, final
 import numpy as np
 
 from .arrays import Array, as_array, as_numeric, check_backend
-from .records import Origin, Record, outline, rule_of, state
+from .records import Origin, Record, kept_of, outline, rule_of, state
 
 __all__ = [
     "Tensor",
@@ -148,27 +148,19 @@ class Tensor:
     # One entry as a Python number, and many in turn
 
     def __bool__(self) -> bool:
-        return bool(self._entry())
+        return bool(self.item())
 
     def __int__(self) -> int:
-        return int(self._entry())
+        return int(self.item())
 
     def __float__(self) -> float:
-        return float(self._entry())
+        return float(self.item())
 
     def __complex__(self) -> complex:
-        return complex(self._entry())
+        return complex(self.item())
 
     def __index__(self) -> int:
         return index(self._array)
-
-    def _entry(self) -> Any:
-        if self.size != 1:
-            raise ValueError(
-                f"a Tensor of shape {self.shape} has {self.size} entries: only a single one is "
-                "true or false, or a number"
-            )
-        return self._array.item()
 
     def __len__(self) -> int:
         if not self.ndim:
@@ -180,6 +172,23 @@ class Tensor:
 
     def __getitem__(self, key: Any) -> Tensor:
         return cast(Tensor, methods["getitem"](self, key))
+
+    def item(self) -> Any:
+        """The only entry, as a Python number; ValueError if there are more or none."""
+        if self.size != 1:
+            raise ValueError(
+                f"a Tensor of shape {self.shape} has {self.size} entries: only a single one is "
+                "true or false, or a number"
+            )
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """The entries as Python numbers in nested lists."""
+        return self._array.tolist()
+
+    def numpy(self) -> Array:
+        """The NumPy array itself, as `array`."""
+        return self._array
 
     # Axes
 
@@ -230,6 +239,38 @@ class Tensor:
     def conjugate(self) -> Tensor:
         """The complex conjugate, as `conj`."""
         return self.conj()
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The entries in another dtype; see `tensornet.ops.cast`."""
+        return cast(Tensor, methods["cast"](self, dtype))
+
+    @property
+    def real(self) -> Tensor:
+        """The real parts; a view."""
+        return cast(Tensor, methods["real"](self))
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary parts; a view."""
+        return cast(Tensor, methods["imag"](self))
+
+    # Many entries made one; arguments as of the functions of the same names
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The sum over axes."""
+        return cast(Tensor, methods["sum"](self, axis, keepdims))
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The mean over axes."""
+        return cast(Tensor, methods["mean"](self, axis, keepdims))
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The greatest entry along axes."""
+        return cast(Tensor, methods["max"](self, axis, keepdims))
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The least entry along axes."""
+        return cast(Tensor, methods["min"](self, axis, keepdims))
 
     def __call__(self, *axes: int | str) -> Any:
         """A network of this tensor with these labels, in the notation of `tensornet.ncon`.
@@ -382,7 +423,8 @@ def _recorded(
     parents = [x._origin if type(x) is Tensor else None for x in args]
     is_tuple = type(result) is tuple
     results: list[Any] = []
-    record = Record(function, _kept(rule.keeps, arrays, parents), options, parents, results, is_tuple)
+    kept = kept_of(rule.keeps, arrays, parents)
+    record = Record(function, kept, options, parents, results, is_tuple)
     made = []
     for k, each in enumerate(result if is_tuple else (result,)):
         array = each if type(each) is np.ndarray else np.asarray(each)
@@ -391,17 +433,6 @@ def _recorded(
         results.append(array if rule.keeps_result else outline(array))
         made.append(tensor_of(array, (record, k) if array.dtype.kind in "fc" else None))
     return tuple(made) if is_tuple else made[0]
-
-
-def _kept(keeps: Any, arrays: list[Any], parents: list[Origin | None]) -> list[Any]:
-    """The arguments, of which a rule reads the entries of those that `keeps` names."""
-    if keeps is None:
-        return arrays
-    if keeps and type(keeps[0]) is tuple:
-        keeps = [k for read, parent in zip(keeps, parents) if parent for k in read]
-    return [
-        outline(x) if type(x) is np.ndarray and k not in keeps else x for k, x in enumerate(arrays)
-    ]
 
 
 def any_tensor(operands: Iterable[Any]) -> bool:

@@ -91,14 +91,14 @@ def _collect(
                 "these gradients have been taken, and what was recorded for them is gone: use "
                 "GradientTape(persistent=True) to take gradients more than once"
             )
-        outline = record.results[place]
-        if cotangent.shape != outline.shape:
+        made = record.results[place]
+        if cotangent.shape != made.shape:
             raise ShapeError(
                 f"the gradient rule of {_name(puller)} made a gradient of shape "
-                f"{cotangent.shape} for an operand of shape {outline.shape}"
+                f"{cotangent.shape} for an operand of shape {made.shape}"
             )
-        if cotangent.dtype != outline.dtype:
-            cotangent = cast(cotangent, outline.dtype)
+        if cotangent.dtype != made.dtype:
+            cotangent = cast(cotangent, made.dtype)
         waiting = pending.get(order)
         if waiting is None:
             waiting = pending[order] = record, [None] * len(record.results)

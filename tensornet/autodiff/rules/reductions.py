@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod as product
 from typing import Any
 
+import numpy as np
+
 from ...ops import (
     argmax,
     argmin,
@@ -37,7 +39,7 @@ def reduced_axes(a: Any, axis: Any) -> list[int]:
     rank = len(a.shape)
     if axis is None:
         return list(range(rank))
-    return [k % rank for k in ((axis,) if isinstance(axis, int) else axis)] if rank else []
+    return [int(k) % rank for k in np.atleast_1d(axis)] if rank else []
 
 
 def widened(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:
