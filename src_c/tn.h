@@ -247,6 +247,36 @@ tn_status tn_convolve(const tn_convolution *call, const char *x, const char *w, 
 tn_status tn_convolve_to_weights(const tn_convolution *call, const char *x, const char *y, char *w,
                                  int threads);
 
+/* What becomes of the positions that a window sees. */
+typedef enum {
+    TN_SLIDE_MAX,
+    TN_SLIDE_ARGMAX,  /* the largest, and where in its window it is: the first of equals; NaN wins */
+    TN_SLIDE_PICK,    /* the one that stands where an index says */
+    TN_SLIDE_AVERAGE,
+    TN_SLIDE_WEIGH    /* their sum, each times a weight: depthwise convolution */
+} tn_slide_kind;
+
+/* One pass of windows over an array.  Transposed (not for the maximum), it takes an array like the
+ * results to one like that which the windows slide over, as gradients do. */
+typedef struct {
+    tn_windows windows;
+    int64_t channels;
+    tn_volume from, to; /* of what is read and written */
+    tn_volume index;    /* of the places in windows, laid out as results of windows */
+    int64_t weight_tap, weight_channel; /* bytes between weights */
+    uint8_t kind, transposed, dtype;    /* TN_F32 or TN_F64 */
+    uint8_t padded; /* padding counts in averages */
+    uint8_t narrow; /* an index is uint8, else int32 */
+} tn_slide;
+
+/* index is written by TN_SLIDE_ARGMAX.  The bits do not depend on threads. */
+tn_status tn_run_slide(const tn_slide *x, const char *from, const char *weights, char *index,
+                       char *to, int threads);
+/* The gradient of TN_SLIDE_WEIGH to its weights: weight[tap] = sum over the windows of what they see
+ * there, from `from`, times what `to` has for them. */
+tn_status tn_slide_weights(const tn_slide *x, const char *from, const char *to, char *weights,
+                           int threads);
+
 /* float16 <-> float32 with any strides: extent and strides from dims' n, sa, sc. */
 void tn_half_to_float(const tn_dim *dims, int n_dims, const char *a, char *c);
 void tn_float_to_half(const tn_dim *dims, int n_dims, const char *a, char *c);

@@ -34,9 +34,6 @@ def convolve(
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
     before: tuple[int, ...],
-    groups: int,
-    last: bool,
-    swapped: bool,
     threads: int,
 ) -> None: ...
 def convolve_to_weights(
@@ -47,7 +44,21 @@ def convolve_to_weights(
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
     before: tuple[int, ...],
-    groups: int,
-    last: bool,
     threads: int,
+) -> None: ...
+SLIDE_KINDS: dict[str, int]
+
+def slide(
+    kind: str,
+    windows: Any,
+    source: Array,
+    threads: int,
+    *,
+    transposed: bool = False,
+    weights: Array | None = None,
+    index: Array | None = None,
+    padded: bool = False,
+) -> Array: ...
+def slide_weights(
+    windows: Any, source: Array, gradient: Array, weights: Array, threads: int
 ) -> None: ...

@@ -166,42 +166,29 @@ cdef void *exchange(void **slot, void *value) noexcept nogil:
     return tn_exchange(slot, value)
 
 
-cdef tn_volume _volume(cnp.ndarray array, int spatial, bint last):
-    """The strides of an array of `spatial` + 2 axes, channels last or first."""
-    cdef tn_volume volume
-    cdef int k
-    memset(&volume, 0, sizeof(volume))
-    volume.batch = array.strides[0]
-    volume.channel = array.strides[spatial + 1 if last else 1]
-    for k in range(spatial):
-        volume.at[3 - spatial + k] = array.strides[k + (1 if last else 2)]
-    return volume
-
-
 cdef tn_convolution _convolution(int dtype, cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, stride,
-                                 dilation, before, int64_t groups, bint last, bint swapped):
-    """What the kernels need to know; `swapped` if the channels of x are the outputs of w."""
+                                 dilation, before, int64_t groups):
+    """What the kernels need to know; w is [spatial axes, channels of x in a group, of y in all]."""
     cdef tn_convolution call
     cdef int spatial = x.ndim - 2
-    cdef int k, axis, first = 1 if last else 2, into = spatial if last else 1
-    cdef int out = spatial + 1 if last else 0
+    cdef int k, axis
     memset(&call, 0, sizeof(call))
     call.dtype = dtype
-    call.x = _volume(x, spatial, last)
-    call.y = _volume(y, spatial, last)
+    call.x = _volume(x, True)
+    call.y = _volume(y, True)
     call.groups = groups
-    call.in_channels = x.shape[spatial + 1 if last else 1] // groups
-    call.out_channels = y.shape[spatial + 1 if last else 1] // groups
-    call.w.into = w.strides[out if swapped else into]
-    call.w.out = w.strides[into if swapped else out]
-    call.w.group = w.strides[out] * (call.in_channels if swapped else call.out_channels)
+    call.in_channels = x.shape[spatial + 1] // groups
+    call.out_channels = y.shape[spatial + 1] // groups
+    call.w.into = w.strides[spatial + 1]
+    call.w.out = w.strides[spatial + 2]
+    call.w.group = w.strides[0]
     call.windows.batch = x.shape[0]
     for axis in range(3):
         k = axis + spatial - 3
-        call.windows.extent[axis] = x.shape[first + k] if k >= 0 else 1
-        call.windows.out[axis] = y.shape[first + k] if k >= 0 else 1
-        call.windows.kernel[axis] = w.shape[k if last else k + 2] if k >= 0 else 1
-        call.w.at[axis] = w.strides[k if last else k + 2] if k >= 0 else 0
+        call.windows.extent[axis] = x.shape[k + 1] if k >= 0 else 1
+        call.windows.out[axis] = y.shape[k + 1] if k >= 0 else 1
+        call.windows.kernel[axis] = w.shape[k + 1] if k >= 0 else 1
+        call.w.at[axis] = w.strides[k + 1] if k >= 0 else 0
         call.windows.stride[axis] = stride[k] if k >= 0 else 1
         call.windows.dilation[axis] = dilation[k] if k >= 0 else 1
         call.windows.before[axis] = before[k] if k >= 0 else 0
@@ -209,11 +196,9 @@ cdef tn_convolution _convolution(int dtype, cnp.ndarray x, cnp.ndarray w, cnp.nd
 
 
 def convolve(int dtype, cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray y not None,
-             tuple stride, tuple dilation, tuple before, int64_t groups, bint last, bint swapped,
-             int threads):
-    """Write the convolution of x with w to y; arrays of the dtype of this code, any strides."""
-    cdef tn_convolution call = _convolution(dtype, x, w, y, stride, dilation, before, groups, last,
-                                            swapped)
+             tuple stride, tuple dilation, tuple before, int threads):
+    """Write the convolution of x with w to y; see `tensornet.ops.sliding` for their axes."""
+    cdef tn_convolution call = _convolution(dtype, x, w, y, stride, dilation, before, w.shape[0])
     cdef tn_status status
     with nogil:
         status = tn_convolve(&call, x.data, w.data, y.data, threads)
@@ -222,10 +207,9 @@ def convolve(int dtype, cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndar
 
 def convolve_to_weights(int dtype, cnp.ndarray x not None, cnp.ndarray y not None,
                         cnp.ndarray w not None, tuple stride, tuple dilation, tuple before,
-                        int64_t groups, bint last, int threads):
+                        int threads):
     """Write to w the sum over all windows of what they see in x times y."""
-    cdef tn_convolution call = _convolution(dtype, x, w, y, stride, dilation, before, groups, last,
-                                            False)
+    cdef tn_convolution call = _convolution(dtype, x, w, y, stride, dilation, before, w.shape[0])
     cdef tn_status status
     with nogil:
         status = tn_convolve_to_weights(&call, x.data, y.data, w.data, threads)
@@ -353,6 +337,109 @@ def info():
         "l2": _cache_bytes(2),
         "l3": _cache_bytes(3),
     }
+
+
+SLIDE_KINDS = {
+    "max": TN_SLIDE_MAX, "argmax": TN_SLIDE_ARGMAX, "pick": TN_SLIDE_PICK,
+    "average": TN_SLIDE_AVERAGE, "weigh": TN_SLIDE_WEIGH,
+}
+
+
+cdef tn_volume _volume(cnp.ndarray array, bint channels_last) noexcept:
+    """The strides of an array in one of the data formats."""
+    cdef tn_volume volume
+    cdef int spatial = array.ndim - 2, d
+    volume.batch = array.strides[0]
+    volume.channel = array.strides[array.ndim - 1 if channels_last else 1]
+    for d in range(3):
+        volume.at[d] = 0
+        if d >= 3 - spatial:
+            volume.at[d] = array.strides[d - (3 - spatial) + (1 if channels_last else 2)]
+    return volume
+
+
+cdef int _set_windows(tn_windows *to, windows) except -1:
+    """Extents of Windows on three axes, the leading ones of extent 1."""
+    cdef int spatial = len(windows.extents), d, i
+    to.batch = windows.batch
+    for d in range(3):
+        i = d - (3 - spatial)
+        to.extent[d] = windows.extents[i] if i >= 0 else 1
+        to.out[d] = windows.counts[i] if i >= 0 else 1
+        to.kernel[d] = windows.kernel[i] if i >= 0 else 1
+        to.stride[d] = windows.stride[i] if i >= 0 else 1
+        to.dilation[d] = windows.dilation[i] if i >= 0 else 1
+        to.before[d] = windows.before[i] if i >= 0 else 0
+    return 0
+
+
+cdef tn_slide _slide(windows, cnp.ndarray source, cnp.ndarray to) except *:
+    """What every slide has: windows, and the arrays read and written."""
+    cdef tn_slide x
+    memset(&x, 0, sizeof(x))
+    _set_windows(&x.windows, windows)
+    x.channels = windows.channels
+    x.dtype = TN_F64 if source.dtype == np.float64 else TN_F32
+    x.source = _volume(source, windows.channels_last)
+    x.to = _volume(to, windows.channels_last)
+    return x
+
+
+def slide(kind, windows, cnp.ndarray source, int threads, *, bint transposed=False,
+          cnp.ndarray weights=None, cnp.ndarray index=None, bint padded=False):
+    """Slide windows over an array, or bring what they have back to one.
+
+    Args:
+        kind: one of SLIDE_KINDS.
+        windows: a `tensornet.ops.windows.Windows`; channels are those of both arrays.
+        source: float32 or float64, aligned, in one of the data formats; transposed, of the shape of
+            results.
+        weights: (taps, channels), of the same dtype, for "weigh".
+        index: uint8 or int32, of the shape of results, for "argmax", which writes it, and "pick".
+        padded: padding counts in averages.
+
+    Returns:
+        a fresh array in C order.
+    """
+    shape = windows.shape(windows.channels)
+    if transposed:
+        last = windows.channels_last
+        shape = (windows.batch, *windows.extents, windows.channels) if last else (
+            windows.batch, windows.channels, *windows.extents)
+    cdef cnp.ndarray to = fresh(shape, source.dtype)
+    cdef tn_slide x = _slide(windows, source, to)
+    cdef const char *weight_bytes = NULL
+    cdef char *places = NULL
+    cdef tn_status status
+    x.kind = SLIDE_KINDS[kind]
+    x.transposed = transposed
+    x.padded = padded
+    if weights is not None:
+        x.weight_tap, x.weight_channel = weights.strides[0], weights.strides[1]
+        weight_bytes = <const char *> cnp.PyArray_DATA(weights)
+    if index is not None:
+        x.index = _volume(index, windows.channels_last)
+        x.narrow = index.itemsize == 1
+        places = <char *> cnp.PyArray_DATA(index)
+    with nogil:
+        status = tn_run_slide(&x, <const char *> cnp.PyArray_DATA(source), weight_bytes, places,
+                              <char *> cnp.PyArray_DATA(to), threads)
+    check_status(status)
+    return to
+
+
+def slide_weights(windows, cnp.ndarray source, cnp.ndarray gradient, cnp.ndarray weights,
+                  int threads):
+    """The gradient of "weigh" to its weights, written to `weights`, (taps, channels)."""
+    cdef tn_slide x = _slide(windows, source, gradient)
+    cdef tn_status status
+    x.kind = TN_SLIDE_WEIGH
+    x.weight_tap, x.weight_channel = weights.strides[0], weights.strides[1]
+    with nogil:
+        status = tn_slide_weights(&x, <const char *> cnp.PyArray_DATA(source),
+                                  <const char *> cnp.PyArray_DATA(gradient),
+                                  <char *> cnp.PyArray_DATA(weights), threads)
+    check_status(status)
 
 
 _choose_isa()

@@ -57,7 +57,8 @@ def as_array(given: Any, what: str = "the operand") -> Array:
     """
     if type(given) is np.ndarray:
         return given
-    if not (hasattr(given, "__dlpack__") or hasattr(given, "__array__")):
+    known = hasattr(given, "__dlpack__") or hasattr(given, "__array__")
+    if not known or isinstance(given, np.generic):
         array: Array = np.asarray(given)
         return array
     library = library_of(given)

@@ -91,6 +91,25 @@ class Outline(NamedTuple):
     dtype: np.dtype[Any]
 
 
+def outline(array: Any) -> Outline:
+    """The Outline of an array."""
+    return _new(Outline, (array.shape, array.dtype))
+
+
+_new = tuple.__new__  # half the time of calling Outline
+
+
+def kept_of(keeps: Any, arrays: list[Any], parents: Sequence[Origin | None]) -> list[Any]:
+    """The arguments, of which a rule reads the entries of those that `keeps` names."""
+    if keeps is None:
+        return arrays
+    if keeps and type(keeps[0]) is tuple:
+        keeps = [k for read, parent in zip(keeps, parents) if parent for k in read]
+    return [
+        outline(x) if type(x) is np.ndarray and k not in keeps else x for k, x in enumerate(arrays)
+    ]
+
+
 class Record:
     """An operation on the tape, or, without a function, a variable at its beginning.
 

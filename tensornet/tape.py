@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, cast, final
 import numpy as np
 
 from .arrays import Array, as_array, as_numeric, check_backend
-from .records import Origin, Outline, Record, rule_of, state
+from .records import Origin, Record, kept_of, outline, rule_of, state
 
 __all__ = [
     "Tensor",
@@ -158,27 +158,19 @@ class Tensor:
     # One entry as a Python number, and many in turn
 
     def __bool__(self) -> bool:
-        return bool(self._entry())
+        return bool(self.item())
 
     def __int__(self) -> int:
-        return int(self._entry())
+        return int(self.item())
 
     def __float__(self) -> float:
-        return float(self._entry())
+        return float(self.item())
 
     def __complex__(self) -> complex:
-        return complex(self._entry())
+        return complex(self.item())
 
     def __index__(self) -> int:
         return index(self._array)
-
-    def _entry(self) -> Any:
-        if self.size != 1:
-            raise ValueError(
-                f"a Tensor of shape {self.shape} has {self.size} entries: only a single one is "
-                "true or false, or a number"
-            )
-        return self._array.item()
 
     def __len__(self) -> int:
         if not self.ndim:
@@ -190,6 +182,23 @@ class Tensor:
 
     def __getitem__(self, key: Any) -> Tensor:
         return cast(Tensor, methods["getitem"](self, key))
+
+    def item(self) -> Any:
+        """The only entry, as a Python number; ValueError if there are more or none."""
+        if self.size != 1:
+            raise ValueError(
+                f"a Tensor of shape {self.shape} has {self.size} entries: only a single one is "
+                "true or false, or a number"
+            )
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """The entries as Python numbers in nested lists."""
+        return self._array.tolist()
+
+    def numpy(self) -> Array:
+        """The NumPy array itself, as `array`."""
+        return self._array
 
     # Axes
 
@@ -240,6 +249,38 @@ class Tensor:
     def conjugate(self) -> Tensor:
         """The complex conjugate, as `conj`."""
         return self.conj()
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The entries in another dtype; see `tensornet.ops.cast`."""
+        return cast(Tensor, methods["cast"](self, dtype))
+
+    @property
+    def real(self) -> Tensor:
+        """The real parts; a view."""
+        return cast(Tensor, methods["real"](self))
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary parts; a view."""
+        return cast(Tensor, methods["imag"](self))
+
+    # Many entries made one; arguments as of the functions of the same names
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The sum over axes."""
+        return cast(Tensor, methods["sum"](self, axis, keepdims))
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The mean over axes."""
+        return cast(Tensor, methods["mean"](self, axis, keepdims))
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The greatest entry along axes."""
+        return cast(Tensor, methods["max"](self, axis, keepdims))
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The least entry along axes."""
+        return cast(Tensor, methods["min"](self, axis, keepdims))
 
     def __call__(self, *axes: int | str) -> Any:
         """A network of this tensor with these labels, in the notation of `tensornet.ncon`.
@@ -342,13 +383,23 @@ def apply(
     >>> apply(np.add, (Tensor([1, 2]), np.array([3, 4])))
     Tensor([4, 6], dtype=int64)
     """
-    if type(args) is not tuple:
-        args = tuple(args)
-    if state.depth:
-        for x in args:
-            if type(x) is Tensor and x._origin is not None:
-                return _recorded(function, args, options)
-    return _wrapped(function(*[x._array if type(x) is Tensor else x for x in args], **options))
+    return _applied(function, function, tuple(args), options)
+
+
+def _applied(
+    function: Any, compute: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]
+) -> Any:
+    """`apply`, where the tape writes down one function, and another computes."""
+    arrays, is_tracked = [], False
+    for x in args:
+        if type(x) is Tensor:
+            arrays.append(x._array)
+            is_tracked = is_tracked or x._origin is not None
+        else:
+            arrays.append(x)
+    if is_tracked and state.depth:
+        return _recorded(function, compute, args, arrays, options)
+    return _wrapped(compute(*arrays, **options))
 
 
 def _wrapped(result: Any) -> Any:
@@ -371,40 +422,35 @@ def tensor_of(array: Array, origin: Origin | None = None) -> Tensor:
 _new = object.__new__
 
 
-def _recorded(function: Callable[..., Any], args: tuple[Any, ...], options: Any) -> Any:
+def _recorded(
+    function: Any,
+    compute: Callable[..., Any],
+    args: tuple[Any, ...],
+    arrays: list[Any],
+    options: Mapping[str, Any],
+) -> Any:
     """The result as `_wrapped` returns it, tracked by a new Record."""
-    arrays = [x._array if type(x) is Tensor else x for x in args]
-    parents = [x._origin if type(x) is Tensor else None for x in args]
     rule = rule_of(function)
     if rule is None:
-        return _wrapped(function(*arrays, **options))
+        return _wrapped(compute(*arrays, **options))
+    parents = [x._origin if type(x) is Tensor else None for x in args]
     saved = None
     if rule.forward is None:
-        result = function(*arrays, **options)
+        result = compute(*arrays, **options)
     else:
         result, saved = rule.forward([parent is not None for parent in parents], arrays, options)
     is_tuple = type(result) is tuple
-    results = [np.asarray(each) for each in (result if is_tuple else (result,))]
-    given = set(map(id, arrays))
-    for each in results:
-        if each.flags.owndata and id(each) not in given:
-            each.flags.writeable = False  # what the tape has kept must not change
-    keeps: Any = rule.keeps
-    if keeps is not None:
-        if keeps and type(keeps[0]) is tuple:
-            keeps = [k for read, parent in zip(keeps, parents) if parent for k in read]
-        arrays = [x if k in keeps else _outline(x) for k, x in enumerate(arrays)]
-    kept = results if rule.keeps_result else [_outline(each) for each in results]
-    record = Record(function, arrays, options, parents, kept, is_tuple, saved)
-    made = [
-        tensor_of(each, (record, k) if each.dtype.kind in "fc" else None)
-        for k, each in enumerate(results)
-    ]
+    results: list[Any] = []
+    kept = kept_of(rule.keeps, arrays, parents)
+    record = Record(function, kept, options, parents, results, is_tuple, saved)
+    made = []
+    for k, each in enumerate(result if is_tuple else (result,)):
+        array = each if type(each) is np.ndarray else np.asarray(each)
+        if array.base is None and id(array) not in map(id, arrays):
+            array.setflags(write=False)  # what the tape has kept must not change
+        results.append(array if rule.keeps_result else outline(array))
+        made.append(tensor_of(array, (record, k) if array.dtype.kind in "fc" else None))
     return tuple(made) if is_tuple else made[0]
-
-
-def _outline(given: Any) -> Any:
-    return Outline(given.shape, given.dtype) if type(given) is np.ndarray else given
 
 
 def any_tensor(operands: Iterable[Any]) -> bool:
@@ -432,11 +478,12 @@ def operation(function: Callable[P, Any]) -> Callable[P, Any]:
 
     @wraps(function)
     def call(*args: P.args, **options: P.kwargs) -> Any:
-        if any_tensor(args):
-            return apply(call, args, options)
         if options and any_tensor(options.values()):
             bound = parameters.bind(*args, **options)
-            return apply(call, bound.args, bound.kwargs)
+            return _applied(call, function, bound.args, bound.kwargs)
+        for each in args:
+            if type(each) is Tensor:
+                return _applied(call, function, args, options)
         return function(*args, **options)
 
     return call

@@ -28,6 +28,11 @@ cdef extern from "tn.h" nogil:
         TN_CANCEL
         TN_PAUSE
         TN_TORN
+        TN_SLIDE_MAX
+        TN_SLIDE_ARGMAX
+        TN_SLIDE_PICK
+        TN_SLIDE_AVERAGE
+        TN_SLIDE_WEIGH
 
     ctypedef struct tn_control:
         int cancel
@@ -127,3 +132,16 @@ cdef extern from "tn.h" nogil:
     tn_status tn_set_isa(const char *name)
     const char *tn_isa_name()
     int tn_isa_names(const char **names, int capacity)
+
+    ctypedef struct tn_slide:
+        tn_windows windows
+        int64_t channels
+        tn_volume source "from"
+        tn_volume to, index
+        int64_t weight_tap, weight_channel
+        uint8_t kind, transposed, dtype, padded, narrow
+
+    tn_status tn_run_slide(const tn_slide *x, const char *source, const char *weights, char *index,
+                           char *to, int threads)
+    tn_status tn_slide_weights(const tn_slide *x, const char *source, const char *to, char *weights,
+                               int threads)

@@ -12,7 +12,7 @@ static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
 static int64_t parts_of(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 
 typedef struct {
-    tn_sliding s;
+    tn_strips s;
     const char *x, *w;
     char *y;
     int64_t terms, depth;  /* positions and channels that are summed; of a block of them */
@@ -30,14 +30,14 @@ typedef struct {
     char *strip, *sums;
 } convolve_space;
 
-static int64_t row_bytes(const tn_sliding *s) { return s->kernels->columns * s->size; }
+static int64_t row_bytes(const tn_strips *s) { return s->kernels->columns * s->size; }
 
-static double workspace_bytes(const tn_sliding *s) {
+static double workspace_bytes(const tn_strips *s) {
     return (double)sizeof(convolve_space) + s->strip_bytes + 4 * TN_ALIGN +
            (double)s->points * (double)(row_bytes(s) + 3 * (int64_t)sizeof(int64_t));
 }
 
-static void lay_out_space(const tn_sliding *s, char *workspace) {
+static void lay_out_space(const tn_strips *s, char *workspace) {
     convolve_space *space = (convolve_space *)workspace;
     workspace += TN_ALIGNED(sizeof *space);
     space->count[0] = 0;
@@ -50,13 +50,13 @@ static void lay_out_space(const tn_sliding *s, char *workspace) {
 }
 
 /* Columns of a panel that exist. */
-static int64_t panel_columns(const tn_sliding *s, int64_t panel) {
+static int64_t panel_columns(const tn_strips *s, int64_t panel) {
     return smaller(s->call.out_channels - panel * s->kernels->columns, s->kernels->columns);
 }
 
 static void pack_task(void *argument, int64_t task, int worker) {
     const convolve_job *job = argument;
-    const tn_sliding *s = &job->s;
+    const tn_strips *s = &job->s;
     const tn_convolution *call = &s->call;
     const int64_t panel = task % job->panels, group = task / job->panels, row = row_bytes(s);
     const char *w = job->w + group * call->w.group + panel * s->kernels->columns * call->w.out;
@@ -75,7 +75,7 @@ static void pack_task(void *argument, int64_t task, int worker) {
 /* One panel of columns of y for the box whose strip is filled. */
 static void make_panel(const convolve_job *job, const convolve_space *space,
                        const tn_window_box *box, int64_t group, int64_t panel, char *y) {
-    const tn_sliding *s = &job->s;
+    const tn_strips *s = &job->s;
     const int64_t columns = panel_columns(s, panel), row = row_bytes(s);
     const int direct = columns == s->kernels->columns && s->call.y.channel == s->size;
     const char *packed = job->packed + (group * job->panels + panel) * job->terms * row;
@@ -98,7 +98,7 @@ static void make_panel(const convolve_job *job, const convolve_space *space,
 
 static void box_task(void *argument, int64_t task, int worker) {
     const convolve_job *job = argument;
-    const tn_sliding *s = &job->s;
+    const tn_strips *s = &job->s;
     const tn_convolution *call = &s->call;
     convolve_space *space = (convolve_space *)(job->workspace + worker * job->stride);
     const int64_t part = task % job->parts, number = task / job->parts % s->n_boxes;
@@ -119,22 +119,22 @@ static void box_task(void *argument, int64_t task, int worker) {
 
 /* Chooses boxes, and how many tasks share the columns where there are too few boxes. */
 static void cut(convolve_job *job, int threads) {
-    tn_sliding *s = &job->s;
+    tn_strips *s = &job->s;
     const tn_convolution *call = &s->call;
     const int64_t wanted = threads > 1 ? TASKS * threads : 1;
     const double all = (double)s->count[0] * (double)s->count[1] * (double)s->count[2] *
                        (double)s->count[3] * (double)call->groups;
     double windows = threads > 1 ? all / (double)wanted : WINDOWS;
     if (windows < LEAST_WINDOWS) windows = LEAST_WINDOWS;
-    tn_cut_sliding(s, TN_BY_PIXEL, call->in_channels, STRIP, windows < WINDOWS ? windows : WINDOWS);
+    tn_cut_strips(s, TN_BY_PIXEL, call->in_channels, STRIP, windows < WINDOWS ? windows : WINDOWS);
     const int64_t tasks = s->n_boxes * call->groups;
     job->parts = tasks && tasks < wanted ? smaller(job->panels, parts_of(wanted, tasks)) : 1;
 }
 
 tn_status tn_convolve(const tn_convolution *call, const char *x, const char *w, char *y, int threads) {
     convolve_job job = {.x = x, .w = w, .y = y};
-    tn_sliding *s = &job.s;
-    tn_begin_sliding(s, call);
+    tn_strips *s = &job.s;
+    tn_begin_strips(s, call);
     const int64_t groups = call->groups, windows = s->count[0] * s->count[1] * s->count[2] *
                                                    s->count[3];
     if (!windows || !call->out_channels || !groups) return TN_OK;

@@ -47,27 +47,27 @@ typedef struct {
     int64_t n_boxes, points;   /* points: windows in a box */
     tn_volume strip;
     double strip_bytes;
-} tn_sliding;
+} tn_strips;
 
 enum { TN_BY_PIXEL, TN_BY_CHANNEL }; /* whether the channels are next to each other in a strip */
 
-/* The call as a sliding without boxes. */
-void tn_begin_sliding(tn_sliding *s, const tn_convolution *call);
+/* The call, not cut yet. */
+void tn_begin_strips(tn_strips *s, const tn_convolution *call);
 /* Cuts into boxes whose strips of so many channels have at most so many bytes, and that are of at most
  * so many windows (one at least). */
-void tn_cut_sliding(tn_sliding *s, int order, int64_t channels, double bytes, double windows);
-void tn_place_box(const tn_sliding *s, int64_t number, tn_window_box *box);
+void tn_cut_strips(tn_strips *s, int order, int64_t channels, double bytes, double windows);
+void tn_place_box(const tn_strips *s, int64_t number, tn_window_box *box);
 /* Copies what a box sees of these channels of x into its strip. */
-void tn_fill_strip(const tn_sliding *s, const tn_window_box *box, const char *x, int64_t channels,
+void tn_fill_strip(const tn_strips *s, const tn_window_box *box, const char *x, int64_t channels,
                    char *strip);
 /* Offsets of the windows of a box of these extents in a strip; of its positions and channels. */
-void tn_tabulate_windows(const tn_sliding *s, const int64_t *count, int64_t *to);
-void tn_tabulate_taps(const tn_sliding *s, int64_t channels, int64_t *to);
+void tn_tabulate_windows(const tn_strips *s, const int64_t *count, int64_t *to);
+void tn_tabulate_taps(const tn_strips *s, int64_t channels, int64_t *to);
 /* Offsets in a volume. */
 void tn_tabulate(const int64_t *count, const tn_volume *strides, int64_t *to);
 int64_t tn_box_offset(const tn_window_box *box, const tn_volume *strides);
 /* Moves [windows of the box][columns], rows of which are `row` bytes long, to y, or from it. */
-void tn_move_windows(const tn_sliding *s, const tn_window_box *box, char *rows, int64_t row, char *y,
+void tn_move_windows(const tn_strips *s, const tn_window_box *box, char *rows, int64_t row, char *y,
                      int64_t columns, int from_y);
 /* Steps of a block of a sum of n terms. */
 int64_t tn_block_depth(const tn_convolver *kernels, int64_t size, int64_t n);

@@ -32,14 +32,24 @@ ALWAYS_INLINE void FN(tile_of_steps)(const int rows, const tn_tiles *x, int64_t 
 #endif
         }
     }
+#if COMPLEX
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
-        for (int j = 0; j < TILE_VECTORS; j++) {
-#if COMPLEX
+        for (int j = 0; j < TILE_VECTORS; j++)
             sum[r][0][j] += NEGATE_REAL * SWAP_PARTS(sum[r][1][j]);
 #endif
-            FN(put)(x->c + x->c_rows[i + r] + j * VBYTES, sum[r][0][j], x->accumulate);
-        }
+    char *const c = x->c;
+    const int64_t *c_rows = x->c_rows + i;
+    if (x->accumulate)
+#pragma GCC unroll 12
+        for (int r = 0; r < rows; r++)
+            for (int j = 0; j < TILE_VECTORS; j++)
+                FN(put)(c + c_rows[r] + j * VBYTES, sum[r][0][j], 1);
+    else
+#pragma GCC unroll 12
+        for (int r = 0; r < rows; r++)
+            for (int j = 0; j < TILE_VECTORS; j++)
+                FN(put)(c + c_rows[r] + j * VBYTES, sum[r][0][j], 0);
 }
 
 static void FN(convolve_tiles)(const tn_tiles *x) {

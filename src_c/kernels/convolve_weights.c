@@ -15,7 +15,7 @@ static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
 static int64_t parts_of(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 
 typedef struct {
-    tn_sliding s;
+    tn_strips s;
     const char *x, *y;
     char *w, *sums; /* sums: [chunk][group][position][channel of x] rows */
     int64_t channels, parts; /* of x in a task; tasks that share the channels of a group */
@@ -61,7 +61,7 @@ static int64_t panel_columns(const weights_job *job, int64_t panel) {
 static void sum_box(const weights_job *job, weights_space *space, const tn_window_box *box,
                     const char *x, char *y, int64_t channels, int64_t first_panel,
                     int64_t last_panel, char *sums, int begun) {
-    const tn_sliding *s = &job->s;
+    const tn_strips *s = &job->s;
     const int64_t windows = box->count[0] * box->count[1] * box->count[2] * box->count[3];
     const int64_t depth = tn_block_depth(s->kernels, s->size, windows), width = s->kernels->columns;
     if (memcmp(space->count, box->count, sizeof box->count)) {
@@ -93,7 +93,7 @@ static void sum_box(const weights_job *job, weights_space *space, const tn_windo
 
 static void chunk_task(void *argument, int64_t task, int worker) {
     const weights_job *job = argument;
-    const tn_sliding *s = &job->s;
+    const tn_strips *s = &job->s;
     const tn_convolution *call = &s->call;
     weights_space *space = (weights_space *)(job->workspace + worker * job->stride);
     const int64_t panel_part = task % job->panel_parts, rest = task / job->panel_parts;
@@ -140,14 +140,14 @@ static void finish_task(void *argument, int64_t task, int worker) {
 
 /* Boxes and chunks from the call alone; then shares of the channels for the threads. */
 static void cut(weights_job *job, int threads) {
-    tn_sliding *s = &job->s;
+    tn_strips *s = &job->s;
     const tn_convolution *call = &s->call;
     const int64_t channels = call->in_channels;
     double all = 1;
     for (int axis = 0; axis < 4; axis++) all *= (double)s->count[axis];
     for (job->parts = 1;; job->parts *= 2) {
         job->channels = parts_of(channels, job->parts);
-        tn_cut_sliding(s, TN_BY_CHANNEL, job->channels, STRIP, WINDOWS);
+        tn_cut_strips(s, TN_BY_CHANNEL, job->channels, STRIP, WINDOWS);
         if ((double)s->points >= (all < ENOUGH ? all : ENOUGH) || job->channels <= 16) break;
     }
     job->parts = parts_of(channels, job->channels);
@@ -163,8 +163,8 @@ static void cut(weights_job *job, int threads) {
 tn_status tn_convolve_to_weights(const tn_convolution *call, const char *x, const char *y, char *w,
                                  int threads) {
     weights_job job = {.x = x, .y = y, .w = w};
-    tn_sliding *s = &job.s;
-    tn_begin_sliding(s, call);
+    tn_strips *s = &job.s;
+    tn_begin_strips(s, call);
     const int64_t groups = call->groups, terms = s->taps * call->in_channels;
     if (!terms || !call->out_channels || !groups) return TN_OK;
     const double windows = (double)s->count[0] * (double)s->count[1] * (double)s->count[2] *

@@ -1,185 +1,266 @@
-/* Windows cut into boxes, and the strips that these see. */
-#include "convolve.h"
+/* Sliding windows: pooling and depthwise convolution, and the passes back that gradients are.
+ *
+ * Where channels lie side by side, kernels read and write in place (slide_pixels.h); else they work on
+ * one channel at a time through a buffer (slide_planes.h).  Either way the work is cut into units whose
+ * results do not depend on each other. */
+#include "sliding.h"
 
 #include <string.h>
 
-/* Bytes of the panels of a tile, which share the first cache with much else; steps of a block. */
-enum { PANELS = 28 << 10, LEAST_DEPTH = 256 };
-/* Bytes of multiplied reals below which one thread is faster than two that sleep, that are awake. */
-static const double PARALLEL = 1 << 25, PARALLEL_AWAKE = 1 << 21;
+enum { NEAR_BYTES = 24 << 10, STRIP = 1024, STRIP_BYTES = 64 << 10 };
+/* Bytes read and written for which several threads are faster: always, and while they are awake. */
+static const double PARALLEL = 1 << 20, PARALLEL_AWAKE = 1 << 17;
+enum { TASKS_PER_THREAD = 4 };
+enum { MOST_CHUNKS = 16, CHUNK_BYTES = 128 << 10 }; /* of a gradient to weights: the bits depend on them */
+
+typedef struct {
+    tn_sliding s;
+    int pixels;
+    int64_t units, tasks, workspace_bytes;
+    char *workspace;
+    const char *gradient; /* of weights only, as the next two */
+    char *sums;
+    int64_t sums_bytes;
+} slide_job;
 
 static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
 static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
-static int64_t parts_of(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
+static int64_t parts_of(int64_t n, int64_t part) { return (n + part - 1) / part; }
 
-/* Positions between which a number of windows lie. */
-static int64_t extent_of(const tn_windows *w, int axis, int64_t count) {
-    return (count - 1) * w->stride[axis] + (w->kernel[axis] - 1) * w->dilation[axis] + 1;
-}
-
-/* Where windows see a single position, only every stride-th position of x is there at all. */
-static void simplify(tn_sliding *s, int axis) {
-    tn_windows *w = &s->call.windows;
-    if (w->kernel[axis] > 1) return;
-    const int64_t stride = w->stride[axis], before = w->before[axis];
-    const int64_t padded = before > 0 ? parts_of(before, stride) : 0;
-    const int64_t start = padded * stride - before;
-    s->shift += start < w->in[axis] ? start * s->call.x.at[axis] : 0;
-    w->in[axis] = start < w->in[axis] ? parts_of(w->in[axis] - start, stride) : 0;
-    w->before[axis] = padded;
-    w->stride[axis] = w->dilation[axis] = 1;
-    s->call.x.at[axis] *= stride;
-}
-
-void tn_begin_sliding(tn_sliding *s, const tn_convolution *call) {
-    const tn_windows *w = &call->windows;
-    *s = (tn_sliding){.call = *call,
-                      .kernels = tn_get_kernels(call->dtype)->convolver,
-                      .size = tn_itemsize(call->dtype),
-                      .count = {w->batch, w->out[0], w->out[1], w->out[2]},
-                      .taps = w->kernel[0] * w->kernel[1] * w->kernel[2]};
-    for (int axis = 0; axis < 3; axis++) simplify(s, axis);
-}
-
-/* Lays the strip out; its images, planes, rows and columns are those of a box. */
-static void lay_out_strip(tn_sliding *s, int order, int64_t channels) {
-    const tn_windows *w = &s->call.windows;
-    tn_volume *v = &s->strip;
-    int64_t stride = order == TN_BY_PIXEL ? channels * s->size : s->size;
-    for (int axis = 2; axis >= 0; axis--) {
-        v->at[axis] = stride;
-        stride *= extent_of(w, axis, s->box[axis + 1]);
+static int64_t common_divisor(int64_t x, int64_t y) {
+    while (y) {
+        const int64_t rest = x % y;
+        x = y, y = rest;
     }
-    v->batch = stride;
-    /* an odd number of cache lines: many channels at one position are read together */
-    const int64_t lines = parts_of(stride * s->box[0], TN_ALIGN) | 1;
-    v->channel = order == TN_BY_PIXEL ? s->size : lines * TN_ALIGN;
+    return x;
 }
 
-void tn_cut_sliding(tn_sliding *s, int order, int64_t channels, double bytes, double windows) {
-    const tn_windows *w = &s->call.windows;
-    double seen = (double)(channels * s->size), made = 1; /* bytes of a strip, windows of a box */
-    for (int axis = 0; axis < 3; axis++) seen *= (double)extent_of(w, axis, 1);
-    int whole = 1;
-    s->n_boxes = s->points = 1;
-    for (int axis = 3; axis >= 0; axis--) {
-        const int64_t count = s->count[axis];
-        const double least = axis ? (double)extent_of(w, axis - 1, 1) : 1;
-        const double step = axis ? (double)w->stride[axis - 1] : 1;
-        double most = 1 + (bytes / seen - 1) * least / step; /* extents grow linearly */
-        if (most > windows / made) most = windows / made;
-        int64_t extent = !whole || most < 1 ? 1 : most < (double)count ? (int64_t)most : count;
-        if (count && whole) extent = parts_of(count, parts_of(count, extent)); /* of equal extent */
-        whole = whole && extent >= count;
-        s->box[axis] = extent = larger(extent, 1);
-        s->boxes[axis] = parts_of(count, extent);
-        s->n_boxes *= s->boxes[axis];
-        s->points *= extent;
-        seen *= (least + (double)(extent - 1) * step) / least;
-        made *= (double)extent;
+/* ---- axes ---------------------------------------------------------------------------------- */
+
+static int64_t count_phases(const tn_slide *x, int d) {
+    return x->transposed ? smaller(x->windows.stride[d], larger(x->windows.in[d], 1)) : 1;
+}
+
+/* Axis d of windows over an array, or with transposed of what is brought back to that array. */
+static tn_axis make_axis(const tn_slide *x, int d, tn_phase *phases) {
+    const tn_windows *w = &x->windows;
+    const int64_t stride = w->stride[d], dilation = w->dilation[d], kernel = w->kernel[d];
+    if (!x->transposed) {
+        phases[0] = (tn_phase){w->out[d], -w->before[d], kernel, 0};
+        return (tn_axis){w->out[d], w->in[d], 1, stride, dilation, 1, phases};
     }
-    s->strip_bytes = seen + (double)channels * 2 * TN_ALIGN;
-    if (s->strip_bytes < 0x1p58) lay_out_strip(s, order, channels);
-}
-
-void tn_place_box(const tn_sliding *s, int64_t number, tn_window_box *box) {
-    for (int axis = 3; axis >= 0; axis--) {
-        box->first[axis] = number % s->boxes[axis] * s->box[axis];
-        box->count[axis] = smaller(s->box[axis], s->count[axis] - box->first[axis]);
-        number /= s->boxes[axis];
+    /* position i is seen by window o through tap t if o * stride = i + before - t * dilation */
+    const int64_t common = common_divisor(stride, dilation), step = stride / common;
+    tn_axis axis = {w->in[d], w->out[d], count_phases(x, d), 1, -dilation / common, step, phases};
+    for (int64_t p = 0; p < axis.phases; p++) {
+        const int64_t shifted = p + w->before[d];
+        int64_t t = 0;
+        while (t < smaller(step, kernel) && (shifted - t * dilation) % stride) t++;
+        phases[p].n = parts_of(axis.out - p, axis.phases);
+        phases[p].tap0 = t;
+        phases[p].taps = t < smaller(step, kernel) ? parts_of(kernel - t, step) : 0;
+        phases[p].first = (shifted - t * dilation) / stride;
     }
+    return axis;
 }
 
-void tn_fill_strip(const tn_sliding *s, const tn_window_box *box, const char *x, int64_t channels,
-                   char *strip) {
-    const tn_windows *w = &s->call.windows;
-    const tn_volume *v = &s->strip, *from = &s->call.x;
-    int64_t start[3], low[3], high[3]; /* what is not padding, from low to high in the strip */
-    int whole = 1;
-    for (int axis = 0; axis < 3; axis++) {
-        const int64_t extent = extent_of(w, axis, box->count[axis + 1]);
-        start[axis] = box->first[axis + 1] * w->stride[axis] - w->before[axis];
-        low[axis] = smaller(larger(-start[axis], 0), extent);
-        high[axis] = larger(smaller(w->in[axis] - start[axis], extent), low[axis]);
-        whole = whole && high[axis] - low[axis] == extent;
+/* The runs of an axis; counts them if there is no room given. */
+static int64_t list_runs(const tn_axis *axis, tn_run *runs) {
+    int64_t count = 0;
+    for (int64_t p = 0; p < axis->phases; p++) {
+        tn_run run = {p, 0, 0, -1, -1};
+        for (int64_t j = 0; j <= axis->phase[p].n; j++) {
+            int64_t m0 = -1, m1 = -1;
+            if (j < axis->phase[p].n) tn_clip(axis, &axis->phase[p], j, &m0, &m1);
+            if (m0 == run.m0 && m1 == run.m1) continue;
+            run.n = j - run.j;
+            if (run.n && runs) runs[count] = run;
+            if (run.n) count++;
+            run = (tn_run){p, j, 0, m0, m1};
+        }
     }
-    if (!whole)
-        memset(strip, 0, (size_t)(v->channel == s->size ? box->count[0] * v->batch
-                                                        : channels * v->channel));
-    const tn_move row = {high[2] - low[2], channels,    from->at[2],
-                         from->channel,    v->at[2], v->channel};
-    if (!row.rows || !channels) return;
-    for (int64_t n = 0; n < box->count[0]; n++)
-        for (int64_t d = low[0]; d < high[0]; d++)
-            for (int64_t h = low[1]; h < high[1]; h++)
-                s->kernels->move(&row,
-                                 x + s->shift + (box->first[0] + n) * from->batch +
-                                     (start[0] + d) * from->at[0] + (start[1] + h) * from->at[1] +
-                                     (start[2] + low[2]) * from->at[2],
-                                 strip + n * v->batch + d * v->at[0] + h * v->at[1] +
-                                     low[2] * v->at[2]);
+    return count;
 }
 
-void tn_tabulate(const int64_t *count, const tn_volume *strides, int64_t *to) {
-    for (int64_t n = 0; n < count[0]; n++)
-        for (int64_t d = 0; d < count[1]; d++)
-            for (int64_t h = 0; h < count[2]; h++) {
-                const int64_t at =
-                    n * strides->batch + d * strides->at[0] + h * strides->at[1];
-                for (int64_t i = 0; i < count[3]; i++) *to++ = at + i * strides->at[2];
-            }
+/* ---- how the work is cut ------------------------------------------------------------------- */
+
+static int tile_of(const tn_slide *x) {
+    static const int forward[] = {TILE_MAX, TILE_ARGMAX, TILE_PICK, TILE_SUM, TILE_WEIGH};
+    if (!x->transposed || x->kind == TN_SLIDE_WEIGH) return forward[x->kind];
+    if (x->kind == TN_SLIDE_PICK) return TILE_RETURN;
+    if (x->padded) return TILE_SUM;
+    for (int d = 0; d < 3; d++)
+        for (int64_t o = 0; o < x->windows.out[d]; o++)
+            if (tn_seen(&x->windows, d, o) != x->windows.kernel[d]) return TILE_SPREAD;
+    return TILE_SUM;
 }
 
-void tn_tabulate_windows(const tn_sliding *s, const int64_t *count, int64_t *to) {
-    tn_volume steps = s->strip;
-    for (int axis = 0; axis < 3; axis++) steps.at[axis] *= s->call.windows.stride[axis];
-    tn_tabulate(count, &steps, to);
+static int takes_pixels(const tn_slide *x) {
+    const int64_t size = tn_itemsize(x->dtype);
+    const int indexed = x->kind == TN_SLIDE_ARGMAX || x->kind == TN_SLIDE_PICK;
+    return x->from.channel == size && x->to.channel == size &&
+           x->channels >= tn_get_window_kernels(x->dtype)->lanes &&
+           (x->kind != TN_SLIDE_WEIGH || x->weight_channel == size) &&
+           (!indexed || x->index.channel == (x->narrow ? 1 : 4));
 }
 
-void tn_tabulate_taps(const tn_sliding *s, int64_t channels, int64_t *to) {
-    const tn_windows *w = &s->call.windows;
-    /* the channels as a fourth axis */
-    const tn_volume steps = {w->dilation[0] * s->strip.at[0], 0,
-                             {w->dilation[1] * s->strip.at[1], w->dilation[2] * s->strip.at[2],
-                              s->strip.channel}};
-    const int64_t count[4] = {w->kernel[0], w->kernel[1], w->kernel[2], channels};
-    tn_tabulate(count, &steps, to);
+static void cut_pixels(slide_job *job, int64_t strip_bytes) {
+    tn_sliding *s = &job->s;
+    const tn_axis *axis = &s->axis[2];
+    const int64_t bytes = axis->phases * s->x->channels * tn_itemsize(s->x->dtype);
+    const int64_t n = axis->phase->n;
+    s->strips = parts_of(n, smaller(n, larger(64, strip_bytes / bytes)));
+    s->strip = parts_of(n, s->strips);
+    job->units = s->x->windows.batch * s->axis[0].out * s->axis[1].out * s->strips;
+    job->workspace_bytes = TN_ALIGNED(s->max_taps * (int64_t)sizeof(tn_tap));
 }
 
-int64_t tn_box_offset(const tn_window_box *box, const tn_volume *strides) {
-    return box->first[0] * strides->batch + box->first[1] * strides->at[0] +
-           box->first[2] * strides->at[1] + box->first[3] * strides->at[2];
-}
-
-void tn_move_windows(const tn_sliding *s, const tn_window_box *box, char *rows, int64_t row, char *y,
-                     int64_t columns, int from_y) {
-    const tn_volume *v = &s->call.y;
-    const int64_t strides[3] = {v->batch, v->at[0], v->at[1]}, pixel = v->at[2];
-    int64_t count[3] = {box->count[0], box->count[1], box->count[2]}, run = box->count[3];
-    for (int axis = 2; axis >= 0 && (count[axis] == 1 || strides[axis] == run * pixel); axis--) {
-        run *= count[axis];
-        count[axis] = 1;
+/* From where to where the taps of a position reach, over all phases. */
+static void reach_of(const tn_axis *axis, int64_t *left, int64_t *right) {
+    *left = INT64_MAX, *right = INT64_MIN;
+    for (int64_t p = 0; p < axis->phases; p++) {
+        if (!axis->phase[p].taps) continue;
+        const int64_t first = axis->phase[p].first;
+        const int64_t last = first + (axis->phase[p].taps - 1) * axis->reach;
+        *left = smaller(*left, smaller(first, last)), *right = larger(*right, larger(first, last));
     }
-    const tn_move out = {run, columns, row, s->size, pixel, v->channel};
-    const tn_move in = {run, columns, pixel, v->channel, row, s->size};
-    for (int64_t n = 0; n < count[0]; n++)
-        for (int64_t d = 0; d < count[1]; d++)
-            for (int64_t h = 0; h < count[2]; h++, rows += run * row) {
-                char *at = y + n * strides[0] + d * strides[1] + h * strides[2];
-                if (from_y)
-                    s->kernels->move(&in, at, rows);
-                else
-                    s->kernels->move(&out, rows, at);
-            }
+    if (*left > *right) *left = *right = 0;
 }
 
-int64_t tn_block_depth(const tn_convolver *kernels, int64_t size, int64_t n) {
-    const int64_t depth = larger(PANELS / ((kernels->rows + kernels->columns) * size), LEAST_DEPTH);
-    return n ? parts_of(n, parts_of(n, depth)) : 1;
+static void cut_planes(slide_job *job) {
+    tn_sliding *s = &job->s;
+    const tn_axis *high = &s->axis[1], *wide = &s->axis[2];
+    const int64_t size = tn_itemsize(s->x->dtype) * (s->x->kind == TN_SLIDE_PICK ? 2 : 1);
+    s->strips = parts_of(wide->phase->n, STRIP);
+    s->strip = parts_of(wide->phase->n, s->strips);
+    reach_of(wide, &s->left, &s->right);
+    s->width = (s->right - s->left) / wide->step + s->strip + SLIDING_SLACK;
+    s->width = parts_of(s->width, 8) * 8;
+    int64_t top, bottom;
+    reach_of(high, &top, &bottom);
+    const int64_t span = bottom - top + 1, row = s->x->windows.kernel[0] * wide->step * s->width * size;
+    const int64_t near = larger(NEAR_BYTES / row - span, 0) / high->step;
+    s->band = larger(near, span / high->step) * high->phases + high->phases;
+    s->bands = parts_of(high->out, smaller(s->band, high->out));
+    s->band = parts_of(high->out, s->bands);
+    s->rows = span + parts_of(s->band, high->phases) * high->step;
+    job->units = s->x->windows.batch * s->x->channels * s->axis[0].out * s->bands * s->strips;
+    job->workspace_bytes = tn_lay_out_plane(s, tn_itemsize(s->x->dtype)).bytes;
 }
 
-int tn_worthwhile_threads(const tn_convolution *call, double macs, int threads) {
-    const double work = macs * tn_real_count(call->dtype) * (double)tn_itemsize(call->dtype);
-    if (threads == 1 || work >= PARALLEL) return threads;
-    return work >= PARALLEL_AWAKE && tn_pool_ready(threads) ? threads : 1;
+/* ---- running ------------------------------------------------------------------------------- */
+
+static int64_t volume_of(const int64_t *extents) { return extents[0] * extents[1] * extents[2]; }
+
+static int threads_for(const tn_slide *x, int threads) {
+    const double seen = (double)volume_of(x->windows.in), made = (double)volume_of(x->windows.out);
+    const double work = (seen + made) * (double)(x->windows.batch * x->channels * tn_itemsize(x->dtype));
+    const int pays = work >= PARALLEL || (work >= PARALLEL_AWAKE && tn_pool_ready(threads));
+    return threads > 1 && pays ? threads : 1;
+}
+
+static void slide_task(void *pointer, int64_t task, int worker) {
+    const slide_job *job = pointer;
+    const tn_window_kernels *kernels = tn_get_window_kernels(job->s.x->dtype);
+    const int tile = tile_of(job->s.x);
+    (job->pixels ? kernels->pixels : kernels->planes)[tile](
+        &job->s, job->units * task / job->tasks, job->units * (task + 1) / job->tasks,
+        job->workspace + worker * job->workspace_bytes);
+}
+
+static void weights_task(void *pointer, int64_t task, int worker) {
+    const slide_job *job = pointer;
+    const tn_window_kernels *kernels = tn_get_window_kernels(job->s.x->dtype);
+    (job->pixels ? kernels->pixel_weights : kernels->plane_weights)(
+        &job->s, job->gradient, job->units * task / job->tasks, job->units * (task + 1) / job->tasks,
+        job->sums + task * job->sums_bytes, job->workspace + worker * job->workspace_bytes);
+}
+
+/* What all slides need: axes, runs, factors.  Returns their memory, or NULL. */
+static char *prepare(slide_job *job, const tn_slide *x, int64_t *bytes) {
+    tn_sliding *s = &job->s;
+    int64_t phases = 0;
+    for (int d = 0; d < 3; d++) phases += count_phases(x, d);
+    const int64_t factors = x->windows.out[2], phase_bytes = phases * (int64_t)sizeof(tn_phase);
+    const int64_t most_runs = x->transposed ? x->windows.in[2] : x->windows.out[2];
+    *bytes = phase_bytes + factors * (int64_t)sizeof(double) + most_runs * (int64_t)sizeof(tn_run);
+    char *memory = tn_alloc((size_t)*bytes);
+    if (!memory) return NULL;
+    tn_phase *phase = (tn_phase *)memory;
+    for (int d = 0; d < 3; d++) {
+        s->axis[d] = make_axis(x, d, phase);
+        phase += count_phases(x, d);
+    }
+    double *factor = (double *)phase;
+    for (int64_t o = 0; o < factors; o++) factor[o] = 1.0 / (double)larger(tn_seen(&x->windows, 2, o), 1);
+    tn_run *runs = (tn_run *)(factor + factors);
+    s->x = x;
+    s->factors = factor;
+    s->runs = runs;
+    s->n_runs = list_runs(&s->axis[2], runs);
+    s->max_taps = volume_of(x->windows.kernel) + 8; /* groups of taps may be filled */
+    job->pixels = takes_pixels(x);
+    return memory;
+}
+
+tn_status tn_run_slide(const tn_slide *x, const char *from, const char *weights, char *index,
+                       char *to, int threads) {
+    const int64_t *made = x->transposed ? x->windows.in : x->windows.out;
+    if (x->windows.batch * x->channels * volume_of(made) == 0) return TN_OK;
+    slide_job job = {.tasks = 1};
+    int64_t bytes;
+    char *memory = prepare(&job, x, &bytes);
+    if (!memory) return TN_NO_MEMORY;
+    job.s.from = from, job.s.weights = weights, job.s.index = index, job.s.to = to;
+    if (job.pixels) cut_pixels(&job, STRIP_BYTES);
+    else cut_planes(&job);
+    threads = threads_for(x, threads);
+    job.tasks = threads > 1 ? smaller(job.units, TASKS_PER_THREAD * threads) : 1;
+    const size_t workspace = (size_t)(threads * job.workspace_bytes);
+    job.workspace = tn_alloc(workspace);
+    if (job.workspace) tn_parallel_for(threads, job.tasks, slide_task, &job);
+    const tn_status status = job.workspace ? TN_OK : TN_NO_MEMORY;
+    if (job.workspace) tn_free(job.workspace, workspace);
+    tn_free(memory, (size_t)bytes);
+    return status;
+}
+
+/* Adds up the sums of all chunks, and stores them where the weights' gradient lies. */
+static void store_sums(const slide_job *job, char *weights) {
+    const tn_slide *x = job->s.x;
+    const int64_t size = tn_itemsize(x->dtype), taps = volume_of(x->windows.kernel);
+    for (int64_t k = 1; k < job->tasks; k++)
+        tn_get_kernels(x->dtype)->add(job->sums, job->sums + k * job->sums_bytes, taps * x->channels, 0);
+    for (int64_t t = 0; t < taps; t++)
+        for (int64_t c = 0; c < x->channels; c++) {
+            const int64_t at = job->pixels ? t * x->channels + c : c * taps + t;
+            memcpy(weights + t * x->weight_tap + c * x->weight_channel, job->sums + at * size, (size_t)size);
+        }
+}
+
+tn_status tn_slide_weights(const tn_slide *x, const char *from, const char *to, char *weights,
+                           int threads) {
+    slide_job job = {.tasks = 1};
+    int64_t bytes;
+    char *memory = prepare(&job, x, &bytes);
+    if (!memory) return TN_NO_MEMORY;
+    job.s.from = from, job.gradient = to;
+    const int64_t size = tn_itemsize(x->dtype);
+    const int64_t windows = x->windows.batch * x->channels * volume_of(x->windows.out);
+    if (windows && job.pixels) cut_pixels(&job, INT64_MAX);
+    else if (windows) cut_planes(&job);
+    job.tasks = larger(smaller(smaller(job.units, MOST_CHUNKS), windows * size / CHUNK_BYTES), 1);
+    job.sums_bytes = TN_ALIGNED(volume_of(x->windows.kernel) * x->channels * size);
+    threads = threads_for(x, threads);
+    const size_t sums = (size_t)(job.tasks * job.sums_bytes), workspace = (size_t)(threads * job.workspace_bytes);
+    job.sums = tn_alloc(sums + workspace + 1);
+    if (job.sums) {
+        memset(job.sums, 0, sums);
+        job.workspace = job.sums + sums;
+        if (windows) tn_parallel_for(threads, job.tasks, weights_task, &job);
+        store_sums(&job, weights);
+        tn_free(job.sums, sums + workspace + 1);
+    }
+    tn_free(memory, (size_t)bytes);
+    return job.sums ? TN_OK : TN_NO_MEMORY;
 }

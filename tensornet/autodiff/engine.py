@@ -47,7 +47,8 @@ def pull_back(
         TensorNetError: the records have been released.
     """
     found: dict[Origin, Any] = dict.fromkeys(sources)
-    horizon = min([record.order for record, _ in sources], default=0)
+    wanted = {record for record, _ in sources}
+    horizon = min([record.order for record in wanted], default=0)
     pending: dict[int, tuple[Record, list[Any]]] = {}
     latest: list[int] = []  # a heap of negated orders
     _collect(pending, latest, horizon, origins, cotangents)
@@ -55,11 +56,12 @@ def pull_back(
     cotangents.clear()
     while latest:
         record, arrived = pending.pop(-heappop(latest))
-        for place, cotangent in enumerate(arrived):
-            if (record, place) in found:
-                found[record, place] = cotangent
+        if record in wanted:
+            for place, cotangent in enumerate(arrived):
+                if (record, place) in found:
+                    found[record, place] = cotangent
         if record.function is not None and record.order > horizon:
-            _collect(pending, latest, horizon, record.parents, _pull(record, arrived))
+            _collect(pending, latest, horizon, record.parents, _pull(record, arrived), record)
             if release:
                 record.args = record.parents = record.results = ()
                 record.saved = None
@@ -72,69 +74,65 @@ def _collect(
     horizon: int,
     origins: Iterable[Origin | None],
     cotangents: Iterable[Any],
+    puller: Record | None = None,
 ) -> None:
-    """Add cotangents to what waits for their records; those made before every source are left."""
+    """Add cotangents, which `puller` has pulled back, to what waits for their records.
+
+    Those of records made before every source are left.
+    """
     for origin, cotangent in zip(origins, cotangents):
         if origin is None or cotangent is None:
             continue
         record, place = origin
-        if record.order < horizon:
+        order = record.order
+        if order < horizon:
             continue
         if not record.results:
             raise TensorNetError(
                 "these gradients have been taken, and what was recorded for them is gone: use "
                 "GradientTape(persistent=True) to take gradients more than once"
             )
-        waiting = pending.get(record.order)
+        made = record.results[place]
+        if cotangent.shape != made.shape:
+            raise ShapeError(
+                f"the gradient rule of {_name(puller)} made a gradient of shape "
+                f"{cotangent.shape} for an operand of shape {made.shape}"
+            )
+        if cotangent.dtype != made.dtype:
+            cotangent = cast(cotangent, made.dtype)
+        waiting = pending.get(order)
         if waiting is None:
-            waiting = pending[record.order] = record, [None] * len(record.results)
-            heappush(latest, -record.order)
+            waiting = pending[order] = record, [None] * len(record.results)
+            heappush(latest, -order)
         known = waiting[1][place]
         waiting[1][place] = cotangent if known is None else add(known, cotangent)
 
 
 def _pull(record: Record, arrived: list[Any]) -> Sequence[Any]:
-    """The cotangents of a record's arguments, of their shapes and dtypes."""
-    if not has_rule(record.function):
+    """What the rule of a record makes of the cotangents of its results, for each argument."""
+    rule = rule_of(record.function)
+    if rule is None or not has_rule(record.function):
         raise TypeError(
-            f"{_name(record.function)} has no gradient rule; give it one with tensornet.custom_op, "
+            f"{_name(record)} has no gradient rule; give it one with tensornet.custom_op, "
             "or keep what it is applied to from being differentiated with tensornet.stop_gradient"
         )
-    rule = rule_of(record.function)
-    assert rule is not None
-    args, results, options = record.args, record.results, record.options
+    args, results, parents = record.args, record.results, record.parents
+    options = record.options
     if rule.forward is not None:
         options = {**options, "saved": None if state.depth else record.saved}
     if state.depth:  # the sweep is recorded, so what it reads is tracked
-        args = [tensor_of(x, o) if o and type(x) is np.ndarray else x for x, o in _pairs(record)]
+        args = [
+            tensor_of(x, origin) if origin and type(x) is np.ndarray else x
+            for x, origin in zip(args, parents)
+        ]
         results = [
             tensor_of(x, (record, k)) if type(x) is np.ndarray else x for k, x in enumerate(results)
         ]
-    needed = [parent is not None for parent in record.parents]
+    needed = [parent is not None for parent in parents]
     g, result = (arrived, tuple(results)) if record.is_tuple else (arrived[0], results[0])
-    pulled = rule.pull(g, result, needed, args, options)
-    return [
-        _fitted(record, parent, cotangent) if parent and cotangent is not None else None
-        for parent, cotangent in zip(record.parents, pulled)
-    ]
+    return rule.pull(g, result, needed, args, options)
 
 
-def _pairs(record: Record) -> Iterable[tuple[Any, Origin | None]]:
-    return zip(record.args, record.parents)
-
-
-def _fitted(record: Record, parent: Origin, cotangent: Any) -> Any:
-    """A cotangent in the dtype of what it belongs to; its shape must be right already."""
-    outline = parent[0].results[parent[1]]
-    if cotangent.shape != outline.shape:
-        raise ShapeError(
-            f"the gradient rule of {_name(record.function)} made a gradient of shape "
-            f"{cotangent.shape} for an operand of shape {outline.shape}"
-        )
-    if cotangent.dtype != outline.dtype:
-        return cast(cotangent, outline.dtype)
-    return cotangent
-
-
-def _name(function: Any) -> str:
+def _name(record: Record | None) -> str:
+    function = record and record.function
     return getattr(function, "__name__", type(function).__name__)

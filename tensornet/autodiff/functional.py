@@ -224,10 +224,18 @@ def _plain(result: Any, given: Sequence[Any]) -> Any:
 
 
 def _gradients(found: Sequence[Any], given: Sequence[Any]) -> Iterator[Any]:
-    """What `pull_back` has found, in the form of what was given; zeros where it found nothing."""
+    """What `pull_back` has found, in the form of what was given; zeros where it found nothing.
+
+    Arrays share memory neither with each other nor with anything else.
+    """
+    seen: set[int] = set()
     for cotangent, like in zip(found, given):
         if cotangent is None:
             cotangent = np.zeros_like(array_of(like))
+        elif type(cotangent) is np.ndarray:
+            if cotangent.base is not None or id(cotangent) in seen:
+                cotangent = cotangent.copy()  # who gets it may write to it
+            seen.add(id(cotangent))
         if type(cotangent) is Tensor:
             cotangent = _plain(cotangent, given)
         elif type(like) is Tensor:
@@ -250,7 +258,7 @@ def _unit(result: Any) -> Any:
             f"only a real number has a gradient, not a result of dtype {array.dtype}: take its "
             "real part or its absolute value"
         )
-    return np.ones(array.shape, array.dtype)
+    return np.ones(array.shape, array.dtype) if array.ndim else array.dtype.type(1)
 
 
 def _seed(cotangent: Any, outline: tuple[tuple[int, ...], Any]) -> Any:

@@ -14,6 +14,8 @@ def leaves_of(structure: Any) -> list[Any]:
     >>> leaves_of({"w": [1, 2], "b": (3,)})
     [1, 2, 3]
     """
+    if not isinstance(structure, (dict, list, tuple)):
+        return [structure]
     leaves: list[Any] = []
     _map(structure, leaves.append)
     return leaves

@@ -76,13 +76,15 @@ def stop_gradient(tensor: Any) -> Any:
     return tensor_of(tensor._array) if type(tensor) is Tensor else tensor
 
 
-@contextmanager
-def recording() -> Iterator[None]:
+class recording:
     """Record operations on tracked Tensors in this thread."""
-    state.depth += 1
-    try:
-        yield
-    finally:
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        state.depth += 1
+
+    def __exit__(self, *_: object) -> None:
         state.depth -= 1
 
 

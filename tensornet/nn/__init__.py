@@ -1,7 +1,36 @@
-"""Neural networks on the kernels and the tape of tensornet: the data that they learn from."""
+"""Neural networks on the kernels and the tape of tensornet: layers, losses, optimisers, data."""
 
 from __future__ import annotations
 
+from . import activations, initialisers, layers, losses, optimisers, schedules
+from .clipping import clip_by_global_norm, clip_by_value, global_norm
 from .data import Dataset
+from .layers import *  # noqa: F403
+from .module import Module
+from .optimiser import Optimiser
+from .optimisers import SGD, Adagrad, Adam, AdamW, RMSprop
+from .parameter import freeze, is_trainable, thaw
 
-__all__ = ["Dataset"]
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Dataset",
+    "Module",
+    "Optimiser",
+    "RMSprop",
+    "activations",
+    "clip_by_global_norm",
+    "clip_by_value",
+    "freeze",
+    "global_norm",
+    "initialisers",
+    "is_trainable",
+    "layers",
+    "losses",
+    "optimisers",
+    "schedules",
+    "thaw",
+    *layers.__all__,
+]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..tape import operation
+from .choosing import choose
 from .elementwise import real_operand
 from .errorfunction import erf_of
 
@@ -35,7 +36,7 @@ def leaky_relu(tensor: Any, negative_slope: float = 0.01) -> Any:
     array([-0.01,  2.  ])
     """
     array = real_operand(tensor, "leaky_relu")
-    return np.where(np.greater(array, 0), array, np.multiply(array, negative_slope))
+    return choose(np.greater(array, 0), array, np.multiply(array, negative_slope))
 
 
 @operation
@@ -46,7 +47,7 @@ def elu(tensor: Any, alpha: float = 1.0) -> Any:
     array([-0.632,  2.   ])
     """
     array = real_operand(tensor, "elu")
-    return np.where(np.greater(array, 0), array, alpha * np.expm1(np.minimum(array, 0)))
+    return choose(np.greater(array, 0), array, alpha * np.expm1(np.minimum(array, 0)))
 
 
 @operation

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import as_numeric
+from ..arrays import Array, as_numeric
 from ..tape import operation
 from .elementwise import operand
 
-__all__ = ["clip", "maximum", "minimum", "where"]
+__all__ = ["choose", "clip", "maximum", "minimum", "where"]
 
 
 @operation
@@ -42,7 +42,7 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     >>> where([True, False], [1.0, 2.0], 0.0)
     array([1., 0.])
     """
-    return np.where(as_numeric(condition, "the condition"), operand(a), operand(b))
+    return choose(as_numeric(condition, "the condition"), operand(a), operand(b))
 
 
 @operation
@@ -56,3 +56,26 @@ def clip(tensor: Any, min: Any = None, max: Any = None) -> Any:
     """
     low, high = (None if limit is None else operand(limit) for limit in (min, max))
     return np.clip(as_numeric(tensor), low, high)
+
+
+def choose(condition: Array, a: Any, b: Any) -> Any:
+    """`where` of arrays and numbers: by bits, for `numpy.where` waits at every turn of a condition.
+
+    >>> choose(np.array([True, False]), np.array([1.0, 2.0]), 0.0)
+    array([1., 0.])
+    """
+    is_masked = type(b) is float and b == 0
+    dtype = a.dtype if is_masked and type(a) is np.ndarray else np.result_type(a, b)
+    whole = _SAME_SIZE.get(dtype)
+    if whole is None:
+        return np.where(condition, a, b)
+    if condition.dtype != bool:
+        condition = np.not_equal(condition, 0)
+    bits = np.negative(condition.astype(whole))
+    chosen = bits & np.asarray(a, dtype).view(whole)
+    if not is_masked:
+        chosen = chosen | (~bits & np.asarray(b, dtype).view(whole))
+    return chosen.view(dtype)
+
+
+_SAME_SIZE = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}

@@ -47,7 +47,9 @@ _WEAK = frozenset((int, float, complex, bool))
 
 def operand(given: Any) -> Any:
     """A numeric array, or a Python number, whose dtype gives way to that of an array beside it."""
-    return given if type(given) in _WEAK else as_numeric(given, "an operand")
+    if type(given) in _WEAK:
+        return given
+    return as_numeric(given, "an operand")
 
 
 def real_operand(given: Any, where: str) -> Any:

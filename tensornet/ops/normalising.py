@@ -71,8 +71,8 @@ def _shifted(array: Array, over: int | tuple[int, ...] | None) -> tuple[Array, A
     height = array.real
     most = np.max(height, axis=over, keepdims=True, initial=-np.inf)
     if np.isfinite(most).all():
-        return np.subtract(array, most), most
+        return np.asarray(np.subtract(array, most)), most
     with np.errstate(invalid="ignore"):
-        shifted = np.subtract(array, most)
+        shifted = np.asarray(np.subtract(array, most))
     np.copyto(shifted.real, 0, where=height == most)  # also where both are infinite
     return shifted, most

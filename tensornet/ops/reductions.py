@@ -16,8 +16,13 @@ __all__ = ["argmax", "argmin", "cumsum", "max", "mean", "min", "prod", "std", "s
 Axis: TypeAlias = "int | Sequence[int] | None"
 
 
-def _over(axis: Axis) -> int | tuple[int, ...] | None:
-    return axis if axis is None or isinstance(axis, int) else tuple(axis)
+_total: Any = np.add.reduce  # np.sum without its detours
+
+
+def _over(axis: Any) -> int | tuple[int, ...] | None:
+    if axis is None or isinstance(axis, int):
+        return axis
+    return int(axis) if isinstance(axis, np.integer) else tuple(axis)
 
 
 @operation
@@ -31,7 +36,7 @@ def sum(tensor: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([4., 6.])
     """
-    return np.sum(as_numeric(tensor), axis=_over(axis), keepdims=keepdims)
+    return _total(as_numeric(tensor), axis=_over(axis), keepdims=keepdims)
 
 
 @operation
@@ -41,7 +46,11 @@ def mean(tensor: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([2., 3.])
     """
-    return np.mean(as_numeric(tensor), axis=_over(axis), keepdims=keepdims)
+    array, over = as_numeric(tensor), _over(axis)
+    if array.dtype.kind not in "fc" or array.dtype.itemsize < 4 or not array.size:
+        return np.mean(array, axis=over, keepdims=keepdims)
+    total = _total(array, axis=over, keepdims=keepdims)
+    return total / total.dtype.type(array.size // total.size)
 
 
 @operation

@@ -53,10 +53,10 @@ def reshape(tensor: Any, new_shape: int | Sequence[int]) -> Any:
            [3, 4]])
     """
     array = as_numeric(tensor)
-    extents = np.atleast_1d(new_shape)
     try:
-        wanted = [_whole(extent) for extent in extents]
-        return np.reshape(array, wanted)
+        if type(new_shape) is not tuple or set(map(type, new_shape)) != {int}:
+            new_shape = tuple([_whole(extent) for extent in np.atleast_1d(new_shape)])
+        return array.reshape(new_shape)
     except (ValueError, TypeError):
         raise ShapeError(
             f"a tensor of shape {array.shape}, {array.size} entries, cannot take the shape "
@@ -82,9 +82,13 @@ def broadcast_to(tensor: Any, new_shape: Sequence[int]) -> Any:
     array([[1, 2],
            [1, 2]])
     """
-    array = as_numeric(tensor)
+    array, wanted = as_numeric(tensor), tuple(new_shape)
+    if not array.ndim and array.flags.c_contiguous:
+        view: Any = np.ndarray(wanted, array.dtype, array, 0, (0,) * len(wanted))
+        view.flags.writeable = False
+        return view
     try:
-        return np.broadcast_to(array, tuple(new_shape))
+        return np.broadcast_to(array, wanted)
     except ValueError:
         raise ShapeError(
             f"a tensor of shape {array.shape} does not broadcast to {tuple(new_shape)}"

@@ -89,11 +89,15 @@ def place_windows(
     dilations = _per_axis(name, "dilation", dilation, spatial)
     reaches = [(k - 1) * d + 1 for k, d in zip(kernels, dilations)]
     pairs = _padding_pairs(name, padding, extents, strides, reaches)
+    same = isinstance(padding, str) and padding.upper() == "SAME"
     counts = []
     for axis, (extent, reach, step, (front, behind)) in enumerate(
         zip(extents, reaches, strides, pairs)
     ):
         room = extent + front + behind - reach
+        if same:
+            counts.append(-(-extent // step))
+            continue
         if room < 0:
             raise ShapeError(
                 f"{name}: a window that reaches over {reach} positions does not fit on spatial "

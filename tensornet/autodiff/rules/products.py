@@ -29,16 +29,18 @@ def _of_left(g: Any, _: Any, a: Any, b: Any) -> Any:
         return g * b if len(a.shape) == 1 else expand_dims(g, -1) * b
     if len(a.shape) == 1:
         return like(reshape(matmul(b, expand_dims(g, -1)), b.shape[:-1]), a)
-    return like(matmul(g, swapaxes(b, -2, -1)), a)
+    return like(matmul(g, transpose(b) if b.ndim == 2 else swapaxes(b, -2, -1)), a)
 
 
 def _of_right(g: Any, _: Any, a: Any, b: Any) -> Any:
     a = conjugated(a)
     if a.ndim == 1:
         return a * g if len(b.shape) == 1 else like(expand_dims(a, -1) * expand_dims(g, -2), b)
-    if len(b.shape) <= 2:  # the rows of all matrices on the left at once
-        rows = reshape(a, (prod(a.shape[:-1]), a.shape[-1])) if a.ndim > 2 else a
-        return reshape(matmul(transpose(rows), reshape(g, (rows.shape[0], *b.shape[1:]))), b.shape)
+    if len(b.shape) <= 2:
+        if a.ndim > 2:  # the rows of all matrices on the left at once
+            rows = prod(a.shape[:-1])
+            a, g = reshape(a, (rows, a.shape[-1])), reshape(g, (rows, *b.shape[1:]))
+        return matmul(transpose(a), g)
     return like(matmul(swapaxes(a, -2, -1), g), b)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod as product
 from typing import Any
 
+import numpy as np
+
 from ...ops import (
     argmax,
     argmin,
@@ -37,12 +39,12 @@ def reduced_axes(a: Any, axis: Any) -> list[int]:
     rank = len(a.shape)
     if axis is None:
         return list(range(rank))
-    return [k % rank for k in ((axis,) if isinstance(axis, int) else axis)] if rank else []
+    return [int(k) % rank for k in np.atleast_1d(axis)] if rank else []
 
 
 def widened(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:
-    """A reduction's result, or the cotangent of it, with the axes that it took away as 1."""
-    if keepdims:
+    """A reduction's result, or the cotangent of it, as it is broadcast to the shape of `a`."""
+    if keepdims or axis is None:  # a number is broadcast to anything
         return g
     over = reduced_axes(a, axis)
     return reshape(g, tuple([1 if k in over else n for k, n in enumerate(a.shape)]))
@@ -53,7 +55,7 @@ def _of_sum(g: Any, _: Any, a: Any, axis: Any = None, keepdims: bool = False) ->
 
 
 def _of_mean(g: Any, _: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    count = product([a.shape[k] for k in reduced_axes(a, axis)])
+    count = product(a.shape if axis is None else [a.shape[k] for k in reduced_axes(a, axis)])
     return broadcast_to(widened(g / count, a, axis, keepdims), a.shape)
 
 

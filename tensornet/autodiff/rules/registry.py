@@ -32,6 +32,12 @@ def rule(
             for each; None for all.
         keeps_result: do they read y?
     """
+    first = pulls[0]
+
+    def pull_only(
+        g: Any, y: Any, _: list[bool], args: Sequence[Any], options: Mapping[str, Any]
+    ) -> Sequence[Any]:
+        return (first(g, y, *args, **options),) if first else ()
 
     def pull(
         g: Any, y: Any, needed: list[bool], args: Sequence[Any], options: Mapping[str, Any]
@@ -41,7 +47,7 @@ def rule(
             for each, wanted in zip(pulls, needed)
         ]
 
-    set_rule(function, Rule(pull, keeps, keeps_result))
+    set_rule(function, Rule(pull if len(pulls) > 1 else pull_only, keeps, keeps_result))
 
 
 def joint_rule(function: Any, pull: Pull, keeps: Keeps = None, keeps_result: bool = False) -> None:
