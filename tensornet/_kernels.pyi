@@ -22,5 +22,6 @@ def winograd(
     y: NDArray[Any],
     before: Sequence[int],
     channels_last: bool,
+    to_weights: bool,
     threads: int,
 ) -> None: ...
