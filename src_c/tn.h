@@ -168,13 +168,13 @@ typedef struct {
     int (*exponent)(const char *x, int64_t n);
     void (*scale)(char *x, int64_t n, int exponent);                /* x *= 2^exponent */
     void (*add)(char *c, const char *x, int64_t n, int exponent);   /* c += x * 2^exponent */
-    /* real floating point types only: one panel of weights, one block of tiles; the sums of one part of
-     * the tiles for the gradient to weights, one pane of its outputs */
+    /* real floating point types only: one panel of weights, one block of tiles; for the gradient to
+     * weights the sums of one part of the tiles and one group of outputs, one pane of outputs */
     void (*winograd_weights)(const tn_winograd_plan *, const char *w, char *u, int64_t panel);
     void (*winograd_block)(const tn_winograd_plan *, const char *a, const char *u, char *c,
                            int64_t block, char *workspace);
     void (*winograd_part)(const tn_winograd_plan *, const char *a, const char *y, char *sums,
-                          int64_t part, char *workspace);
+                          int64_t part, int64_t group, char *workspace);
     void (*winograd_taps)(const tn_winograd_plan *, const char *sums, char *w, int64_t pane);
 } tn_kernels;
 

@@ -8,6 +8,7 @@ enum {
     SUMMED = 96,               /* tiles in a block for the gradient to weights */
     PART = 192,                /* tiles at least that have sums of their own */
     PARTS = 16,                /* at most, in powers of two */
+    GROUP = 64,                /* outputs that are worth transforming the operand for */
     SUMS_BYTES = 64 << 20,     /* of all parts together, unless one has more */
 };
 
@@ -68,6 +69,9 @@ static tn_winograd_plan plan_to_weights(const tn_winograd *of, int threads) {
         x.parts *= 2;
     }
     x.part = (x.tiles + x.parts - 1) / x.parts;
+    x.groups = (x.threads + x.parts - 1) / x.parts;
+    x.group = round_up((of->outputs + x.groups - 1) / x.groups, GROUP);
+    x.groups = (of->outputs + x.group - 1) / x.group;
     x.block = x.part < SUMMED ? x.part : SUMMED;
     /* odd numbers of lines: a step of a sum goes to the next tile */
     x.v_row = (round_up(of->channels, pane) * size) | 64;
@@ -125,8 +129,8 @@ static void part_task(void *job, int64_t task, int worker) {
     const weights_job *x = job;
     if (tn_stopped(x->control, worker)) return;
     tn_get_kernels(x->plan.of->dtype)
-        ->winograd_part(&x->plan, x->a, x->y, x->sums, task,
-                        x->workspace + worker * x->plan.bytes);
+        ->winograd_part(&x->plan, x->a, x->y, x->sums, task / x->plan.groups,
+                        task % x->plan.groups, x->workspace + worker * x->plan.bytes);
 }
 
 static void taps_task(void *job, int64_t task, int worker) {
@@ -147,7 +151,7 @@ void tn_winograd_to_weights(const tn_winograd *x, const char *a, const char *y, 
     const int64_t pane = PANE_BYTES / tn_itemsize(x->dtype);
     job.workspace = workspace + plan->parts * TRANSFORMED * plan->sums_plane;
     if (plan->threads > 1) tn_begin_run(plan->threads);
-    tn_parallel_for(plan->threads, plan->parts, part_task, &job);
+    tn_parallel_for(plan->threads, plan->parts * plan->groups, part_task, &job);
     tn_parallel_for(plan->threads, (x->outputs + pane - 1) / pane, taps_task, &job);
     if (plan->threads > 1) tn_end_run();
 }

@@ -323,16 +323,17 @@ ALWAYS_INLINE void FN(transform_cotangent)(const R *pane, int64_t row, char *to,
     }
 }
 
-/* All outputs of the cotangent of a span into M, from tile number `at` of the block on. */
+/* The outputs first .. end - 1 of the cotangent of a span into M, from tile `at` of the block on. */
 static void FN(winograd_read_back)(const tn_winograd_plan *x, const tile_span *span, const char *y,
-                                   const FN(winograd_space) *s, int64_t at) {
+                                   const FN(winograd_space) *s, int64_t at, int64_t first,
+                                   int64_t end) {
     const tn_winograd *of = x->of;
     pixel_runs runs = s->runs;
     const int64_t row = 2 * span->width * PANE;
     pixels_made(x, span, &runs);
     memset(s->pane, 0, (size_t)(2 * (span->row_end - span->row) * row) * sizeof(T));
-    for (int64_t o = 0; o < of->outputs; o += PANE) {
-        const int outputs = (int)MIN((int64_t)PANE, of->outputs - o);
+    for (int64_t o = first; o < end; o += PANE) {
+        const int outputs = (int)MIN((int64_t)PANE, end - o);
         FN(carry_pixels)(&runs, of->y.channel, (char *)y + o * of->y.channel, s->pane, outputs, 0);
         char *to = s->m + at * x->m_row + o * (int64_t)sizeof(T);
         int64_t tile = span->first - span->left, top = 0;
@@ -343,9 +344,9 @@ static void FN(winograd_read_back)(const tn_winograd_plan *x, const tile_span *s
     }
 }
 
-/* One of the 16 sums over the tiles of a block, added or not. */
+/* One of the 16 sums over the tiles of a block, for these outputs, added or not. */
 static void FN(winograd_sum)(const tn_winograd_plan *x, const char *v, const char *m, char *sums,
-                             int64_t tiles, int accumulate) {
+                             int64_t tiles, int64_t first, int64_t end, int accumulate) {
     const int64_t size = sizeof(T), channels = x->of->channels;
     const FN(tile_strides) strides = {size, x->v_row, x->m_row};
     int64_t rows[MR];
@@ -353,7 +354,7 @@ static void FN(winograd_sum)(const tn_winograd_plan *x, const char *v, const cha
     FN(tile_target) to = {.rows = rows, .later_rows = rows, .span = NR * size - 1};
     for (int j = 0; j < TILE_VECTORS; j++) to.columns[j] = j * VBYTES;
     to.accumulate = accumulate;
-    for (int64_t j = 0; j < x->of->outputs; j += NR)
+    for (int64_t j = first; j < end; j += NR)
         for (int64_t i = 0; i < channels; i += MR) {
             to.later = to.c = sums + i * x->sums_row + j * size;
             FN(tile_strided)((int)MIN((int64_t)MR, channels - i), strides, tiles, v + i * size,
@@ -361,11 +362,12 @@ static void FN(winograd_sum)(const tn_winograd_plan *x, const char *v, const cha
         }
 }
 
-/* The sums of one part of the tiles. */
+/* The sums of one part of the tiles, for one group of outputs. */
 static void FN(winograd_part)(const tn_winograd_plan *x, const char *a, const char *y, char *sums,
-                              int64_t part, char *workspace) {
+                              int64_t part, int64_t group, char *workspace) {
     const FN(winograd_space) s = FN(winograd_divide)(x, workspace);
     const int64_t begin = part * x->part, end = MIN(begin + x->part, x->tiles);
+    const int64_t first = group * x->group, last = MIN(first + x->group, x->of->outputs);
     sums += part * TRANSFORMED * x->sums_plane;
     for (int64_t block = begin; block < end; block += x->block) {
         const int64_t stop = MIN(block + x->block, end);
@@ -373,11 +375,11 @@ static void FN(winograd_part)(const tn_winograd_plan *x, const char *a, const ch
         for (int64_t t = block; t < stop; t += span.tiles) {
             span = next_span(x, t, stop);
             FN(winograd_read)(x, &span, a, &s, t - block);
-            FN(winograd_read_back)(x, &span, y, &s, t - block);
+            FN(winograd_read_back)(x, &span, y, &s, t - block, first, last);
         }
         for (int p = 0; p < TRANSFORMED; p++)
             FN(winograd_sum)(x, s.v + p * x->v_plane, s.m + p * x->m_plane,
-                             sums + p * x->sums_plane, stop - block, block > begin);
+                             sums + p * x->sums_plane, stop - block, first, last, block > begin);
     }
 }
 

@@ -18,7 +18,15 @@ static tn_volume volume_of(const layout *l) {
     return (tn_volume){l->stride[0], l->stride[3], {0, l->stride[1], l->stride[2]}};
 }
 
-/* Half of the layouts have unit stride along the channels or along the columns, the others any. */
+static void set_strides(example *e) {
+    tn_winograd *x = &e->call;
+    x->x = volume_of(&e->x);
+    x->y = volume_of(&e->y);
+    x->w_row = e->w.stride[0], x->w_column = e->w.stride[1];
+    x->w_in = e->w.stride[2], x->w_out = e->w.stride[3];
+}
+
+/* Most layouts have unit stride along the channels or along the columns, the others along any axis. */
 static void lay_out(layout *l, rng *r, int64_t size, const int64_t *extent, int64_t *order) {
     layout turned = {.n = 4};
     l->n = 4;
@@ -60,10 +68,7 @@ static example make_example(rng *r, int dtype) {
     lay_out(&e.x, r, size, in, rng_below(r, 2) ? last : first);
     lay_out(&e.w, r, size, taps, rng_below(r, 2) ? last : outputs_first);
     lay_out(&e.y, r, size, out, rng_below(r, 2) ? last : first);
-    x->x = volume_of(&e.x);
-    x->y = volume_of(&e.y);
-    x->w_row = e.w.stride[0], x->w_column = e.w.stride[1];
-    x->w_in = e.w.stride[2], x->w_out = e.w.stride[3];
+    set_strides(&e);
     e.in = array_random(&e.x, dtype, r, value_random);
     e.weights = array_random(&e.w, dtype, r, value_random);
     e.out = array_random(&e.y, dtype, r, value_random);
@@ -96,6 +101,36 @@ static double window_sum(const example *e, int64_t n, int64_t row, int64_t colum
     return sum;
 }
 
+/* One entry of the gradient to weights by definition. */
+static double tap_sum(const example *e, int64_t r, int64_t s, int64_t c, int64_t o) {
+    const tn_winograd *x = &e->call;
+    double sum = 0;
+    for (int64_t n = 0; n < x->at.batch; n++)
+        for (int64_t row = 0; row < x->at.out[1]; row++)
+            for (int64_t column = 0; column < x->at.out[2]; column++) {
+                const int64_t i = row + r - x->at.before[1], j = column + s - x->at.before[2];
+                if (i < 0 || i >= x->at.in[1] || j < 0 || j >= x->at.in[2]) continue;
+                sum += value_get(x->dtype, entry(&e->x, e->in, n, i, j, c)).re *
+                       value_get(x->dtype, entry(&e->y, e->out, n, row, column, o)).re;
+            }
+    return sum;
+}
+
+/* What the whole block of the weights should be after that: the gaps as they were. */
+static char *expected_weights(const example *e) {
+    const tn_winograd *x = &e->call;
+    char *all = allocate(e->w.bytes);
+    memcpy(all, e->weights, (size_t)e->w.bytes);
+    for (int64_t r = 0; r < 3; r++)
+        for (int64_t s = 0; s < 3; s++)
+            for (int64_t c = 0; c < x->channels; c++)
+                for (int64_t o = 0; o < x->outputs; o++) {
+                    const value sum = {.re = tap_sum(e, r, s, c, o)};
+                    value_put(x->dtype, entry(&e->w, all, r, s, c, o), sum);
+                }
+    return all;
+}
+
 /* What the whole block of the result should be: the gaps as they were. */
 static char *expected(const example *e) {
     const tn_winograd *x = &e->call;
@@ -111,16 +146,22 @@ static char *expected(const example *e) {
     return all;
 }
 
-static void run(example *e, int threads) {
-    const int64_t bytes = tn_winograd_workspace(&e->call, threads);
+/* Computes the result, or from it the weights; in memory of not-a-numbers, for what was not written
+ * must not count. */
+static void run(example *e, int threads, int to_weights) {
+    const int64_t bytes = to_weights ? tn_winograd_to_weights_workspace(&e->call, threads)
+                                     : tn_winograd_workspace(&e->call, threads);
+    const char *in = e->in + e->x.base;
+    char *weights = e->weights + e->w.base, *out = e->out + e->y.base;
     tn_control control = {0};
-    char *space = tn_alloc((size_t)bytes);
-    CHECK(space, "%lld bytes", (long long)bytes);
-    memset(space, 0xff, (size_t)bytes); /* not numbers: what was not written must not count */
-    tn_winograd_run(&e->call, e->in + e->x.base, e->weights + e->w.base, e->out + e->y.base,
-                    threads, space, &control);
-    tn_free(space, (size_t)bytes);
-    tn_trim();
+    char *space = allocate(bytes + TN_ALIGN), *at = space + TN_ALIGN;
+    at -= (uintptr_t)at % TN_ALIGN;
+    memset(space, 0xff, (size_t)(bytes + TN_ALIGN));
+    if (to_weights)
+        tn_winograd_to_weights(&e->call, in, out, weights, threads, at, &control);
+    else
+        tn_winograd_run(&e->call, in, weights, out, threads, at, &control);
+    free(space);
 }
 
 static void any_layout_gives_the_sums_over_windows(void) {
@@ -128,39 +169,55 @@ static void any_layout_gives_the_sums_over_windows(void) {
         rng r = {(uint64_t)i};
         example e = make_example(&r, i % 2 ? TN_F64 : TN_F32);
         char *want = expected(&e);
-        run(&e, 1 + i % THREADS);
+        run(&e, 1 + i % THREADS, 0);
         CHECK(!memcmp(want, e.out, (size_t)e.y.bytes), "case %d", i);
         free(want);
         free_example(&e);
     }
 }
 
+static void any_layout_gives_the_gradient_to_weights(void) {
+    for (int i = 0; i < 60; i++) {
+        rng r = {(uint64_t)i};
+        example e = make_example(&r, i % 2 ? TN_F64 : TN_F32);
+        char *want = expected_weights(&e);
+        run(&e, 1 + i % THREADS, 1);
+        CHECK(!memcmp(want, e.weights, (size_t)e.w.bytes), "case %d", i);
+        free(want);
+        free_example(&e);
+    }
+}
+
+/* Enough tiles for several blocks and parts, in C order. */
+static example large_example(rng *r, int dtype) {
+    example e = {.call = {.channels = 40, .outputs = 70, .dtype = dtype}};
+    e.call.at = (tn_windows){.batch = 2, .in = {1, 20, 50}, .out = {1, 18, 48}};
+    e.x = (layout){.n = 4, .extent = {2, 20, 50, 40}};
+    e.w = (layout){.n = 4, .extent = {3, 3, 40, 70}};
+    e.y = (layout){.n = 4, .extent = {2, 18, 48, 70}};
+    layout *all[] = {&e.x, &e.w, &e.y};
+    for (int a = 0; a < 3; a++) layout_contiguous(all[a], tn_itemsize(dtype));
+    set_strides(&e);
+    e.in = array_random(&e.x, dtype, r, value_rough);
+    e.weights = array_random(&e.w, dtype, r, value_rough);
+    e.out = array_random(&e.y, dtype, r, value_rough);
+    return e;
+}
+
 static void the_bits_are_the_same_for_any_number_of_threads(void) {
     for (int i = 0; i < 4; i++) {
         rng r = {(uint64_t)i};
-        const int64_t extents[] = {2, 20, 50, 40};
-        const int dtype = i % 2 ? TN_F64 : TN_F32;
-        example e = {.call = {.channels = 40, .outputs = 70, .dtype = dtype}};
-        e.call.at = (tn_windows){.batch = 2, .in = {1, 20, 50}, .out = {1, 18, 48}};
-        e.x = (layout){.n = 4};
-        memcpy(e.x.extent, extents, sizeof extents);
-        e.w = (layout){.n = 4, .extent = {3, 3, 40, 70}};
-        e.y = (layout){.n = 4, .extent = {2, 18, 48, 70}};
-        layout *all[] = {&e.x, &e.w, &e.y};
-        for (int a = 0; a < 3; a++) layout_contiguous(all[a], tn_itemsize(dtype));
-        e.call.x = volume_of(&e.x), e.call.y = volume_of(&e.y);
-        e.call.w_row = e.w.stride[0], e.call.w_column = e.w.stride[1];
-        e.call.w_in = e.w.stride[2], e.call.w_out = e.w.stride[3];
-        e.in = array_random(&e.x, dtype, &r, value_rough);
-        e.weights = array_random(&e.w, dtype, &r, value_rough);
-        e.out = array_random(&e.y, dtype, &r, value_rough);
-        run(&e, 1);
-        char *first = allocate(e.y.bytes);
-        memcpy(first, e.out, (size_t)e.y.bytes);
+        const int to_weights = i / 2;
+        example e = large_example(&r, i % 2 ? TN_F64 : TN_F32);
+        char *made = to_weights ? e.weights : e.out;
+        const int64_t bytes = to_weights ? e.w.bytes : e.y.bytes;
+        run(&e, 1, to_weights);
+        char *first = allocate(bytes);
+        memcpy(first, made, (size_t)bytes);
         for (int threads = 2; threads <= 5; threads++) {
-            memset(e.out, 0xff, (size_t)e.y.bytes);
-            run(&e, threads);
-            CHECK(!memcmp(first, e.out, (size_t)e.y.bytes), "case %d, %d threads", i, threads);
+            memset(made, 0xff, (size_t)bytes);
+            run(&e, threads, to_weights);
+            CHECK(!memcmp(first, made, (size_t)bytes), "case %d, %d threads", i, threads);
         }
         free(first);
         free_example(&e);
@@ -169,6 +226,7 @@ static void the_bits_are_the_same_for_any_number_of_threads(void) {
 
 const test winograd_tests[] = {
     TEST(any_layout_gives_the_sums_over_windows),
+    TEST(any_layout_gives_the_gradient_to_weights),
     TEST(the_bits_are_the_same_for_any_number_of_threads),
     {0},
 };
