@@ -84,8 +84,8 @@ def agree(
 @pytest.mark.parametrize("seed", range(30))
 def test_random_shapes_and_paddings(seed: int, data_format: str) -> None:
     rng = np.random.default_rng(seed)
-    channels, outputs = rng.choice([1, 2, 3, 8, 16, 17, 40, 65, 130], 2)
-    n, h, w = rng.integers(1, 5), *rng.integers(3, 32, 2)
+    channels, outputs = map(int, rng.choice([1, 2, 3, 8, 16, 17, 40, 65, 130], 2))
+    n, h, w = int(rng.integers(1, 5)), *map(int, rng.integers(3, 32, 2))
     padding = rng.integers(0, 4, (2, 2)).tolist()
     dtype = ("float32", "float64")[seed % 2]
     agree(*operands(rng, data_format, dtype, n, h, w, channels, outputs), padding, data_format)
@@ -185,11 +185,11 @@ def test_writes_nothing_but_the_result() -> None:
 @pytest.mark.parametrize("data_format", FORMATS)
 @pytest.mark.parametrize("contiguous", [False, True])
 def test_turned_weights_give_the_gradient_to_data(data_format: str, contiguous: bool) -> None:
-    """The sum of y * conv(x, w) is the sum of x * conv(y, turned w) with the rest of the padding."""
+    """The sum of y * conv(x, w) is that of x * conv(y, turned w) with the rest of the padding."""
     rng = np.random.default_rng(3)
     x, w = operands(rng, data_format, "float64", 2, 9, 12, 33, 20)
     y = winograd(x, w, place(x, ((1, 0), (2, 1)), data_format))
-    cotangent = rng.standard_normal(y.shape)
+    cotangent = np.asarray(rng.standard_normal(y.shape))
     last = data_format == "NHWC"
     turned = w[::-1, ::-1].swapaxes(2, 3) if last else w[:, :, ::-1, ::-1].swapaxes(0, 1)
     if contiguous:

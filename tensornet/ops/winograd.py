@@ -20,8 +20,8 @@ __all__ = ["winograd", "winograd_suits", "winograd_to_weights"]
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
-# What the transforms cost, in multiply-adds of a matrix product: for each tile and channel, for each
-# tile and output, and for each channel and output. Channels and outputs go by lines of memory.
+# What the transforms cost, in multiply-adds of a product: for each tile and channel, each tile
+# and output, and each channel and output. Channels and outputs go by lines of memory.
 _TILE_CHANNEL, _TILE_OUTPUT, _WEIGHT, _LINE = 75, 190, 256, 64
 
 
@@ -33,6 +33,8 @@ def winograd_suits(windows: Windows, channels: int, outputs: int, dtype: Any) ->
         channels: of the operand, in one group.
         outputs: channels of the result, in one group.
         dtype: of the operands.
+
+    The same holds for the gradient to weights; that to data is a convolution of its own.
 
     >>> from tensornet.ops.windows import place_windows
     >>> winograd_suits(place_windows("conv", (8, 28, 28, 64), 3), 64, 64, "float32")
@@ -50,7 +52,8 @@ def winograd_suits(windows: Windows, channels: int, outputs: int, dtype: Any) ->
     products = tiles * (16 * channels * whole_outputs)
     transforms = tiles * (_TILE_CHANNEL * whole_channels + _TILE_OUTPUT * whole_outputs)
     weights = _WEIGHT * channels * whole_outputs
-    return products + transforms + weights < 9 * pixels * channels * outputs
+    suits: bool = products + transforms + weights < 9 * pixels * channels * outputs
+    return suits
 
 
 def winograd(x: Array, w: Array, windows: Windows, out: Array | None = None) -> Array:
