@@ -2,10 +2,12 @@
 #include "panes.h"
 
 enum {
-    BLOCK = 48,                /* tiles; a multiple of the rows of every register tile */
+    BLOCK = 72,                /* tiles at most, in multiples of the rows of a register tile */
     PRODUCT_BYTES = 208 << 10, /* of M: it shares the second cache with V and U */
     WORK = 1 << 20,            /* multiply-adds that one more thread is worth */
-    SUMMED = 96,               /* tiles in a block for the gradient to weights */
+    SUMMED = 96,               /* tiles in a block for the gradient to weights, */
+    FAR_SUMMED = 192,          /* or where the sums lie far away, */
+    FAR_BYTES = 8 << 20,       /* being more than that */
     PART = 192,                /* tiles at least that have sums of their own */
     PARTS = 16,                /* at most, in powers of two */
     GROUP = 64,                /* outputs that are worth transforming the operand for */
@@ -72,7 +74,8 @@ static tn_winograd_plan plan_to_weights(const tn_winograd *of, int threads) {
     x.groups = (x.threads + x.parts - 1) / x.parts;
     x.group = round_up((of->outputs + x.groups - 1) / x.groups, GROUP);
     x.groups = (of->outputs + x.group - 1) / x.group;
-    x.block = x.part < SUMMED ? x.part : SUMMED;
+    x.block = TRANSFORMED * x.sums_plane > FAR_BYTES ? FAR_SUMMED : SUMMED;
+    if (x.block > x.part) x.block = x.part;
     /* odd numbers of lines: a step of a sum goes to the next tile */
     x.v_row = (round_up(of->channels, pane) * size) | 64;
     x.m_row = x.sums_row | 64;
