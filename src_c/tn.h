@@ -169,10 +169,14 @@ typedef struct {
     int (*exponent)(const char *x, int64_t n);
     void (*scale)(char *x, int64_t n, int exponent);                /* x *= 2^exponent */
     void (*add)(char *c, const char *x, int64_t n, int exponent);   /* c += x * 2^exponent */
-    /* real floating point types only: one panel of weights, one block of tiles */
+    /* real floating point types only: one panel of weights, one block of tiles; for the gradient to
+     * weights the sums of one part of the tiles and one group of outputs, one pane of outputs */
     void (*winograd_weights)(const tn_winograd_plan *, const char *w, char *u, int64_t panel);
     void (*winograd_block)(const tn_winograd_plan *, const char *a, const char *u, char *c,
                            int64_t block, char *workspace);
+    void (*winograd_part)(const tn_winograd_plan *, const char *a, const char *y, char *sums,
+                          int64_t part, int64_t group, char *workspace);
+    void (*winograd_taps)(const tn_winograd_plan *, const char *sums, char *w, int64_t pane);
     const tn_convolver *convolver; /* floating point types only */
 } tn_kernels;
 
@@ -226,6 +230,10 @@ typedef struct {
 int64_t tn_winograd_workspace(const tn_winograd *x, int threads); /* bytes */
 void tn_winograd_run(const tn_winograd *x, const char *a, const char *w, char *c, int threads,
                      char *workspace, tn_control *control);
+/* The gradient to the weights w, the sum over all windows of what they see times y. */
+int64_t tn_winograd_to_weights_workspace(const tn_winograd *x, int threads);
+void tn_winograd_to_weights(const tn_winograd *x, const char *a, const char *y, char *w, int threads,
+                            char *workspace, tn_control *control);
 
 /* Byte strides of weights: of positions, channels of x and of y, and groups of these. */
 typedef struct {

@@ -24,6 +24,7 @@ def winograd(
     y: NDArray[Any],
     before: Sequence[int],
     channels_last: bool,
+    to_weights: bool,
     threads: int,
 ) -> None: ...
 def convolve(
@@ -46,6 +47,7 @@ def convolve_to_weights(
     before: tuple[int, ...],
     threads: int,
 ) -> None: ...
+
 SLIDE_KINDS: dict[str, int]
 
 def slide(

@@ -243,8 +243,10 @@ cdef int _poll_signals(void *caught, double done, double total) noexcept with gi
     return TN_GO_ON
 
 
-def winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before, bint channels_last, int threads):
-    """Write to y the convolution of x, padded by so many rows and columns in front, with w.
+def winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before, bint channels_last,
+             bint to_weights, int threads):
+    """Write to y the convolution of x, padded by so many rows and columns in front, with w; or to
+    w the gradient of the sum of that times y.
 
     All are of one dtype, float32 or float64, and of any strides: x and y (batch, height, width,
     channels), w (3, 3, channels, outputs), or (batch, channels, height, width) and (outputs,
@@ -252,8 +254,8 @@ def winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before, bint channels_
     """
     cdef tn_winograd c
     cdef tn_control control
-    cdef int first = 1 if channels_last else 2
-    cdef int taps = 0 if channels_last else 2
+    cdef int spatial = 1 if channels_last else 2, taps = 0 if channels_last else 2
+    cdef int inputs = 2 if channels_last else 1, outputs = 3 if channels_last else 0
     cdef int i
     cdef char *space
     cdef int64_t bytes
@@ -263,25 +265,27 @@ def winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before, bint channels_
     c.dtype = TN_F32 if x.descr.type_num == cnp.NPY_FLOAT32 else TN_F64
     c.at.batch = x.shape[0]
     for i in range(2):
-        c.at.extent[i + 1] = x.shape[first + i]
-        c.at.out[i + 1] = y.shape[first + i]
+        c.at.extent[i + 1] = x.shape[spatial + i]
+        c.at.out[i + 1] = y.shape[spatial + i]
         c.at.before[i + 1] = before[i]
-    c.x = _volume(x, 2, channels_last)
-    c.y = _volume(y, 2, channels_last)
-    c.channels = w.shape[2 if channels_last else 1]
-    c.outputs = w.shape[3 if channels_last else 0]
-    c.w_row = w.strides[taps]
-    c.w_column = w.strides[taps + 1]
-    c.w_in = w.strides[2 if channels_last else 1]
-    c.w_out = w.strides[3 if channels_last else 0]
+    c.x = _volume(x, channels_last)
+    c.y = _volume(y, channels_last)
+    c.channels, c.outputs = w.shape[inputs], w.shape[outputs]
+    c.w_row, c.w_column = w.strides[taps], w.strides[taps + 1]
+    c.w_in, c.w_out = w.strides[inputs], w.strides[outputs]
     control.poll = _poll_signals
     control.self = <void *> caught
-    bytes = tn_winograd_workspace(&c, threads)
+    if to_weights:
+        bytes = tn_winograd_to_weights_workspace(&c, threads)
+    else:
+        bytes = tn_winograd_workspace(&c, threads)
     with nogil:
         space = <char *> tn_alloc(bytes)
-        if space != NULL:
+        if space != NULL and to_weights:
+            tn_winograd_to_weights(&c, x.data, y.data, w.data, threads, space, &control)
+        elif space != NULL:
             tn_winograd_run(&c, x.data, w.data, y.data, threads, space, &control)
-            tn_free(space, bytes)
+        tn_free(space, bytes)
     if space == NULL:
         raise MemoryLimitError(f"no memory for {bytes} bytes of transformed tiles and weights")
     if caught:

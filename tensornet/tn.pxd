@@ -122,6 +122,10 @@ cdef extern from "tn.h" nogil:
     void tn_winograd_run(const tn_winograd *x, const char *a, const char *w, char *c, int threads,
                          char *workspace, tn_control *control)
 
+    int64_t tn_winograd_to_weights_workspace(const tn_winograd *x, int threads)
+    void tn_winograd_to_weights(const tn_winograd *x, const char *a, const char *y, char *w,
+                                int threads, char *workspace, tn_control *control)
+
     void *tn_alloc(size_t bytes)
     void tn_free(void *memory, size_t bytes)
     void tn_trim()

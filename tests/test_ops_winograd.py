@@ -16,7 +16,7 @@ import tensornet as tn
 from tensornet import config
 from tensornet.errors import ShapeError
 from tensornet.ops.windows import Windows, place_windows
-from tensornet.ops.winograd import winograd, winograd_suits
+from tensornet.ops.winograd import winograd, winograd_suits, winograd_to_weights
 
 FORMATS = ("NHWC", "NCHW")
 TOLERANCE = {"float32": 2e-6, "float64": 4e-15}  # of the largest entry
@@ -52,20 +52,40 @@ def place(x: Any, padding: Any, data_format: str) -> Windows:
     return place_windows("conv", x.shape, 3, padding=padding, data_format=data_format)
 
 
-def agree(x: Any, w: Any, padding: Any, data_format: str, out: Any = None) -> None:
-    got = winograd(x, w, place(x, padding, data_format), out)
-    want = oracle(x.astype("f8"), w.astype("f8"), padding, data_format)
-    assert (got.shape, got.dtype) == (want.shape, x.dtype)
+def weights_oracle(x: Any, y: Any, padding: Any, data_format: str) -> Any:
+    """Nine products of `y` with what each tap sees."""
+    if data_format == "NCHW":
+        w = weights_oracle(x.transpose(0, 2, 3, 1), y.transpose(0, 2, 3, 1), padding, "NHWC")
+        return w.transpose(3, 2, 0, 1)
+    padded = np.pad(x, ((0, 0), *padding, (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
+    return np.tensordot(windows, y, ((0, 1, 2), (0, 1, 2))).transpose(1, 2, 0, 3)
+
+
+def near(got: Any, want: Any, dtype: Any) -> None:
+    assert (got.shape, got.dtype) == (want.shape, dtype)
     largest = np.abs(want).max(initial=1)
-    np.testing.assert_allclose(got, want, rtol=0, atol=TOLERANCE[x.dtype.name] * largest)
+    np.testing.assert_allclose(got, want, rtol=0, atol=TOLERANCE[dtype.name] * largest)
+
+
+def agree(
+    x: Any, w: Any, padding: Any, data_format: str, out: Any = None, out_w: Any = None
+) -> None:
+    """The convolution, and its gradient to weights where the result is the cotangent."""
+    windows = place(x, padding, data_format)
+    got = winograd(x, w, windows, out)
+    near(got, oracle(x.astype("f8"), w.astype("f8"), padding, data_format), x.dtype)
+    to_weights = winograd_to_weights(x, got, windows, out_w)
+    exact = weights_oracle(x.astype("f8"), got.astype("f8"), padding, data_format)
+    near(to_weights, exact, x.dtype)
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
 @pytest.mark.parametrize("seed", range(30))
 def test_random_shapes_and_paddings(seed: int, data_format: str) -> None:
     rng = np.random.default_rng(seed)
-    channels, outputs = rng.choice([1, 2, 3, 8, 16, 17, 40, 65, 130], 2)
-    n, h, w = rng.integers(1, 5), *rng.integers(3, 32, 2)
+    channels, outputs = map(int, rng.choice([1, 2, 3, 8, 16, 17, 40, 65, 130], 2))
+    n, h, w = int(rng.integers(1, 5)), *map(int, rng.integers(3, 32, 2))
     padding = rng.integers(0, 4, (2, 2)).tolist()
     dtype = ("float32", "float64")[seed % 2]
     agree(*operands(rng, data_format, dtype, n, h, w, channels, outputs), padding, data_format)
@@ -85,6 +105,7 @@ def test_random_shapes_and_paddings(seed: int, data_format: str) -> None:
         (1, 5, 95, 17, 33),
         (1, 8, 8, 300, 20),  # more channels than are summed at a time
         (1, 6, 6, 5, 200),  # more outputs than are transformed at a time
+        (7, 40, 31, 6, 9),  # more tiles than are summed in one part
     ],
 )
 def test_extreme_shapes(n: int, h: int, w: int, c: int, o: int, data_format: str) -> None:
@@ -106,6 +127,9 @@ def test_without_entries_the_result_is_empty_or_zero(
     got = winograd(x, weights, place(x, 2, data_format))
     assert got.shape == ((n, h + 2, w + 2, o) if data_format == "NHWC" else (n, o, h + 2, w + 2))
     assert not got.any()
+    to_weights = winograd_to_weights(x, got, place(x, 2, data_format))
+    assert to_weights.shape == weights.shape
+    assert not to_weights.any()
 
 
 def strided(x: Any) -> Any:
@@ -134,7 +158,8 @@ def test_any_strides(change: Any, data_format: str) -> None:
     x, w = operands(np.random.default_rng(5), data_format, "float32", 2, 11, 14, 19, 21)
     padding = ((1, 1), (1, 1))
     out = change(np.full(place(x, padding, data_format).shape(21), np.nan, "f4"))
-    agree(change(x), change(w), padding, data_format, out)
+    out_w = change(np.full(w.shape, np.nan, "f4"))
+    agree(change(x), change(w), padding, data_format, out, out_w)
     agree(np.broadcast_to(x[:1], x.shape), w, padding, data_format)
     agree(x, w[..., ::-1, :, :] if data_format == "NHWC" else w[:, ::-1], padding, data_format)
 
@@ -151,16 +176,20 @@ def test_writes_nothing_but_the_result() -> None:
         np.testing.assert_array_equal(got, winograd(x, w, windows))
         around[inside] = 7
         assert (around == 7).all()
+        around = np.full([extent + 2 for extent in w.shape], 7, "f4")
+        winograd_to_weights(x, np.ones(shape, "f4"), windows, around[inside])
+        around[inside] = 7
+        assert (around == 7).all()
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
 @pytest.mark.parametrize("contiguous", [False, True])
 def test_turned_weights_give_the_gradient_to_data(data_format: str, contiguous: bool) -> None:
-    """The sum of y * conv(x, w) is the sum of x * conv(y, turned w) with the rest of the padding."""
+    """The sum of y * conv(x, w) is that of x * conv(y, turned w) with the rest of the padding."""
     rng = np.random.default_rng(3)
     x, w = operands(rng, data_format, "float64", 2, 9, 12, 33, 20)
     y = winograd(x, w, place(x, ((1, 0), (2, 1)), data_format))
-    cotangent = rng.standard_normal(y.shape)
+    cotangent = np.asarray(rng.standard_normal(y.shape))
     last = data_format == "NHWC"
     turned = w[::-1, ::-1].swapaxes(2, 3) if last else w[:, :, ::-1, ::-1].swapaxes(0, 1)
     if contiguous:
@@ -187,8 +216,16 @@ def test_the_error_is_at_most_4_times_that_of_the_direct_form(
     padded = np.pad(x, ((0, 0), *padding, (0, 0)) if last else ((0, 0), (0, 0), *padding))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2) if last else (2, 3))
     direct = tn.einsum("nhwcrs,rsco->nhwo" if last else "nchwrs,ocrs->nohw", windows, w)
-    errors = winograd(x, w, place(x, padding, data_format)) - exact
-    others = direct - exact
+    placed = place(x, padding, data_format)
+    within_4_times(winograd(x, w, placed), direct, exact)
+    y = rng.random(direct.shape, "f4") - (kind == "normal") * np.float32(0.5)
+    exact = weights_oracle(x.astype("f8"), y.astype("f8"), padding, data_format)
+    direct = tn.einsum("nhwcrs,nhwo->rsco" if last else "nchwrs,nohw->ocrs", windows, y)
+    within_4_times(winograd_to_weights(x, y, placed), direct, exact)
+
+
+def within_4_times(got: Any, direct: Any, exact: Any) -> None:
+    errors, others = got - exact, direct - exact
     assert np.abs(errors).max() <= 4 * np.abs(others).max()
     assert np.sqrt((errors**2).mean()) <= 4 * np.sqrt((others**2).mean())
 
@@ -200,9 +237,11 @@ def test_bits_do_not_depend_on_the_number_of_threads() -> None:
         results = []
         for threads in (1, 2, 3, 7):
             config.set_num_threads(threads)
-            results.append(winograd(x, w, windows))
-        for other in results[1:]:
-            np.testing.assert_array_equal(results[0], other)
+            y = winograd(x, w, windows)
+            results.append((y, winograd_to_weights(x, y, windows)))
+        for y, to_weights in results[1:]:
+            np.testing.assert_array_equal(y, results[0][0])
+            np.testing.assert_array_equal(to_weights, results[0][1])
 
 
 PROGRAM = """
@@ -241,6 +280,8 @@ def test_other_windows_shapes_and_dtypes_are_refused() -> None:
         winograd(x[:, :, 1:], w, windows)
     with pytest.raises(ShapeError, match=r"the result has shape"):
         winograd(x, w, windows, np.empty((1, 6, 7, 5), "f4"))
+    with pytest.raises(ShapeError, match=r"the result has shape"):
+        winograd_to_weights(x, np.empty((1, 6, 7, 5), "f4"), windows)
     with pytest.raises(TypeError, match="float64, float32 and float64"):
         winograd(x.astype("f8"), w, windows)
     with pytest.raises(TypeError, match="not of complex64"):

@@ -41,6 +41,8 @@ static const tn_kernels FN(kernels) = {
 #if FLOATING && !COMPLEX
     .winograd_weights = FN(winograd_weights),
     .winograd_block = FN(winograd_block),
+    .winograd_part = FN(winograd_part),
+    .winograd_taps = FN(winograd_taps),
 #endif
 };
 

@@ -20,6 +20,10 @@ struct tn_winograd_plan {
     int64_t block;               /* tiles in a block */
     int64_t chunk;               /* outputs that are multiplied before they are transformed back */
     int64_t panels, u_plane, v_row, v_plane, m_row, m_plane;
+    /* For the gradient to weights: so many parts, of so many tiles, are summed apart; M is the
+     * transformed cotangent, and the sums of a part are [16][channels][outputs]. */
+    int64_t parts, part, sums_row, sums_plane;
+    int64_t groups, group; /* of outputs that are tasks of their own, where parts are too few */
     int64_t pixels, bytes; /* of a pane, at most; workspace of one thread */
     int threads;           /* that the work is worth */
 };

@@ -305,6 +305,137 @@ static void FN(winograd_block)(const tn_winograd_plan *x, const char *a, const c
     }
 }
 
+/* ---- gradient to weights ------------------------------------------------------------------ */
+
+/* A y A' of one tile of 2 x 2 pixels in a pane with rows of so many elements. */
+ALWAYS_INLINE void FN(transform_cotangent)(const R *pane, int64_t row, char *to, int64_t plane) {
+    for (int v = 0; v < PANE; v += VL, pane += VL, to += VBYTES) {
+        const V y0 = *(const V *)pane, y1 = *(const V *)(pane + PANE);
+        const V z0 = *(const V *)(pane + row), z1 = *(const V *)(pane + row + PANE);
+        const V t[4][2] = {{y0, y1}, {y0 + z0, y1 + z1}, {y0 - z0, y1 - z1}, {-z0, -z1}};
+#pragma GCC unroll 4
+        for (int r = 0; r < 4; r++) {
+            *(V *)(to + (4 * r + 0) * plane) = t[r][0];
+            *(V *)(to + (4 * r + 1) * plane) = t[r][0] + t[r][1];
+            *(V *)(to + (4 * r + 2) * plane) = t[r][0] - t[r][1];
+            *(V *)(to + (4 * r + 3) * plane) = -t[r][1];
+        }
+    }
+}
+
+/* The outputs first .. end - 1 of the cotangent of a span into M, from tile `at` of the block on. */
+static void FN(winograd_read_back)(const tn_winograd_plan *x, const tile_span *span, const char *y,
+                                   const FN(winograd_space) *s, int64_t at, int64_t first,
+                                   int64_t end) {
+    const tn_winograd *of = x->of;
+    pixel_runs runs = s->runs;
+    const int64_t row = 2 * span->width * PANE;
+    pixels_made(x, span, &runs);
+    memset(s->pane, 0, (size_t)(2 * (span->row_end - span->row) * row) * sizeof(T));
+    for (int64_t o = first; o < end; o += PANE) {
+        const int outputs = (int)MIN((int64_t)PANE, end - o);
+        FN(carry_pixels)(&runs, of->y.channel, (char *)y + o * of->y.channel, s->pane, outputs, 0);
+        char *to = s->m + at * x->m_row + o * (int64_t)sizeof(T);
+        int64_t tile = span->first - span->left, top = 0;
+        for (int64_t t = 0; t < span->tiles; t++, to += x->m_row) {
+            FN(transform_cotangent)(s->pane + top * row + 2 * tile * PANE, row, to, x->m_plane);
+            if (++tile == span->width) tile = 0, top += 2;
+        }
+    }
+}
+
+/* One of the 16 sums over the tiles of a block, for these outputs, added or not. */
+static void FN(winograd_sum)(const tn_winograd_plan *x, const char *v, const char *m, char *sums,
+                             int64_t tiles, int64_t first, int64_t end, int accumulate) {
+    const int64_t size = sizeof(T), channels = x->of->channels;
+    const FN(tile_strides) strides = {size, x->v_row, x->m_row};
+    int64_t rows[MR];
+    for (int i = 0; i < MR; i++) rows[i] = i * x->sums_row;
+    FN(tile_target) to = {.rows = rows, .later_rows = rows, .span = NR * size - 1};
+    for (int j = 0; j < TILE_VECTORS; j++) to.columns[j] = j * VBYTES;
+    to.accumulate = accumulate;
+    for (int64_t j = first; j < end; j += NR)
+        for (int64_t i = 0; i < channels; i += MR) {
+            to.later = to.c = sums + i * x->sums_row + j * size;
+            FN(tile_strided)((int)MIN((int64_t)MR, channels - i), strides, tiles, v + i * size,
+                             m + j * size, &to);
+        }
+}
+
+/* The sums of one part of the tiles, for one group of outputs. */
+static void FN(winograd_part)(const tn_winograd_plan *x, const char *a, const char *y, char *sums,
+                              int64_t part, int64_t group, char *workspace) {
+    const FN(winograd_space) s = FN(winograd_divide)(x, workspace);
+    const int64_t begin = part * x->part, end = MIN(begin + x->part, x->tiles);
+    const int64_t first = group * x->group, last = MIN(first + x->group, x->of->outputs);
+    sums += part * TRANSFORMED * x->sums_plane;
+    for (int64_t block = begin; block < end; block += x->block) {
+        const int64_t stop = MIN(block + x->block, end);
+        tile_span span;
+        for (int64_t t = block; t < stop; t += span.tiles) {
+            span = next_span(x, t, stop);
+            FN(winograd_read)(x, &span, a, &s, t - block);
+            FN(winograd_read_back)(x, &span, y, &s, t - block, first, last);
+        }
+        for (int p = 0; p < TRANSFORMED; p++)
+            FN(winograd_sum)(x, s.v + p * x->v_plane, s.m + p * x->m_plane,
+                             sums + p * x->sums_plane, stop - block, first, last, block > begin);
+    }
+}
+
+/* G's G of one channel and a pane of outputs, s being the sum of all parts. */
+ALWAYS_INLINE void FN(transform_sums)(const tn_winograd_plan *x, const char *sums, R *taps) {
+    const R half = (R)0.5;
+    for (int v = 0; v < PANE; v += VL, sums += VBYTES, taps += VL) {
+        V t[3][4];
+#pragma GCC unroll 4
+        for (int s = 0; s < 4; s++) {
+            V sum[4];
+#pragma GCC unroll 4
+            for (int r = 0; r < 4; r++) {
+                const char *at = sums + (4 * r + s) * x->sums_plane;
+                sum[r] = *(const V *)at;
+                for (int64_t part = 1; part < x->parts; part++)
+                    sum[r] += *(const V *)(at += TRANSFORMED * x->sums_plane);
+            }
+            const V both = (sum[1] + sum[2]) * half;
+            t[0][s] = sum[0] + both;
+            t[1][s] = (sum[1] - sum[2]) * half;
+            t[2][s] = both + sum[3];
+        }
+#pragma GCC unroll 3
+        for (int r = 0; r < 3; r++) {
+            const V both = (t[r][1] + t[r][2]) * half;
+            *(V *)(taps + (3 * r + 0) * PANE) = t[r][0] + both;
+            *(V *)(taps + (3 * r + 1) * PANE) = (t[r][1] - t[r][2]) * half;
+            *(V *)(taps + (3 * r + 2) * PANE) = both + t[r][3];
+        }
+    }
+}
+
+/* A pane of outputs of the gradient, from the sums of all parts. */
+static void FN(winograd_taps)(const tn_winograd_plan *x, const char *sums, char *w, int64_t pane) {
+    enum { AT_ONCE = 16 };
+    const tn_winograd *of = x->of;
+    const int64_t o = pane * PANE;
+    _Alignas(64) R taps[AT_ONCE * 9 * (PANE_BYTES / sizeof(T))];
+    pixel_run at[AT_ONCE * 9];
+    int32_t places[AT_ONCE * 9];
+    pixel_runs runs = {.runs = at, .places = places, .step = of->w_column};
+    sums += o * (int64_t)sizeof(T);
+    for (int64_t c = 0; c < of->channels; c += AT_ONCE) {
+        const int count = (int)MIN((int64_t)AT_ONCE, of->channels - c);
+        runs.count = runs.used = 0;
+        for (int i = 0; i < count; i++, sums += x->sums_row) {
+            FN(transform_sums)(x, sums, taps + i * 9 * PANE);
+            for (int r = 0; r < 3; r++)
+                add_pixels(&runs, (c + i) * of->w_in + r * of->w_row, 3, i * 9 + r * 3);
+        }
+        FN(carry_pixels)(&runs, of->w_out, w + o * of->w_out, taps,
+                         (int)MIN((int64_t)PANE, of->outputs - o), 1);
+    }
+}
+
 #undef E
 #undef PANE
 #undef PIXEL
