@@ -1,13 +1,12 @@
 """Sums over windows of any arrays that `tensornet.ops.convolution` is made of.
 
-Here the axes are always in one order, whatever the order in memory: x and y are [batch, spatial axes,
-channels], w is [groups, spatial axes, channels of x in a group, channels of y in a group]. Views do for
-all else: other formats, weights read backwards or exchanged, results with gaps between their entries.
+Here the axes are always in one order, whatever the order in memory: x and y are [batch, spatial
+axes, channels], w is [groups, spatial axes, channels of x in a group, channels of y in a group].
+Views do for all else: other formats, weights read backwards or exchanged, results with gaps between
+their entries.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -18,12 +17,12 @@ from .._program import DTYPE_CODES
 from ..api import einsum
 from ..arrays import Array
 
-__all__ = ["LANES", "slide", "slide_to_weights", "slide_wide"]
+__all__ = ["LANE_BYTES", "can_widen", "slide", "slide_to_weights", "slide_wide"]
 
 Extents = tuple[int, ...]
 
-# Columns that the kernels compute at once; with fewer, time is lost.
-LANES = 16
+# Bytes of the columns that kernels compute at once; with fewer, time is lost.
+LANE_BYTES = 64
 
 _KERNELS = {d: code for d, code in DTYPE_CODES.items() if d.kind in "fc" and d.itemsize > 2}
 
@@ -73,19 +72,19 @@ def _terms(spatial: int) -> tuple[list[int], list[int], list[int]]:
 def _windows(
     x: Array, w: Array, counts: Extents, stride: Extents, dilation: Extents, before: Extents
 ) -> Array:
-    """All windows as a view of x with its padding: [batch, windows, positions, groups, channels]."""
+    """All windows, padding included: [batch, windows, positions in one, groups, channels]."""
     kernel = w.shape[1:-2]
     spans = [
         (n - 1) * s + (k - 1) * d + 1 if n else 0
         for n, s, k, d in zip(counts, stride, kernel, dilation)
     ]
     padded = np.zeros((x.shape[0], *spans, x.shape[-1]), x.dtype)
-    inside, outside = [], []
+    inside, outside = [slice(None)], [slice(None)]
     for extent, span, front in zip(x.shape[1:], spans, before):
         last = max(min(span, extent + front), max(front, 0))
         inside.append(slice(max(front, 0), last))
         outside.append(slice(max(-front, 0), max(-front, 0) + last - max(front, 0)))
-    padded[(slice(None), *inside)] = x[(slice(None), *outside)]
+    padded[tuple(inside)] = x[tuple(outside)]
     steps = padded.strides[1:-1]
     return as_strided(
         padded,
@@ -132,4 +131,4 @@ def slide_wide(
 
 def can_widen(y: Array) -> bool:
     """Are entries of all channels next to each other along the last spatial axis?"""
-    return y.shape[-1] == 1 or y.strides[-2] == y.shape[-1] * y.strides[-1]
+    return bool(y.shape[-1] == 1 or y.strides[-2] == y.shape[-1] * y.strides[-1])
