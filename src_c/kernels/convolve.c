@@ -5,7 +5,7 @@
 
 /* Bytes of a strip, which stays in the second cache; windows of a box, and at least as many where there
  * are many threads, for the packed weights to be used often. */
-static const double STRIP = 256 << 10, WINDOWS = 4096, LEAST_WINDOWS = 96;
+static const double STRIP = 160 << 10, WINDOWS = 4096, LEAST_WINDOWS = 96;
 enum { TASKS = 4 }; /* for each thread */
 
 static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }

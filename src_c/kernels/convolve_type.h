@@ -14,6 +14,7 @@ ALWAYS_INLINE void FN(tile_of_steps)(const int rows, const tn_tiles *x, int64_t 
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
         from[r] = x->a + x->a_rows[i + r];
+        __builtin_prefetch(x->c + x->c_rows[i + r], 1); /* memory answers while the tile is summed */
         for (int j = 0; j < TILE_VECTORS; j++)
             for (int part = 0; part < PARTS; part++) sum[r][part][j] = (V){0};
     }

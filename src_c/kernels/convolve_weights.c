@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Bytes of a strip; windows of a box, and enough of them to sum at a time. */
-static const double STRIP = 192 << 10, WINDOWS = 4096, ENOUGH = 256;
+static const double STRIP = 256 << 10, WINDOWS = 4096, ENOUGH = 256;
 /* Chunks that are summed apart where there are few channels, and bytes of their sums. */
 enum { CHUNKS = 8, CHUNKS_BYTES = 4 << 20 };
 enum { TASKS = 2 }; /* for each thread */
