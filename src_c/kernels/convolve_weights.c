@@ -66,7 +66,7 @@ static void sum_box(const weights_job *job, weights_space *space, const tn_windo
     const int64_t depth = tn_block_depth(s->kernels, s->size, windows), width = s->kernels->columns;
     if (memcmp(space->count, box->count, sizeof box->count)) {
         memcpy(space->count, box->count, sizeof box->count);
-        tn_tabulate_windows(s, box->count, space->windows);
+        tn_tabulate_windows(s, (const int64_t[4]){0}, box->count, space->windows);
     }
     tn_fill_strip(s, box, x, channels, space->strip);
     for (int64_t j = first_panel; j < last_panel; j++) {
