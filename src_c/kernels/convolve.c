@@ -84,16 +84,22 @@ static void pack_task(void *argument, int64_t task, int worker) {
     const tn_strips *s = &job->s;
     const tn_convolution *call = &s->call;
     const int64_t panel = task % job->panels, group = task / job->panels, row = row_bytes(s);
+    const int64_t columns = panel_columns(s, panel), into = call->in_channels;
+    const int64_t *kernel = call->windows.kernel, unit = tn_joined_taps(s);
     const char *w = job->w + group * call->w.group + panel * s->kernels->columns * call->w.out;
     char *to = job->packed + task * job->terms * row;
-    const tn_move tap = {call->in_channels, panel_columns(s, panel), call->w.in, call->w.out,
-                         row, s->size};
     (void)worker;
-    if (tap.columns < s->kernels->columns) memset(to, 0, (size_t)(job->terms * row));
-    for (int64_t d = 0; d < call->windows.kernel[0]; d++)
-        for (int64_t h = 0; h < call->windows.kernel[1]; h++)
-            for (int64_t i = 0; i < call->windows.kernel[2]; i++, to += tap.rows * row)
-                s->kernels->move(&tap, w + d * call->w.at[0] + h * call->w.at[1] + i * call->w.at[2],
+    if (columns < s->kernels->columns) memset(to, 0, (size_t)(job->terms * row));
+    if (unit) { /* positions are neighbours: channel by channel */
+        const tn_move move = {columns, s->taps, call->w.out, unit, s->size, into * row};
+        for (int64_t i = 0; i < into; i++) s->kernels->move(&move, w + i * call->w.in, to + i * row);
+        return;
+    }
+    const tn_move move = {into, columns, call->w.in, call->w.out, row, s->size};
+    for (int64_t d = 0; d < kernel[0]; d++)
+        for (int64_t h = 0; h < kernel[1]; h++)
+            for (int64_t i = 0; i < kernel[2]; i++, to += into * row)
+                s->kernels->move(&move, w + d * call->w.at[0] + h * call->w.at[1] + i * call->w.at[2],
                                  to);
 }
 

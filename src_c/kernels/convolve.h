@@ -83,6 +83,9 @@ int64_t tn_cut_bands(const tn_strips *s, const tn_window_box *box, tn_band *band
 /* Moves [windows of the box][columns], rows of which are `row` bytes long, to y, or from it. */
 void tn_move_windows(const tn_strips *s, const tn_window_box *box, char *rows, int64_t row, char *y,
                      int64_t columns, int from_y);
+/* The stride of weights along all positions, if these are neighbours in memory, forwards or backwards;
+ * 0 if they are not, or too few to be moved together. */
+int64_t tn_joined_taps(const tn_strips *s);
 /* Steps of a block of a sum of n terms. */
 int64_t tn_block_depth(const tn_convolver *kernels, int64_t size, int64_t n);
 /* How many threads are worth it for so many multiply-adds. */

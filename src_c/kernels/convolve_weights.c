@@ -119,23 +119,30 @@ static void chunk_task(void *argument, int64_t task, int worker) {
     }
 }
 
-/* Adds the chunks up for one position of one group, in their order, and moves the sums to w. */
+/* Adds the chunks up for one channel of x, in their order, and moves the sums to w. */
 static void finish_task(void *argument, int64_t task, int worker) {
     const weights_job *job = argument;
-    const tn_convolution *call = &job->s.call;
-    const int64_t *kernel = call->windows.kernel;
-    const int64_t tap = task % job->s.taps, group = task / job->s.taps;
-    const int64_t i = tap % kernel[2], h = tap / kernel[2] % kernel[1], d = tap / kernel[2] / kernel[1];
-    const int64_t row = job->row * job->panels, bytes = call->in_channels * row;
-    const int64_t reals = bytes / job->s.size * tn_real_count(call->dtype);
-    char *sums = job->sums + task * bytes;
+    const tn_strips *s = &job->s;
+    const tn_convolution *call = &s->call;
+    const int64_t *kernel = call->windows.kernel, unit = tn_joined_taps(s);
+    const int64_t group = task / call->in_channels, channel = task % call->in_channels;
+    const int64_t row = job->row * job->panels, tap = call->in_channels * row;
+    const int64_t reals = row / s->size * tn_real_count(call->dtype);
+    char *sums = job->sums + group * s->taps * tap + channel * row;
+    char *w = job->w + group * call->w.group + channel * call->w.in;
     (void)worker;
     for (int64_t c = 1; c < job->chunks; c++)
-        tn_get_kernels(call->dtype)->add(sums, sums + c * job->chunk_bytes, reals, 0);
-    const tn_move move = {call->in_channels, call->out_channels, row,
-                          job->s.size,       call->w.in,         call->w.out};
-    job->s.kernels->move(&move, sums, job->w + group * call->w.group + d * call->w.at[0] +
-                                          h * call->w.at[1] + i * call->w.at[2]);
+        for (int64_t t = 0; t < s->taps; t++)
+            tn_get_kernels(call->dtype)->add(sums + t * tap, sums + t * tap + c * job->chunk_bytes,
+                                             reals, 0);
+    const tn_move all = {s->taps, call->out_channels, tap, s->size, unit, call->w.out};
+    const tn_move one = {1, call->out_channels, tap, s->size, 0, call->w.out};
+    if (unit) s->kernels->move(&all, sums, w);
+    for (int64_t d = 0; !unit && d < kernel[0]; d++)
+        for (int64_t h = 0; h < kernel[1]; h++)
+            for (int64_t i = 0; i < kernel[2]; i++, sums += tap)
+                s->kernels->move(&one, sums, w + d * call->w.at[0] + h * call->w.at[1] +
+                                                 i * call->w.at[2]);
 }
 
 /* Boxes and chunks from the call alone; then shares of the channels for the threads. */
@@ -190,7 +197,7 @@ tn_status tn_convolve_to_weights(const tn_convolution *call, const char *x, cons
     for (int i = 0; i < threads; i++) lay_out_space(&job, job.workspace + i * job.stride);
     if (!s->n_boxes) memset(job.sums, 0, (size_t)sums_bytes);
     tn_parallel_for(threads, tasks, chunk_task, &job);
-    tn_parallel_for(threads, groups * s->taps, finish_task, &job);
+    tn_parallel_for(threads, groups * call->in_channels, finish_task, &job);
     tn_free(job.sums, bytes);
     return TN_OK;
 }

@@ -5,6 +5,7 @@
 
 /* Bytes of the panels of a tile, which share the first cache with much else; steps of a block. */
 enum { PANELS = 28 << 10, LEAST_DEPTH = 256 };
+enum { JOINED = 4 }; /* positions of weights that are moved together */
 /* Bytes of multiplied reals below which one thread is faster than two that sleep, that are awake. */
 static const double PARALLEL = 1 << 25, PARALLEL_AWAKE = 1 << 21;
 
@@ -219,6 +220,19 @@ void tn_move_windows(const tn_strips *s, const tn_window_box *box, char *rows, i
                 else
                     s->kernels->move(&out, rows, at);
             }
+}
+
+int64_t tn_joined_taps(const tn_strips *s) {
+    const tn_weights *w = &s->call.w;
+    const int64_t *kernel = s->call.windows.kernel;
+    int64_t taps = 1, unit = 0;
+    for (int axis = 2; axis >= 0; axis--) {
+        if (kernel[axis] == 1) continue;
+        if (!unit) unit = w->at[axis];
+        if (w->at[axis] != unit * taps) return 0;
+        taps *= kernel[axis];
+    }
+    return taps >= JOINED && (unit == s->size || unit == -s->size) ? unit : 0;
 }
 
 int64_t tn_block_depth(const tn_convolver *kernels, int64_t size, int64_t n) {
