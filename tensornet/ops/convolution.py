@@ -304,29 +304,25 @@ def _grouped(w: Array, groups: int, last: bool) -> Array:
 
 
 def _is_pointwise(windows: Windows, groups: int) -> bool:
-    """Is it a product of matrices: each window one position, and one window for each?"""
+    """Is it a product of matrices for each image: channels first, and windows of one position?
+
+    With channels last the kernels of all other windows are quicker.
+    """
     single = {*windows.kernel, *windows.stride} == {1}
-    return single and groups == 1 and windows.counts == windows.extents
+    return (
+        single and groups == 1 and not windows.channels_last and windows.counts == windows.extents
+    )
 
 
 def _pointwise(a: Array, b: Array, windows: Windows, first: str, second: str, result: str) -> Array:
-    """One of x, w and y from the other two, where windows are single positions."""
+    """One of x, w and y from the other two."""
     spatial = list(range(3, 3 + len(windows.kernel)))
-    if windows.channels_last:
-        terms = {"x": [0, *spatial, 1], "y": [0, *spatial, 2], "w": [1, 2]}
-    else:
-        terms = {"x": [0, 1, *spatial], "y": [0, 2, *spatial], "w": [2, 1]}
-    squeezed = [_matrix(x, windows) if name == "w" else x for x, name in ((a, first), (b, second))]
+    terms = {"x": [0, 1, *spatial], "y": [0, 2, *spatial], "w": [2, 1]}
+    matrices = [
+        array.reshape(array.shape[:2]) if name == "w" else array
+        for array, name in ((a, first), (b, second))
+    ]
     product: Array = einsum(
-        squeezed[0], terms[first], squeezed[1], terms[second], terms[result], order="C"
+        matrices[0], terms[first], matrices[1], terms[second], terms[result], order="C"
     )
-    if result != "w":
-        return product
-    return product.reshape(_weight_shape(windows, product.shape[windows.channels_last], 1))
-
-
-def _matrix(w: Array, windows: Windows) -> Array:
-    """Weights without their spatial axes, all of extent 1."""
-    for _ in windows.kernel:
-        w = w[0] if windows.channels_last else w[..., 0]
-    return w
+    return product.reshape(*product.shape, *windows.kernel) if result == "w" else product
