@@ -18,8 +18,7 @@ from ..api import einsum
 from ..arrays import Array, as_numeric, check_dtype
 from ..errors import ShapeError
 from ..tape import as_operands, operation
-from .lattices import slide_back, slide_forward
-from .sliding import slide_to_weights
+from .lattices import slide_back, slide_for_weights, slide_forward
 from .windows import DATA_FORMATS, Windows, place_windows, with_channels
 
 __all__ = [
@@ -229,14 +228,7 @@ def convolve_weight_gradient(x: Any, y: Any, windows: Windows, groups: int = 1) 
         w = _pointwise(x, y, windows, "x", "y", "w")
     else:
         w = empty(shape, x.dtype)
-        slide_to_weights(
-            _pixels(x, last),
-            _pixels(y, last),
-            _grouped(w, groups, last),
-            windows.stride,
-            windows.dilation,
-            windows.before,
-        )
+        slide_for_weights(_pixels(x, last), _pixels(y, last), _grouped(w, groups, last), windows)
     return w.astype(dtype, copy=False)
 
 

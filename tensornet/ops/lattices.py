@@ -17,10 +17,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import Array
-from .sliding import LANE_BYTES, can_widen, slide, slide_wide
+from .sliding import (
+    LANE_BYTES,
+    can_widen,
+    slide,
+    slide_to_weights,
+    slide_to_weights_wide,
+    slide_wide,
+)
 from .windows import Windows
 
-__all__ = ["slide_back", "slide_forward"]
+__all__ = ["slide_back", "slide_for_weights", "slide_forward"]
 
 _MUCH = 1 << 18  # multiply-adds
 
@@ -35,6 +42,15 @@ class _Phase(NamedTuple):
     before: int
 
 
+class _Neighbours(NamedTuple):
+    """What `slide_wide` takes besides the arrays."""
+
+    picks: Array
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    before: tuple[int, ...]
+
+
 def slide_forward(x: Array, w: Array, y: Array, windows: Windows) -> None:
     """Write the convolution of x with w to y; axes as in `tensornet.ops.sliding`."""
     if not y.size:
@@ -43,6 +59,16 @@ def slide_forward(x: Array, w: Array, y: Array, windows: Windows) -> None:
         _slide_forward_wide(x, w, y, windows)
     else:
         slide(x, w, y, windows.stride, windows.dilation, windows.before)
+
+
+def slide_for_weights(x: Array, y: Array, w: Array, windows: Windows) -> None:
+    """Write the sum over all windows of what they see in x times y to w."""
+    if y.size and _is_narrow(w, y):
+        w[...] = 0
+        for part, how in _neighbouring(y if can_widen(y) else y.copy("C"), windows):
+            slide_to_weights_wide(x, part, w, *how)
+    else:
+        slide_to_weights(x, y, w, windows.stride, windows.dilation, windows.before)
 
 
 def slide_back(y: Array, w: Array, x: Array, windows: Windows) -> None:
@@ -168,24 +194,29 @@ def _picks_back(start: int, width: int, kernel: int, stride: int, dilation: int)
 def _slide_forward_wide(x: Array, w: Array, y: Array, windows: Windows) -> None:
     """Neighbouring windows along the last axis at once."""
     target = y if can_widen(y) else np.empty(y.shape, y.dtype)
+    for part, how in _neighbouring(target, windows):
+        slide_wide(x, w, part, *how)
+    if target is not y:
+        y[...] = target
+
+
+def _neighbouring(y: Array, windows: Windows) -> Iterator[tuple[Array, _Neighbours]]:
+    """Parts of y along its last spatial axis, and how to make them."""
     kernel, stride, dilation = windows.kernel[-1], windows.stride[-1], windows.dilation[-1]
     count = y.shape[-2]
     neighbours = min(max(1, LANE_BYTES // y.dtype.itemsize // y.shape[-1]), count)
     rest = count % neighbours
     for start, part, width in ((0, count - rest, neighbours), (count - rest, rest, rest)):
-        if not part:
-            continue
-        slide_wide(
-            x,
-            w,
-            target[..., start : start + part, :],
-            _picks_forward(width, kernel, stride, dilation),
-            (*windows.stride[:-1], width * stride),
-            (*windows.dilation[:-1], 1),
-            (*windows.before[:-1], windows.before[-1] - start * stride),
-        )
-    if target is not y:
-        y[...] = target
+        if part:
+            yield (
+                y[..., start : start + part, :],
+                _Neighbours(
+                    _picks_forward(width, kernel, stride, dilation),
+                    (*windows.stride[:-1], width * stride),
+                    (*windows.dilation[:-1], 1),
+                    (*windows.before[:-1], windows.before[-1] - start * stride),
+                ),
+            )
 
 
 @lru_cache(maxsize=1024)

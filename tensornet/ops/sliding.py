@@ -17,7 +17,14 @@ from .._program import DTYPE_CODES
 from ..api import einsum
 from ..arrays import Array
 
-__all__ = ["LANE_BYTES", "can_widen", "slide", "slide_to_weights", "slide_wide"]
+__all__ = [
+    "LANE_BYTES",
+    "can_widen",
+    "slide",
+    "slide_to_weights",
+    "slide_to_weights_wide",
+    "slide_wide",
+]
 
 Extents = tuple[int, ...]
 
@@ -118,15 +125,40 @@ def slide_wide(
         picks: [positions, neighbours], which position along the last axis of w a neighbour has
             there, -1 for none; a divisor of the last spatial axis of y are the neighbours.
     """
-    neighbours, channels = picks.shape[1], y.shape[-1]
-    blocks = (*y.shape[:-2], y.shape[-2] // neighbours, neighbours * channels)
-    *outer, pixel, channel = y.strides
-    joined = pixel if channels == 1 else channel
-    view = as_strided(y, blocks, (*outer, pixel * neighbours, joined))
+    view = _blocks(y, picks.shape[1])
     zero = np.zeros((*w.shape[:-3], 1, *w.shape[-2:]), w.dtype)
     chosen = np.concatenate([w, zero], axis=-3)[..., picks, :, :]  # [.., neighbour, in, out]
-    wide = chosen.swapaxes(-3, -2).reshape(*chosen.shape[:-3], w.shape[-2], blocks[-1])
+    wide = chosen.swapaxes(-3, -2).reshape(*chosen.shape[:-3], w.shape[-2], view.shape[-1])
     slide(x, wide, view, stride, dilation, before)
+
+
+def slide_to_weights_wide(
+    x: Array,
+    y: Array,
+    w: Array,
+    picks: Array,
+    stride: Extents,
+    dilation: Extents,
+    before: Extents,
+) -> None:
+    """`slide_to_weights` with the neighbours of `slide_wide`, added to w."""
+    view = _blocks(y, picks.shape[1])
+    shape = (*w.shape[:-3], len(picks), w.shape[-2])
+    wide = np.empty((*shape, view.shape[-1]), w.dtype)
+    slide_to_weights(x, view, wide, stride, dilation, before)
+    split = wide.reshape(*shape, picks.shape[1], w.shape[-1])
+    for tap in range(w.shape[-3]):
+        positions, neighbours = np.nonzero(picks == tap)
+        w[..., tap, :, :] += split[..., positions, :, neighbours, :].sum(0)
+
+
+def _blocks(y: Array, neighbours: int) -> Array:
+    """A view of y in which so many neighbours along the last spatial axis are channels, too."""
+    channels = y.shape[-1]
+    *outer, pixel, channel = y.strides
+    shape = (*y.shape[:-2], y.shape[-2] // neighbours, neighbours * channels)
+    joined = pixel if channels == 1 else channel
+    return as_strided(y, shape, (*outer, pixel * neighbours, joined))
 
 
 def can_widen(y: Array) -> bool:
