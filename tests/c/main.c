@@ -13,6 +13,7 @@ static const struct {
     {"program", program_tests}, {"lowering", lowering_tests}, {"threads", thread_tests},
     {"copy", copy_tests},       {"parts", parts_tests},
     {"winograd", winograd_tests},
+    {"convolve", convolve_tests},
 };
 
 static double seconds(void) {
