@@ -1,8 +1,8 @@
-from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
+
+Array = np.ndarray[Any, Any]
 
 class Info(TypedDict):
     isa: str
@@ -14,14 +14,13 @@ class Info(TypedDict):
 def trim() -> None: ...
 def keep_at_most(bytes: int) -> None: ...
 def kept() -> int: ...
-def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]: ...
 def info() -> Info: ...
 def winograd(
-    x: NDArray[Any],
-    w: NDArray[Any],
-    y: NDArray[Any],
-    before: Sequence[int],
-    channels_last: bool,
+    x: Array,
+    w: Array,
+    y: Array,
+    before: tuple[int, ...],
     to_weights: bool,
     threads: int,
 ) -> None: ...
+def empty(shape: tuple[int, ...], dtype: Any) -> Array: ...

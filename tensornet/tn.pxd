@@ -82,16 +82,12 @@ cdef extern from "tn.h" nogil:
 
     ctypedef struct tn_windows:
         int64_t batch
-        int64_t at_in "in"[3]
-        int64_t out[3]
-        int64_t kernel[3]
-        int64_t stride[3]
-        int64_t dilation[3]
-        int64_t before[3]
+        int64_t[3] out, kernel, stride, dilation, before
+        int64_t[3] extent "in"
 
     ctypedef struct tn_volume:
         int64_t batch, channel
-        int64_t at[3]
+        int64_t[3] at
 
     ctypedef struct tn_winograd:
         tn_windows at

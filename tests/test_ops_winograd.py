@@ -16,7 +16,12 @@ import tensornet as tn
 from tensornet import config
 from tensornet.errors import ShapeError
 from tensornet.ops.windows import Windows, place_windows
-from tensornet.ops.winograd import winograd, winograd_suits, winograd_to_weights
+from tensornet.ops.winograd import (
+    winograd,
+    winograd_suits,
+    winograd_to_data,
+    winograd_to_weights,
+)
 
 FORMATS = ("NHWC", "NCHW")
 TOLERANCE = {"float32": 2e-6, "float64": 4e-15}  # of the largest entry
@@ -130,6 +135,9 @@ def test_without_entries_the_result_is_empty_or_zero(
     to_weights = winograd_to_weights(x, got, place(x, 2, data_format))
     assert to_weights.shape == weights.shape
     assert not to_weights.any()
+    to_data = winograd_to_data(got, weights, place(x, 2, data_format))
+    assert to_data.shape == x.shape
+    assert not to_data.any()
 
 
 def strided(x: Any) -> Any:
@@ -183,20 +191,22 @@ def test_writes_nothing_but_the_result() -> None:
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
-@pytest.mark.parametrize("contiguous", [False, True])
-def test_turned_weights_give_the_gradient_to_data(data_format: str, contiguous: bool) -> None:
-    """The sum of y * conv(x, w) is that of x * conv(y, turned w) with the rest of the padding."""
+@pytest.mark.parametrize("change", [np.ascontiguousarray, np.asfortranarray, strided])
+@pytest.mark.parametrize("padding", [((1, 0), (2, 1)), ((0, 0), (0, 0)), ((4, 3), (0, 5))])
+def test_the_gradient_to_data_is_the_transposed_map(
+    data_format: str, change: Any, padding: Any
+) -> None:
+    """The sum of y * winograd(x, w) is that of x * winograd_to_data(y, w), whatever y is."""
     rng = np.random.default_rng(3)
     x, w = operands(rng, data_format, "float64", 2, 9, 12, 33, 20)
-    y = winograd(x, w, place(x, ((1, 0), (2, 1)), data_format))
-    cotangent = np.asarray(rng.standard_normal(y.shape))
-    last = data_format == "NHWC"
-    turned = w[::-1, ::-1].swapaxes(2, 3) if last else w[:, :, ::-1, ::-1].swapaxes(0, 1)
-    if contiguous:
-        turned = np.ascontiguousarray(turned)
-    to_x = winograd(cotangent, turned, place(cotangent, ((1, 2), (0, 1)), data_format))
+    windows = place(x, padding, data_format)
+    result = winograd(x, w, windows)
+    y = np.asarray(rng.standard_normal(result.shape))
+    to_x = winograd_to_data(change(y), change(w), windows)
     assert to_x.shape == x.shape
-    np.testing.assert_allclose((to_x * x).sum(), (cotangent * y).sum(), rtol=1e-12)
+    np.testing.assert_allclose((to_x * x).sum(), (y * result).sum(), rtol=1e-11)
+    again = winograd_to_data(y, w, windows, change(np.full(x.shape, np.nan)))
+    np.testing.assert_array_equal(again, to_x)
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
