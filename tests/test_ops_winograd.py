@@ -300,6 +300,24 @@ def test_other_windows_shapes_and_dtypes_are_refused() -> None:
         winograd(x.astype(">f4"), w.astype(">f4"), windows)
 
 
+def test_no_memory_for_the_workspace_leaves_the_result_as_it_was() -> None:
+    x = np.broadcast_to(np.float32(1), (1, 3, 3, 1 << 30))
+    w = np.broadcast_to(np.float32(1), (3, 3, 1 << 30, 1 << 16))
+    out = np.full((1, 1, 1, 1 << 16), 7, "f4")
+    with pytest.raises(tn.MemoryLimitError, match=r"no memory for [0-9]{16} bytes"):
+        winograd(x, w, place(x, 0, "NHWC"), out)
+    assert (out == 7).all()
+
+
+def test_entries_that_are_not_finite_stay_within_their_tiles() -> None:
+    x, w = operands(np.random.default_rng(2), "NHWC", "float32", 1, 8, 8, 3, 4)
+    x[0, 3, 3, 1] = np.inf
+    seen = ~np.isfinite(winograd(x, w, place(x, ((1, 1), (1, 1)), "NHWC")))
+    assert seen[0, 2:5, 2:5].all()
+    assert not seen[0, 6:].any()
+    assert not seen[0, :, 6:].any()
+
+
 def test_it_suits_many_channels_and_not_few() -> None:
     def suits(n: int, h: int, c: int, o: int, dtype: str = "float32") -> bool:
         return winograd_suits(place_windows("conv", (n, h, h, c), 3, padding=1), c, o, dtype)

@@ -65,12 +65,14 @@ def winograd(x: Array, w: Array, windows: Windows, out: Array | None = None) -> 
             of `windows` are not last; float32 or float64, any strides.
         w: (3, 3, channels, outputs), or (outputs, channels, 3, 3); of the same dtype.
         windows: where the windows lie on `x`.
-        out: the array that is written to and returned, instead of a new one.
+        out: the array that is written to and returned, instead of a new one; it shares no memory
+            with `x` and `w`.
 
-    The error is about that of the direct form: between sums and differences of up to four
-    neighbours fewer products are summed. Takes 4 multiply-adds in place of 9 for each pixel of the
-    result, channel and output, and workspace of 16 times `w` of one tap, and of some hundred KB to
-    a few MB a thread. The bits do not depend on the number of threads.
+    The error is about that of the direct form: fewer products are summed, of sums and differences
+    of neighbours. An entry of `x` that is not finite may reach all results of the tiles of 2 x 2
+    that see it; one of `w`, all results of its output. Takes 4 multiply-adds in place of 9 for each
+    pixel of the result, channel and output; workspace of 16 times `w` of one tap, and of some
+    hundred KB to a few MB a thread. The bits do not depend on the number of threads.
 
     Raises:
         ShapeError: other windows, or shapes that do not fit.
