@@ -1,8 +1,8 @@
-from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
+
+Array = np.ndarray[Any, Any]
 
 Array = np.ndarray[Any, Any]
 
@@ -16,14 +16,12 @@ class Info(TypedDict):
 def trim() -> None: ...
 def keep_at_most(bytes: int) -> None: ...
 def kept() -> int: ...
-def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]: ...
 def info() -> Info: ...
 def winograd(
-    x: NDArray[Any],
-    w: NDArray[Any],
-    y: NDArray[Any],
-    before: Sequence[int],
-    channels_last: bool,
+    x: Array,
+    w: Array,
+    y: Array,
+    before: tuple[int, ...],
     to_weights: bool,
     threads: int,
 ) -> None: ...
@@ -64,3 +62,4 @@ def slide(
 def slide_weights(
     windows: Any, source: Array, gradient: Array, weights: Array, threads: int
 ) -> None: ...
+def empty(shape: tuple[int, ...], dtype: Any) -> Array: ...

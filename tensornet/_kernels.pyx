@@ -1,7 +1,6 @@
 """The C core: instruction set, machine facts, and the C functions that the other doors import."""
 
 import os
-from math import prod
 
 import numpy as np
 
@@ -36,7 +35,7 @@ cdef extern from "numpy/arrayobject.h":
 # bytes in front.
 cdef enum:
     HEADER = 64
-    OWN_MEMORY = 65536
+    REUSED = 65536  # results from this size on
 
 
 cdef void *_result_malloc(void *ctx, size_t size) noexcept nogil:
@@ -84,13 +83,6 @@ cdef cnp.ndarray fresh(shape, dtype):
         return np.empty(shape, dtype)
     finally:
         PyDataMem_SetHandler(before)
-
-
-def empty(shape, dtype):
-    """An array for a result, its entries undefined; a large one in memory that is used again."""
-    if prod(shape) * dtype.itemsize > OWN_MEMORY:
-        return fresh(shape, dtype)
-    return np.empty(shape, dtype)
 
 
 cdef int check_status(tn_status status) except -1:
@@ -244,23 +236,50 @@ cdef int _poll_signals(void *caught, double done, double total) noexcept with gi
 
 
 def winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before, bint channels_last,
+cdef tn_volume _volume(cnp.ndarray array):
+    """The strides of an array [batch, spatial axes, channels]."""
+    cdef tn_volume volume
+    cdef int k, spatial = array.ndim - 2
+    memset(&volume, 0, sizeof(volume))
+    volume.batch = array.strides[0]
+    volume.channel = array.strides[spatial + 1]
+    for k in range(spatial):
+        volume.at[3 - spatial + k] = array.strides[k + 1]
+    return volume
+
+
+cdef tn_winograd _winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before):
+    """What the kernels need to know."""
+    cdef tn_winograd call
+    cdef int k
+    memset(&call, 0, sizeof(call))
+    call.dtype = TN_F32 if x.descr.type_num == cnp.NPY_FLOAT32 else TN_F64
+    call.x = _volume(x)
+    call.y = _volume(y)
+    call.at.batch = x.shape[0]
+    for k in range(1, 3):
+        call.at.extent[k] = x.shape[k]
+        call.at.out[k] = y.shape[k]
+        call.at.before[k] = before[k - 1]
+    call.channels, call.outputs = w.shape[2], w.shape[3]
+    call.w_row, call.w_column = w.strides[0], w.strides[1]
+    call.w_in, call.w_out = w.strides[2], w.strides[3]
+    return call
+
+
+def winograd(cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray y not None, tuple before,
              bint to_weights, int threads):
     """Write to y the convolution of x, padded by so many rows and columns in front, with w; or to
     w the gradient of the sum of that times y.
 
-    All are of one dtype, float32 or float64, and of any strides: x and y (batch, height, width,
-    channels), w (3, 3, channels, outputs), or (batch, channels, height, width) and (outputs,
-    channels, 3, 3).
+    x and y are [batch, rows, columns, channels], w is [3, 3, channels, outputs], all of one dtype,
+    float32 or float64, and of any strides.
     """
-    cdef tn_winograd c
+    cdef tn_winograd call = _winograd(x, w, y, before)
     cdef tn_control control
-    cdef int spatial = 1 if channels_last else 2, taps = 0 if channels_last else 2
-    cdef int inputs = 2 if channels_last else 1, outputs = 3 if channels_last else 0
-    cdef int i
     cdef char *space
     cdef int64_t bytes
     caught = []
-    memset(&c, 0, sizeof(c))
     memset(&control, 0, sizeof(control))
     c.dtype = TN_F32 if x.descr.type_num == cnp.NPY_FLOAT32 else TN_F64
     c.at.batch = x.shape[0]
@@ -276,20 +295,28 @@ def winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before, bint channels_
     control.poll = _poll_signals
     control.self = <void *> caught
     if to_weights:
-        bytes = tn_winograd_to_weights_workspace(&c, threads)
+        bytes = tn_winograd_to_weights_workspace(&call, threads)
     else:
-        bytes = tn_winograd_workspace(&c, threads)
+        bytes = tn_winograd_workspace(&call, threads)
     with nogil:
         space = <char *> tn_alloc(bytes)
         if space != NULL and to_weights:
-            tn_winograd_to_weights(&c, x.data, y.data, w.data, threads, space, &control)
+            tn_winograd_to_weights(&call, x.data, y.data, w.data, threads, space, &control)
         elif space != NULL:
-            tn_winograd_run(&c, x.data, w.data, y.data, threads, space, &control)
+            tn_winograd_run(&call, x.data, w.data, y.data, threads, space, &control)
         tn_free(space, bytes)
     if space == NULL:
         raise MemoryLimitError(f"no memory for {bytes} bytes of transformed tiles and weights")
     if caught:
         raise caught[0]
+
+
+def empty(shape, dtype):
+    """An array of undefined entries; if it is large, its memory will be used again."""
+    cdef cnp.npy_intp bytes = dtype.itemsize
+    for extent in shape:
+        bytes *= extent
+    return fresh(shape, dtype) if bytes >= REUSED else np.empty(shape, dtype)
 
 
 def _available_isas():

@@ -16,7 +16,12 @@ import tensornet as tn
 from tensornet import config
 from tensornet.errors import ShapeError
 from tensornet.ops.windows import Windows, place_windows
-from tensornet.ops.winograd import winograd, winograd_suits, winograd_to_weights
+from tensornet.ops.winograd import (
+    winograd,
+    winograd_suits,
+    winograd_to_data,
+    winograd_to_weights,
+)
 
 FORMATS = ("NHWC", "NCHW")
 TOLERANCE = {"float32": 2e-6, "float64": 4e-15}  # of the largest entry
@@ -130,6 +135,9 @@ def test_without_entries_the_result_is_empty_or_zero(
     to_weights = winograd_to_weights(x, got, place(x, 2, data_format))
     assert to_weights.shape == weights.shape
     assert not to_weights.any()
+    to_data = winograd_to_data(got, weights, place(x, 2, data_format))
+    assert to_data.shape == x.shape
+    assert not to_data.any()
 
 
 def strided(x: Any) -> Any:
@@ -183,20 +191,22 @@ def test_writes_nothing_but_the_result() -> None:
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
-@pytest.mark.parametrize("contiguous", [False, True])
-def test_turned_weights_give_the_gradient_to_data(data_format: str, contiguous: bool) -> None:
-    """The sum of y * conv(x, w) is that of x * conv(y, turned w) with the rest of the padding."""
+@pytest.mark.parametrize("change", [np.ascontiguousarray, np.asfortranarray, strided])
+@pytest.mark.parametrize("padding", [((1, 0), (2, 1)), ((0, 0), (0, 0)), ((4, 3), (0, 5))])
+def test_the_gradient_to_data_is_the_transposed_map(
+    data_format: str, change: Any, padding: Any
+) -> None:
+    """The sum of y * winograd(x, w) is that of x * winograd_to_data(y, w), whatever y is."""
     rng = np.random.default_rng(3)
     x, w = operands(rng, data_format, "float64", 2, 9, 12, 33, 20)
-    y = winograd(x, w, place(x, ((1, 0), (2, 1)), data_format))
-    cotangent = np.asarray(rng.standard_normal(y.shape))
-    last = data_format == "NHWC"
-    turned = w[::-1, ::-1].swapaxes(2, 3) if last else w[:, :, ::-1, ::-1].swapaxes(0, 1)
-    if contiguous:
-        turned = np.ascontiguousarray(turned)
-    to_x = winograd(cotangent, turned, place(cotangent, ((1, 2), (0, 1)), data_format))
+    windows = place(x, padding, data_format)
+    result = winograd(x, w, windows)
+    y = np.asarray(rng.standard_normal(result.shape))
+    to_x = winograd_to_data(change(y), change(w), windows)
     assert to_x.shape == x.shape
-    np.testing.assert_allclose((to_x * x).sum(), (cotangent * y).sum(), rtol=1e-12)
+    np.testing.assert_allclose((to_x * x).sum(), (y * result).sum(), rtol=1e-11)
+    again = winograd_to_data(y, w, windows, change(np.full(x.shape, np.nan)))
+    np.testing.assert_array_equal(again, to_x)
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
@@ -288,6 +298,24 @@ def test_other_windows_shapes_and_dtypes_are_refused() -> None:
         winograd(x.astype("c8"), w.astype("c8"), windows)
     with pytest.raises(TypeError, match="not of >f4"):
         winograd(x.astype(">f4"), w.astype(">f4"), windows)
+
+
+def test_no_memory_for_the_workspace_leaves_the_result_as_it_was() -> None:
+    x = np.broadcast_to(np.float32(1), (1, 3, 3, 1 << 30))
+    w = np.broadcast_to(np.float32(1), (3, 3, 1 << 30, 1 << 16))
+    out = np.full((1, 1, 1, 1 << 16), 7, "f4")
+    with pytest.raises(tn.MemoryLimitError, match=r"no memory for [0-9]{16} bytes"):
+        winograd(x, w, place(x, 0, "NHWC"), out)
+    assert (out == 7).all()
+
+
+def test_entries_that_are_not_finite_stay_within_their_tiles() -> None:
+    x, w = operands(np.random.default_rng(2), "NHWC", "float32", 1, 8, 8, 3, 4)
+    x[0, 3, 3, 1] = np.inf
+    seen = ~np.isfinite(winograd(x, w, place(x, ((1, 1), (1, 1)), "NHWC")))
+    assert seen[0, 2:5, 2:5].all()
+    assert not seen[0, 6:].any()
+    assert not seen[0, :, 6:].any()
 
 
 def test_it_suits_many_channels_and_not_few() -> None:

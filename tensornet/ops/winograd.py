@@ -16,7 +16,7 @@ from ..arrays import Array
 from ..errors import ShapeError
 from .windows import Windows, with_channels
 
-__all__ = ["winograd", "winograd_suits", "winograd_to_weights"]
+__all__ = ["winograd", "winograd_suits", "winograd_to_data", "winograd_to_weights"]
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -34,7 +34,8 @@ def winograd_suits(windows: Windows, channels: int, outputs: int, dtype: Any) ->
         outputs: channels of the result, in one group.
         dtype: of the operands.
 
-    The same holds for the gradient to weights; that to data is a convolution of its own.
+    The same holds for the gradient to weights, and with channels and outputs exchanged for that to
+    data.
 
     >>> from tensornet.ops.windows import place_windows
     >>> winograd_suits(place_windows("conv", (8, 28, 28, 64), 3), 64, 64, "float32")
@@ -64,12 +65,14 @@ def winograd(x: Array, w: Array, windows: Windows, out: Array | None = None) -> 
             of `windows` are not last; float32 or float64, any strides.
         w: (3, 3, channels, outputs), or (outputs, channels, 3, 3); of the same dtype.
         windows: where the windows lie on `x`.
-        out: the array that is written to and returned, instead of a new one.
+        out: the array that is written to and returned, instead of a new one; it shares no memory
+            with `x` and `w`.
 
-    The error is about that of the direct form: between sums and differences of up to four
-    neighbours fewer products are summed. Takes 4 multiply-adds in place of 9 for each pixel of the
-    result, channel and output, and workspace of 16 times `w` of one tap, and of some hundred KB to
-    a few MB a thread. The bits do not depend on the number of threads.
+    The error is about that of the direct form: fewer products are summed, of sums and differences
+    of neighbours. An entry of `x` that is not finite may reach all results of the tiles of 2 x 2
+    that see it; one of `w`, all results of its output. Takes 4 multiply-adds in place of 9 for each
+    pixel of the result, channel and output; workspace of 16 times `w` of one tap, and of some
+    hundred KB to a few MB a thread. The bits do not depend on the number of threads.
 
     Raises:
         ShapeError: other windows, or shapes that do not fit.
@@ -85,7 +88,7 @@ def winograd(x: Array, w: Array, windows: Windows, out: Array | None = None) -> 
     if out is None:
         out = _kernels.empty(windows.shape(outputs), x.dtype)
     _check(windows, x, w, out)
-    return _run(windows, x, w, out, to_weights=False)
+    return _run(x, w, out, windows.before, windows.channels_last, to_weights=False)
 
 
 def winograd_to_weights(x: Array, y: Array, windows: Windows, out: Array | None = None) -> Array:
@@ -115,18 +118,50 @@ def winograd_to_weights(x: Array, y: Array, windows: Windows, out: Array | None 
         shape = (3, 3, channels, outputs) if last else (outputs, channels, 3, 3)
         out = _kernels.empty(shape, x.dtype)
     _check(windows, x, out, y)
-    return _run(windows, x, out, y, to_weights=True)
+    return _run(x, out, y, windows.before, last, to_weights=True)
 
 
-def _run(windows: Windows, x: Array, w: Array, y: Array, to_weights: bool) -> Array:
+def winograd_to_data(y: Array, w: Array, windows: Windows, out: Array | None = None) -> Array:
+    """The gradient of ``(winograd(x, w, windows) * y).sum()`` to `x`, which it does not depend on.
+
+    The convolution of `y` with `w`, turned and its channels and outputs exchanged, in windows that
+    see what `y` depends on; `winograd_suits` tells of it if channels and outputs are exchanged.
+
+    Args:
+        y: of the shape and dtype of the result of `winograd`.
+        w: as for `winograd`.
+        windows: where the windows lie on `x`.
+        out: the array that is written to and returned, instead of a new one.
+
+    Raises:
+        ShapeError, TypeError, MemoryLimitError: as `winograd`.
+
+    >>> from tensornet.ops.windows import place_windows
+    >>> y, w = np.ones((1, 2, 3, 7), "f4"), np.ones((3, 3, 2, 7), "f4")
+    >>> winograd_to_data(y, w, place_windows("conv", (1, 4, 5, 2), 3)).shape
+    (1, 4, 5, 2)
+    """
+    last, channels = windows.channels_last, windows.channels
+    if out is None:
+        out = _kernels.empty(with_channels(windows.batch, channels, windows.extents, last), y.dtype)
+    _check(windows, out, w, y)
+    turned = w[::-1, ::-1].swapaxes(2, 3) if last else w[:, :, ::-1, ::-1].swapaxes(0, 1)
+    before = tuple([2 - front for front in windows.before])
+    return _run(y, turned, out, before, last, to_weights=False)
+
+
+def _run(
+    x: Array, w: Array, y: Array, before: tuple[int, ...], last: bool, to_weights: bool
+) -> Array:
     """Write to w, or to y; return it."""
     made = w if to_weights else y
-    if x.size and w.size and y.size:
-        threads = config.get_num_threads()
-        last = windows.channels_last
-        _kernels.winograd(x, w, y, windows.before, last, to_weights, threads)
-    else:
+    if not (x.size and w.size and y.size):
         made.fill(0)
+        return made
+    if not last:
+        x, y = x.transpose(0, 2, 3, 1), y.transpose(0, 2, 3, 1)
+        w = w.transpose(2, 3, 1, 0)
+    _kernels.winograd(x, w, y, before, to_weights, config.get_num_threads())
     return made
 
 
