@@ -69,6 +69,7 @@ ALWAYS_INLINE T FN(muladd)(T c, T x, T y) { return (T)(c + 1u * x * y); }
 #include "nest.h"
 #include "direct.h"
 #include "dots.h"
+#include "lanes.h"
 #include "skinny.h"
 #include "scaling.h"
 
@@ -82,6 +83,7 @@ static const tn_kernels FN(kernels) = {
     .dots = FN(dots),
 #endif
     .nest = FN(nest),
+    .in_lanes = FN(in_lanes),
     .unary = FN(unary),
     .table = FN(table),
 #if FLOATING

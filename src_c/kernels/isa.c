@@ -7,6 +7,7 @@
 #include "tiles.h"
 #include "heights.h"
 #include "tiling.h"
+#include "lane_plan.h"
 
 #include <math.h>
 
