@@ -147,8 +147,9 @@ typedef struct {
     } strip[DIRECT_STRIPS];
 } FN(strip_list);
 
-/* The strips for rows that follow each other without a gap: the last one may write into the next row,
- * which is written after it.  Returns 0 if there are too many, or b is too large to be copied. */
+/* The strips of a product of many rows.  Where rows follow each other without a gap, the last strip may
+ * write into the next row, which is written after it.  Returns 0 if there are too many strips, or b is too
+ * large to be copied. */
 static int FN(list_strips)(FN(strip_list) *list, const FN(direct_product) *job, int64_t columns) {
     const int dense = job->c_row == columns * (int64_t)sizeof(T) && !job->accumulate;
     const int64_t depth = job->depth;
@@ -199,7 +200,8 @@ static int64_t FN(direct_rows)(FN(direct_product) *job, int64_t rows, int64_t co
         for (int s = list.count - 1; s >= 0; s--) {
             const int at = list.strip[s].at;
             job->b_step = FN(strips)[at].width * unit;
-            FN(strips)[at].run(job, a + row * job->a_row, (const char *)(copied + list.strip[s].copied),
+            FN(strips)[at].run(job, a + row * job->a_row,
+                               (const char *)(copied + list.strip[s].copied),
                                c + row * job->c_row + list.strip[s].column * unit,
                                MIN((int64_t)BLOCK, rows - row), 1);
         }

@@ -80,10 +80,11 @@ double tn_cost_in_lanes(const tn_contraction *x, const tn_dim *lane, const doubl
     if (b_moves(lane, size)) moved += k * n;
     if (lane->sc != size) moved += m * n;
     if (m * k > TN_LANE_ROWS || k * n > TN_LANE_ROWS || m * n > TN_LANE_ROWS ||
-        (m * k + k * n + m * n) * TN_ALIGN > TN_LANE_BYTES || (moved == 0 && (k == 1 || m * n > MANY)))
+        (m * k + k * n + m * n) * TN_ALIGN > TN_LANE_BYTES ||
+        (moved == 0 && (k == 1 || m * n > MANY)))
         return HUGE_VAL;
     const int in_squares = x->dtype == TN_F32 || x->dtype == TN_F64 || x->dtype == TN_C64;
-    const double move = in_squares ? 0.6 : size == 1 ? 1.5 : 1.1;
+    const double move = in_squares ? 0.6 : size == 1 || size == 16 ? 1.6 : 1.1;
     const double length = (double)row_length((int64_t)moved, size, TN_ALIGN / size, lane->n);
     return moved * move + m * n * k * (is_complex ? 3 : 2) / lanes +
            (moved * 6 + m * n * 20 + 60) / length;

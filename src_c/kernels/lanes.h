@@ -1,5 +1,5 @@
-/* Many small products at once: a vector holds the same element of as many of them, side by side along one
- * long axis.  Operands without unit stride along it are gathered into rows that have it, and results
+/* Many small products at once: a vector holds the same element of as many of them, side by side along
+ * one long axis.  Operands without unit stride along it are gathered into rows that have it, and results
  * scattered, in squares where elements are neighbours along another axis. */
 
 #define E (VL / PARTS)
@@ -52,7 +52,8 @@ static void FN(scatter_lanes)(const tn_lane_rows *x, const char *from, char *to,
             }
             for (; l < count; l++)
                 for (int i = 0; i < S; i++)
-                    memcpy(at + l * stride + i * unit, from + x->rows[r + i].to + l * unit, sizeof(T));
+                    memcpy(at + l * stride + i * unit, from + x->rows[r + i].to + l * unit,
+                           sizeof(T));
             r += S;
             continue;
         }
@@ -75,11 +76,14 @@ static void FN(multiply_lanes)(const tn_contraction *x, const tn_lanes *t, const
             const char *left = a + t->a_m[m], *right = b + t->b_n[n];
             char *to = c + t->c_m[m] + t->c_n[n];
             if (lane->sa && lane->sb)
-                FN(inner)(0, 1, &both, left, right, to, t->a_k, t->b_k, x->k, 0, count, x->accumulate);
+                FN(inner)(0, 1, &both, left, right, to, t->a_k, t->b_k, x->k, 0, count,
+                          x->accumulate);
             else if (lane->sa)
-                FN(inner)(0, 0, &one, right, left, to, t->b_k, t->a_k, x->k, 0, count, x->accumulate);
+                FN(inner)(0, 0, &one, right, left, to, t->b_k, t->a_k, x->k, 0, count,
+                          x->accumulate);
             else
-                FN(inner)(0, 0, &one, left, right, to, t->a_k, t->b_k, x->k, 0, count, x->accumulate);
+                FN(inner)(0, 0, &one, left, right, to, t->a_k, t->b_k, x->k, 0, count,
+                          x->accumulate);
         }
 }
 

@@ -97,7 +97,8 @@ ALWAYS_INLINE void FN(short_rows)(const int vectors, const int unary, const int 
 #pragma GCC unroll 4
         for (int j = 0; j < vectors; j++) {
             result[j] = unary ? sum[j][0] : FN(total)(sum[j]);
-            if (accumulate) ACCUMULATE(result[j], *(const VU *)(c + (j < vectors - 1 ? j * VBYTES : last)));
+            if (accumulate)
+                ACCUMULATE(result[j], *(const VU *)(c + (j < vectors - 1 ? j * VBYTES : last)));
         }
 #pragma GCC unroll 4
         for (int j = 0; j < vectors; j++)

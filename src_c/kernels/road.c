@@ -34,6 +34,25 @@ static void order_group(tn_dim *d, int n, int operand) {
     }
 }
 
+/* Summed axes in the order of a, whose nearest stay innermost; the nearest on b come directly outside of
+ * them, in their order there, so that both operands are packed in squares. */
+static void order_summed(tn_dim *d, int n, int64_t itemsize) {
+    enum { SQUARE = 8 };
+    order_group(d, n, ON_A);
+    int first = n;
+    for (int64_t run = itemsize; first > 0 && d[first - 1].sa == run && run < SQUARE * itemsize;)
+        run *= d[--first].n;
+    for (int64_t run = itemsize; run < SQUARE * itemsize; first--) {
+        int i = first - 1;
+        while (i >= 0 && d[i].sb != run) i--;
+        if (i < 0) return;
+        const tn_dim near = d[i];
+        for (; i < first - 1; i++) d[i] = d[i + 1];
+        d[i] = near;
+        run *= near.n;
+    }
+}
+
 /* Merges neighbours that are one axis on every operand; returns the new count. */
 static int fuse_group(tn_dim *d, int n) {
     int kept = 0;
@@ -314,7 +333,8 @@ static int is_direct(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], cons
     const tn_dim *n = group[2];
     const int64_t m = group_size(group[1], count[1]), k = group_size(group[3], count[3]);
     if (n->n < 2 || n->sc != itemsize || (n->sb != itemsize && k > TN_DIRECT_DEPTH)) return 0;
-    const int short_rows = count[0] && k <= FEW && n->n >= kernels->lanes && n->n <= SHORT * kernels->lanes;
+    const int short_rows = count[0] && k <= FEW && n->n >= kernels->lanes &&
+                           n->n <= SHORT * kernels->lanes;
     if (m == 1) return n->sb == itemsize && !short_rows;
     if ((m + n->n) * k * itemsize <= (kernels->mr < TALL ? NEAR : NEAR_TALL)) return 1;
     return n->n <= 3 * kernels->nr || (m <= 4 * kernels->mr && n->sb == itemsize);
@@ -401,15 +421,16 @@ static double cost_in_place(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS
     best = kept * (4 + 3 * k * parts + 20 / longest);
     for (int g = 0; g < 3; g++) { /* vectors along an axis of c */
         const tn_dim *d = inner[g];
-        if (!d || d->sc != itemsize || (g != 2 && d->sa != itemsize) || (g != 1 && d->sb != itemsize))
-            continue;
+        if (!d || d->sc != itemsize) continue;
+        const int along = (g == 2 || d->sa == itemsize) && (g == 1 || d->sb == itemsize);
+        if (!along && (!g || k > TN_DIRECT_DEPTH)) continue;
         const int64_t rest = d->n % lanes;
         const int odd = rest & (rest - 1) ? 1 : 0;
         const double n = (double)d->n, strips = (double)(d->n / lanes + (rest > 0) + odd);
         const double rows = g ? kept / n : kept;
         double cost = (10 + strips * (2 * k * parts + 1)) * (g ? rows : rows / n);
-        if (d->n >= lanes && cost < best) best = cost;
-        cost = 40 + strips * (10 + rows * (k * parts / 2 + 1)) * (rest ? 1.4 : 1);
+        if (along && d->n >= lanes && cost < best) best = cost;
+        cost = 40 + (along ? 0 : k * n) + strips * (10 + rows * (k * parts / 2 + 1)) * (rest ? 1.4 : 1);
         if (g && cost < best) best = cost;
     }
     const tn_dim *d = inner[3];
@@ -485,7 +506,7 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     order_group(group[1], count[1], ON_A); /* rows of c may come in the order of a */
     for (int i = 0; i < count[3]; i++)
         if (group[3][i].sa == tn_itemsize(x->dtype)) {
-            order_group(group[3], count[3], ON_A); /* b copes with any order of k */
+            order_summed(group[3], count[3], tn_itemsize(x->dtype));
             break;
         }
     x->road = TN_ROAD_GETT;
