@@ -117,6 +117,7 @@ enum {
     TN_ROAD_K,        /* loop nest, innermost over the last k axis:     c += a[j] * b[j] */
     TN_ROAD_TRANSPOSE, /* unary copy in tiles (tiles.h) */
     TN_ROAD_SKINNY,    /* few n and k: tiles of m that stream through registers */
+    TN_ROAD_LANES,     /* many small products: vectors along the last batch axis */
     TN_ROAD_TABLE      /* tiny: every offset is looked up */
 };
 
@@ -150,6 +151,7 @@ typedef struct {
 typedef struct tn_tiling tn_tiling; /* of TN_ROAD_SKINNY */
 typedef struct tn_winograd_plan tn_winograd_plan;
 typedef struct tn_convolver tn_convolver; /* in convolve.h */
+typedef struct tn_lanes tn_lanes;   /* of TN_ROAD_LANES */
 
 typedef struct {
     int mr, nr;
@@ -162,6 +164,9 @@ typedef struct {
     /* floating point types only; a box is a range of tiles, as batch points */
     void (*skinny)(const tn_contraction *, const tn_tiling *, const char *a, const char *b, char *c,
                    const tn_box *);
+    /* a box is a range of blocks of lanes, as batch points */
+    void (*in_lanes)(const tn_contraction *, const tn_lanes *, const char *a, const char *b, char *c,
+                  const tn_box *);
     void (*unary)(const tn_contraction *, const char *a, char *c, const tn_box *);
     void (*table)(const tn_contraction *, const char *a, const char *b, char *c);
     /* e with largest |x| over n real numbers in [2^(e-1), 2^e); 0 if any is not finite and

@@ -9,6 +9,7 @@
 #include "nest.h"
 #include "direct.h"
 #include "dots.h"
+#include "lanes.h"
 #include "skinny.h"
 #include "scaling.h"
 #if FLOATING && !COMPLEX
@@ -29,6 +30,7 @@ static const tn_kernels FN(kernels) = {
     .dots = FN(dots),
 #endif
     .nest = FN(nest),
+    .in_lanes = FN(in_lanes),
     .unary = FN(unary),
     .table = FN(table),
 #if FLOATING

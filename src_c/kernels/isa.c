@@ -9,6 +9,7 @@
 #include "tiling.h"
 #include "panes.h"
 #include "lanes.h"
+#include "lane_plan.h"
 
 #include <math.h>
 
