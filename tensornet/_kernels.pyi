@@ -4,8 +4,6 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-Array = np.ndarray[Any, Any]
-
 class Info(TypedDict):
     isa: str
     available_isas: list[str]

@@ -235,27 +235,14 @@ cdef int _poll_signals(void *caught, double done, double total) noexcept with gi
     return TN_GO_ON
 
 
-def winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before, bint channels_last,
-cdef tn_volume _volume(cnp.ndarray array):
-    """The strides of an array [batch, spatial axes, channels]."""
-    cdef tn_volume volume
-    cdef int k, spatial = array.ndim - 2
-    memset(&volume, 0, sizeof(volume))
-    volume.batch = array.strides[0]
-    volume.channel = array.strides[spatial + 1]
-    for k in range(spatial):
-        volume.at[3 - spatial + k] = array.strides[k + 1]
-    return volume
-
-
 cdef tn_winograd _winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before):
     """What the kernels need to know."""
     cdef tn_winograd call
     cdef int k
     memset(&call, 0, sizeof(call))
     call.dtype = TN_F32 if x.descr.type_num == cnp.NPY_FLOAT32 else TN_F64
-    call.x = _volume(x)
-    call.y = _volume(y)
+    call.x = _volume(x, True)
+    call.y = _volume(y, True)
     call.at.batch = x.shape[0]
     for k in range(1, 3):
         call.at.extent[k] = x.shape[k]
@@ -281,17 +268,6 @@ def winograd(cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray y not N
     cdef int64_t bytes
     caught = []
     memset(&control, 0, sizeof(control))
-    c.dtype = TN_F32 if x.descr.type_num == cnp.NPY_FLOAT32 else TN_F64
-    c.at.batch = x.shape[0]
-    for i in range(2):
-        c.at.extent[i + 1] = x.shape[spatial + i]
-        c.at.out[i + 1] = y.shape[spatial + i]
-        c.at.before[i + 1] = before[i]
-    c.x = _volume(x, channels_last)
-    c.y = _volume(y, channels_last)
-    c.channels, c.outputs = w.shape[inputs], w.shape[outputs]
-    c.w_row, c.w_column = w.strides[taps], w.strides[taps + 1]
-    c.w_in, c.w_out = w.strides[inputs], w.strides[outputs]
     control.poll = _poll_signals
     control.self = <void *> caught
     if to_weights:

@@ -8,7 +8,7 @@
 #include "heights.h"
 #include "tiling.h"
 #include "panes.h"
-#include "lanes.h"
+#include "shuffle.h"
 #include "lane_plan.h"
 
 #include <math.h>

@@ -232,7 +232,6 @@ def _gradients(found: Sequence[Any], given: Sequence[Any]) -> Iterator[Any]:
     for cotangent, like in zip(found, given):
         if cotangent is None:
             cotangent = np.zeros_like(array_of(like))
-            cotangent = np.zeros_like(like._array if type(like) is Tensor else as_numeric(like))
         elif type(cotangent) is np.ndarray:
             if cotangent.base is not None or id(cotangent) in seen:
                 cotangent = cotangent.copy()  # who gets it may write to it

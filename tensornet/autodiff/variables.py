@@ -31,7 +31,6 @@ def alias(given: Any, what: str) -> Tensor:
         TypeError: its entries are not floating point numbers.
     """
     array = array_of(given, what)
-    array = given._array if type(given) is Tensor else as_numeric(given, what)
     parent = given._origin if type(given) is Tensor and state.depth else None
     if parent is None:
         return tensor_of(array, _beginning(array, what))
