@@ -18,8 +18,11 @@ from ..api import einsum
 from ..arrays import Array, as_numeric, check_dtype
 from ..errors import ShapeError
 from ..tape import as_operands, operation
+from .depthwise import depthwise, depthwise_data_gradient, depthwise_weight_gradient
 from .lattices import slide_back, slide_for_weights, slide_forward
-from .windows import DATA_FORMATS, Windows, place_windows, with_channels
+from .slides import array_shape
+from .windows import DATA_FORMATS, Windows, place_windows
+from .winograd import winograd, winograd_suits, winograd_to_data, winograd_to_weights
 
 __all__ = [
     "conv1d",
@@ -156,11 +159,15 @@ def convolve(x: Any, w: Any, windows: Windows, groups: int = 1) -> Any:
         ShapeError: x is not what the windows slide over, or w does not fit.
     """
     x, w, dtype = _operands(x, w)
-    _check("x", x.shape, _input_shape(windows))
+    _check("x", x.shape, array_shape(windows))
     outputs = _outputs(w.shape, windows, groups)
-    # The one place where the road is chosen.
-    if _is_pointwise(windows, groups):
+    road = _road(windows, groups, windows.channels, outputs, x.dtype)
+    if road == "pointwise":
         y = _pointwise(x, w, windows, "x", "w", "y")
+    elif road == "depthwise":
+        y = depthwise(x, w, windows)
+    elif road == "winograd":
+        y = winograd(x, w, windows)
     else:
         y = empty(windows.shape(outputs), x.dtype)
         last = windows.channels_last
@@ -187,11 +194,17 @@ def convolve_data_gradient(y: Any, w: Any, windows: Windows, groups: int = 1) ->
     array([1., 2., 2., 1.])
     """
     y, w, dtype = _operands(y, w)
-    _check("y", y.shape, windows.shape(_outputs(w.shape, windows, groups)))
-    if _is_pointwise(windows, groups):
+    outputs = _outputs(w.shape, windows, groups)
+    _check("y", y.shape, windows.shape(outputs))
+    road = _road(windows, groups, outputs, windows.channels, y.dtype)
+    if road == "pointwise":
         x = _pointwise(y, w, windows, "y", "w", "x")
+    elif road == "depthwise":
+        x = depthwise_data_gradient(y, w, windows)
+    elif road == "winograd":
+        x = winograd_to_data(y, w, windows)
     else:
-        x = empty(_input_shape(windows), y.dtype)
+        x = empty(array_shape(windows), y.dtype)
         last = windows.channels_last
         slide_back(_pixels(y, last), _grouped(w, groups, last), _pixels(x, last), windows)
     return x.astype(dtype, copy=False)
@@ -219,13 +232,18 @@ def convolve_weight_gradient(x: Any, y: Any, windows: Windows, groups: int = 1) 
     array([3., 6.])
     """
     x, y, dtype = _operands(x, y)
-    _check("x", x.shape, _input_shape(windows))
+    _check("x", x.shape, array_shape(windows))
     last = windows.channels_last
     outputs = y.shape[-1 if last else 1] if y.ndim > 1 else 0
     _check("y", y.shape, windows.shape(outputs))
     shape = _weight_shape(windows, outputs, groups)
-    if _is_pointwise(windows, groups):
+    road = _road(windows, groups, windows.channels, outputs, x.dtype)
+    if road == "pointwise":
         w = _pointwise(x, y, windows, "x", "y", "w")
+    elif road == "depthwise":
+        w = depthwise_weight_gradient(x, y, windows)
+    elif road == "winograd":
+        w = winograd_to_weights(x, y, windows)
     else:
         w = empty(shape, x.dtype)
         slide_for_weights(_pixels(x, last), _pixels(y, last), _grouped(w, groups, last), windows)
@@ -245,10 +263,6 @@ def _operands(a: Any, b: Any) -> tuple[Array, Array, np.dtype[Any]]:
 def _check(what: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     if shape != wanted:
         raise ShapeError(f"convolution: {what} has shape {shape}, but the windows are of {wanted}")
-
-
-def _input_shape(windows: Windows) -> tuple[int, ...]:
-    return with_channels(windows.batch, windows.channels, windows.extents, windows.channels_last)
 
 
 def _weight_shape(windows: Windows, outputs: int, groups: int) -> tuple[int, ...]:
@@ -293,6 +307,17 @@ def _grouped(w: Array, groups: int, last: bool) -> Array:
         view = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
         view = view.transpose(0, *range(3, n + 1), 2, 1)
     return view
+
+
+def _road(windows: Windows, groups: int, channels: int, outputs: int, dtype: Any) -> str:
+    """The kernels that make `outputs` channels of `channels`, of x or of y, soonest."""
+    if _is_pointwise(windows, groups):
+        return "pointwise"
+    if groups == windows.channels > 1 and dtype.kind in "fc":
+        return "depthwise"
+    if groups == 1 and winograd_suits(windows, channels, outputs, dtype):
+        return "winograd"
+    return "sliding"
 
 
 def _is_pointwise(windows: Windows, groups: int) -> bool:
