@@ -62,17 +62,17 @@ class Rule(NamedTuple):
     keeps_result: bool = False
 
 
-_MISSING = Rule(lambda *_: (), ())
+MISSING = Rule(lambda *_: (), ())  # of operations that have none
 
 
 def rule_of(function: Any) -> Rule | None:
     """The rule of an operation; None: nothing is differentiated through it."""
-    return getattr(function, "gradient_rule", _MISSING)
+    return getattr(function, "gradient_rule", MISSING)
 
 
 def has_rule(function: Any) -> bool:
     """Does anyone know how to differentiate it?"""
-    return rule_of(function) is not _MISSING
+    return rule_of(function) is not MISSING
 
 
 def set_rule(function: Any, rule: Rule | None) -> None:

@@ -115,6 +115,11 @@ class Tensor:
         return self._array.size
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self._origin is not None and state.depth:
+            raise TypeError(
+                "a Tensor that is being differentiated is not converted to an array, for that "
+                "would lose its gradient: use tensornet's operations, or its .array as a constant"
+            )
         if copy:
             return np.array(self._array, dtype)
         if dtype is None or self._array.dtype == dtype:

@@ -231,7 +231,7 @@ def _gradients(found: Sequence[Any], given: Sequence[Any]) -> Iterator[Any]:
     seen: set[int] = set()
     for cotangent, like in zip(found, given):
         if cotangent is None:
-            cotangent = np.zeros_like(as_numeric(like))
+            cotangent = np.zeros_like(like._array if type(like) is Tensor else as_numeric(like))
         elif type(cotangent) is np.ndarray:
             if cotangent.base is not None or id(cotangent) in seen:
                 cotangent = cotangent.copy()  # who gets it may write to it

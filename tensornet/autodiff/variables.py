@@ -30,7 +30,7 @@ def alias(given: Any, what: str) -> Tensor:
     Raises:
         TypeError: its entries are not floating point numbers.
     """
-    array = as_numeric(given, what)
+    array = given._array if type(given) is Tensor else as_numeric(given, what)
     parent = given._origin if type(given) is Tensor and state.depth else None
     if parent is None:
         return tensor_of(array, _beginning(array, what))
