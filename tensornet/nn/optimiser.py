@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff import GradientTape
+from ..autodiff import GradientTape, stop_gradient
 from ..errors import ShapeError
 from ..records import Outline
 from ..tape import Tensor
@@ -129,7 +129,7 @@ class Optimiser:
             known = _once(_parameters(model))
         free = [variable for variable in known if is_trainable(variable)]
         found = {id(v): g for v, g in zip(free, tape.gradient(value, free))}
-        return Tensor(np.asarray(value)), [(found.get(id(v)), v) for v in known]
+        return Tensor(stop_gradient(value)), [(found.get(id(v)), v) for v in known]
 
     def apply_gradients(self, gradients: Iterable[tuple[Any, Tensor]]) -> None:
         """Move variables, in place.

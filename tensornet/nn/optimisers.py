@@ -117,16 +117,21 @@ class Adam(Optimiser):
     ) -> None:
         g = self._decayed(variable, gradient, scratch[0])
         within = np.result_type(variable, np.float32)  # float16 is computed in float32
-        w, g, *sums = (each.astype(within, copy=False) for each in (variable, g, *slots))
+        moved = variable, *slots
+        w, total, squares = (each.astype(within, copy=False) for each in moved)
         root = sqrt(_weights(self.beta_2, count))
-        settings = (
+        _kernels.adam(
+            w,
+            g.astype(within, copy=False),
+            total,
+            squares,
             self.beta_1,
             self.beta_2,
             self.epsilon * root,
             rate * root / _weights(self.beta_1, count),
+            get_num_threads(),
         )
-        _kernels.adam(w, g, *sums, *settings, get_num_threads())
-        for array, computed in zip((variable, *slots), (w, *sums)):
+        for array, computed in zip(moved, (w, total, squares)):
             if computed is not array:
                 array[...] = computed
 
