@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset, strcpy
 
@@ -207,14 +208,6 @@ def convolve_to_weights(int dtype, cnp.ndarray x not None, cnp.ndarray y not Non
     check_status(status)
 
 
-def empty(shape, dtype):
-    """An array of undefined entries; if it is large, its memory will be used again."""
-    cdef cnp.npy_intp bytes = dtype.itemsize
-    for extent in shape:
-        bytes *= extent
-    return fresh(shape, dtype) if bytes >= REUSED else np.empty(shape, dtype)
-
-
 def trim():
     """Give back the workspace that waits for the next run."""
     with nogil:
@@ -230,6 +223,76 @@ def keep_at_most(size_t bytes):
 def kept():
     """Bytes of freed workspace and results that wait for use."""
     return tn_kept()
+
+
+cdef int _poll_signals(void *caught, double done, double total) noexcept with gil:
+    """Stop what runs when a signal handler raises, and keep the exception in a list."""
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        (<list> caught).append(error)
+        return TN_CANCEL
+    return TN_GO_ON
+
+
+cdef tn_winograd _winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before):
+    """What the kernels need to know."""
+    cdef tn_winograd call
+    cdef int k
+    memset(&call, 0, sizeof(call))
+    call.dtype = TN_F32 if x.descr.type_num == cnp.NPY_FLOAT32 else TN_F64
+    call.x = _volume(x, True)
+    call.y = _volume(y, True)
+    call.at.batch = x.shape[0]
+    for k in range(1, 3):
+        call.at.extent[k] = x.shape[k]
+        call.at.out[k] = y.shape[k]
+        call.at.before[k] = before[k - 1]
+    call.channels, call.outputs = w.shape[2], w.shape[3]
+    call.w_row, call.w_column = w.strides[0], w.strides[1]
+    call.w_in, call.w_out = w.strides[2], w.strides[3]
+    return call
+
+
+def winograd(cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray y not None, tuple before,
+             bint to_weights, int threads):
+    """Write to y the convolution of x, padded by so many rows and columns in front, with w; or to
+    w the gradient of the sum of that times y.
+
+    x and y are [batch, rows, columns, channels], w is [3, 3, channels, outputs], all of one dtype,
+    float32 or float64, and of any strides.
+    """
+    cdef tn_winograd call = _winograd(x, w, y, before)
+    cdef tn_control control
+    cdef char *space
+    cdef int64_t bytes
+    caught = []
+    memset(&control, 0, sizeof(control))
+    control.poll = _poll_signals
+    control.self = <void *> caught
+    if to_weights:
+        bytes = tn_winograd_to_weights_workspace(&call, threads)
+    else:
+        bytes = tn_winograd_workspace(&call, threads)
+    with nogil:
+        space = <char *> tn_alloc(bytes)
+        if space != NULL and to_weights:
+            tn_winograd_to_weights(&call, x.data, y.data, w.data, threads, space, &control)
+        elif space != NULL:
+            tn_winograd_run(&call, x.data, w.data, y.data, threads, space, &control)
+        tn_free(space, bytes)
+    if space == NULL:
+        raise MemoryLimitError(f"no memory for {bytes} bytes of transformed tiles and weights")
+    if caught:
+        raise caught[0]
+
+
+def empty(shape, dtype):
+    """An array of undefined entries; if it is large, its memory will be used again."""
+    cdef cnp.npy_intp bytes = dtype.itemsize
+    for extent in shape:
+        bytes *= extent
+    return fresh(shape, dtype) if bytes >= REUSED else np.empty(shape, dtype)
 
 
 def _available_isas():

@@ -117,6 +117,21 @@ cdef extern from "tn.h" nogil:
     void tn_adam(int dtype, char *w, const char *g, char *total, char *squares, int64_t n,
                  double beta_1, double beta_2, double epsilon, double rate, int threads)
 
+    ctypedef struct tn_winograd:
+        tn_windows at
+        tn_volume x, y
+        int64_t channels, outputs
+        int64_t w_row, w_column, w_in, w_out
+        int dtype
+
+    int64_t tn_winograd_workspace(const tn_winograd *x, int threads)
+    void tn_winograd_run(const tn_winograd *x, const char *a, const char *w, char *c, int threads,
+                         char *workspace, tn_control *control)
+
+    int64_t tn_winograd_to_weights_workspace(const tn_winograd *x, int threads)
+    void tn_winograd_to_weights(const tn_winograd *x, const char *a, const char *y, char *w,
+                                int threads, char *workspace, tn_control *control)
+
     void *tn_alloc(size_t bytes)
     void tn_free(void *memory, size_t bytes)
     void tn_trim()

@@ -62,7 +62,8 @@ def pull_back(
             pulled = _pull(record, arrived)
             _collect(pending, latest, horizon, record, record.parents, pulled)
             if release:
-                record.args, record.parents, record.results = (), (), ()
+                record.args = record.parents = record.results = ()
+                record.saved = None
     return [found[source] for source in sources]
 
 
@@ -120,6 +121,9 @@ def _pull(record: Record, arrived: list[Any]) -> Sequence[Any]:
             "or keep what it is applied to from being differentiated with tensornet.stop_gradient"
         )
     args, results, parents = record.args, record.results, record.parents
+    options = record.options
+    if rule.forward is not None:
+        options = {**options, "saved": None if state.depth else record.saved}
     if state.depth:  # the sweep is recorded, so what it reads is tracked
         args = [
             tensor_of(x, origin) if origin and type(x) is np.ndarray else x
@@ -130,7 +134,7 @@ def _pull(record: Record, arrived: list[Any]) -> Sequence[Any]:
         ]
     needed = [parent is not None for parent in parents]
     g, result = (arrived, tuple(results)) if record.is_tuple else (arrived[0], results[0])
-    return rule.pull(g, result, needed, args, record.options)
+    return rule.pull(g, result, needed, args, options)
 
 
 def _name(record: Record | None) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from . import activations, initialisers, layers, losses, optimisers, schedules
+from . import activations, initialisers, layers, losses, networks, optimisers, schedules
 from .clipping import clip_by_global_norm, clip_by_value, global_norm
 from .data import Dataset
 from .layers import *  # noqa: F403
 from .module import Module
+from .networks import *  # noqa: F403
 from .optimiser import Optimiser
 from .optimisers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .parameter import freeze, is_trainable, thaw
@@ -29,8 +30,10 @@ __all__ = [
     "is_trainable",
     "layers",
     "losses",
+    "networks",
     "optimisers",
     "schedules",
     "thaw",
     *layers.__all__,
+    *networks.__all__,
 ]
