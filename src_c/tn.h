@@ -294,6 +294,18 @@ tn_status tn_slide_weights(const tn_slide *x, const char *from, const char *to, 
 void tn_half_to_float(const tn_dim *dims, int n_dims, const char *a, char *c);
 void tn_float_to_half(const tn_dim *dims, int n_dims, const char *a, char *c);
 
+/* ---- entry by entry (entrywise.c): TN_F32 or TN_F64, C order ------------------------------- */
+
+/* y[r, c] += bias[c], and then 0 where negative if rectify. */
+void tn_add_bias(int dtype, char *y, const char *bias, int64_t rows, int64_t columns, int rectify,
+                 int threads);
+/* out = y > 0 ? g : 0 */
+void tn_relu_gradient(int dtype, const char *g, const char *y, char *out, int64_t n, int threads);
+/* total = beta_1 * total + g, squares = beta_2 * squares + g * g,
+ * w -= rate * total / (sqrt(squares) + epsilon). */
+void tn_adam(int dtype, char *w, const char *g, char *total, char *squares, int64_t n, double beta_1,
+             double beta_2, double epsilon, double rate, int threads);
+
 /* ---- programs ----------------------------------------------------------------------------- */
 
 /* A contraction tree in flat arrays.  Operand i has the indices ids[starts[i] .. starts[i+1]);

@@ -60,4 +60,17 @@ def slide(
 def slide_weights(
     windows: Any, source: Array, gradient: Array, weights: Array, threads: int
 ) -> None: ...
+def add_bias(y: Array, bias: Array, rectify: bool, threads: int) -> None: ...
+def relu_gradient(g: Array, y: Array, threads: int) -> Array: ...
+def adam(
+    w: Array,
+    g: Array,
+    total: Array,
+    squares: Array,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    rate: float,
+    threads: int,
+) -> None: ...
 def empty(shape: tuple[int, ...], dtype: Any) -> Array: ...

@@ -450,3 +450,50 @@ def slide_weights(windows, cnp.ndarray source, cnp.ndarray gradient, cnp.ndarray
 
 
 _choose_isa()
+
+
+cdef int _real_dtype(tuple arrays) except -1:
+    """The code of the one dtype of arrays that must be contiguous and of it."""
+    dtype = arrays[0].dtype
+    if dtype != np.float32 and dtype != np.float64:
+        raise TypeError(f"float32 or float64, not {dtype}")
+    for array in arrays:
+        if array.dtype != dtype or not array.flags.c_contiguous:
+            raise TypeError("arrays in C order, of one dtype")
+    return TN_F64 if dtype == np.float64 else TN_F32
+
+
+def add_bias(cnp.ndarray y not None, cnp.ndarray bias not None, bint rectify, int threads):
+    """y += bias along the last axis, then 0 where negative if `rectify`, in place."""
+    cdef int dtype = _real_dtype((y, bias))
+    cdef int64_t columns = bias.size, rows = y.size // columns if columns else 0
+    if bias.ndim != 1 or y.ndim < 1 or y.shape[y.ndim - 1] != columns or not y.flags.writeable:
+        raise TypeError("a bias of the extent of the last axis, and an array to write to")
+    with nogil:
+        tn_add_bias(dtype, y.data, bias.data, rows, columns, rectify, threads)
+
+
+def relu_gradient(cnp.ndarray g not None, cnp.ndarray y not None, int threads):
+    """A fresh array: g where y is positive, else 0."""
+    cdef int dtype = _real_dtype((g, y))
+    if g.size != y.size:
+        raise TypeError("arrays of one shape")
+    cdef cnp.ndarray out = fresh(np.shape(g), g.dtype)
+    cdef int64_t n = g.size
+    with nogil:
+        tn_relu_gradient(dtype, g.data, y.data, out.data, n, threads)
+    return out
+
+
+def adam(cnp.ndarray w not None, cnp.ndarray g not None, cnp.ndarray total not None,
+         cnp.ndarray squares not None, double beta_1, double beta_2, double epsilon, double rate,
+         int threads):
+    """total = beta_1 * total + g, squares = beta_2 * squares + g * g, both in place, and w less
+    rate * total / (sqrt(squares) + epsilon)."""
+    cdef int dtype = _real_dtype((w, g, total, squares))
+    cdef int64_t n = w.size
+    if not g.size == total.size == squares.size == n or not w.flags.writeable:
+        raise TypeError("arrays of one shape, to be written to")
+    with nogil:
+        tn_adam(dtype, w.data, g.data, total.data, squares.data, n, beta_1, beta_2, epsilon, rate,
+                threads)

@@ -111,6 +111,12 @@ cdef extern from "tn.h" nogil:
     tn_status tn_convolve_to_weights(const tn_convolution *call, const char *x, const char *y,
                                      char *w, int threads)
 
+    void tn_add_bias(int dtype, char *y, const char *bias, int64_t rows, int64_t columns, int rectify,
+                     int threads)
+    void tn_relu_gradient(int dtype, const char *g, const char *y, char *out, int64_t n, int threads)
+    void tn_adam(int dtype, char *w, const char *g, char *total, char *squares, int64_t n,
+                 double beta_1, double beta_2, double epsilon, double rate, int threads)
+
     ctypedef struct tn_winograd:
         tn_windows at
         tn_volume x, y

@@ -5,12 +5,15 @@ g is the gradient, w the variable, r the learning rate; what else has a name is 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
 import numpy as np
 
+from .. import _kernels
+from ..config import get_num_threads
 from ..tape import Tensor
 from .optimiser import Array, Optimiser
 from .schedules import Rate
@@ -72,9 +75,9 @@ class SGD(Optimiser):
 class Adam(Optimiser):
     """Steps by the mean of gradients, in proportion to the root of the mean of their squares.
 
-    ``m = beta_1 * m + (1 - beta_1) * g``, ``v = beta_2 * v + (1 - beta_2) * g * g`` and
-    ``w -= r * m' / (sqrt(v') + epsilon)``, m' and v' divided by ``1 - beta ** count``, with the
-    number of times that this variable moved. (Kingma and Ba 2015.)
+    ``w -= r * mean(g) / (sqrt(mean(g * g)) + epsilon)``, in which a gradient that came k moves of
+    this variable ago has the weight ``beta ** k``. (Kingma and Ba 2015; their moments are
+    ``(1 - beta)`` times the weighted sums that are remembered here.)
 
     Args:
         learning_rate, weight_decay, clip_value, clip_norm: see `Optimiser`.
@@ -85,7 +88,8 @@ class Adam(Optimiser):
     0.5
     """
 
-    slots = ("mean", "square")
+    slots = ("sum", "squares")
+    block = sys.maxsize  # which the kernel passes over once
 
     def __init__(
         self,
@@ -112,19 +116,29 @@ class Adam(Optimiser):
         count: int,
     ) -> None:
         g = self._decayed(variable, gradient, scratch[0])
-        (mean, square), spare = slots, scratch[1]
-        mean *= self.beta_1
-        mean += np.multiply(g, 1 - self.beta_1, out=spare)
-        np.multiply(g, g, out=spare)
-        spare *= 1 - self.beta_2
-        square *= self.beta_2
-        square += spare
-        root = sqrt(1 - self.beta_2**count)
-        np.sqrt(square, out=spare)
-        spare += self.epsilon * root
-        np.divide(mean, spare, out=spare)
-        spare *= rate * root / (1 - self.beta_1**count)
-        variable -= spare
+        within = np.result_type(variable, np.float32)  # float16 is computed in float32
+        moved = variable, *slots
+        w, total, squares = (each.astype(within, copy=False) for each in moved)
+        root = sqrt(_weights(self.beta_2, count))
+        _kernels.adam(
+            w,
+            g.astype(within, copy=False),
+            total,
+            squares,
+            self.beta_1,
+            self.beta_2,
+            self.epsilon * root,
+            rate * root / _weights(self.beta_1, count),
+            get_num_threads(),
+        )
+        for array, computed in zip(moved, (w, total, squares)):
+            if computed is not array:
+                array[...] = computed
+
+
+def _weights(beta: float, count: int) -> float:
+    """The sum of ``beta ** k`` for k < count."""
+    return (1 - beta**count) / (1 - beta)
 
 
 class AdamW(Adam):
