@@ -153,6 +153,13 @@ def test_gradients_belong_to_whom_they_are_given() -> None:
     assert second.tolist() == np.ones((2, 3)).tolist()
     gradient = grad(lambda a: tn.sum(a * tn.transpose(np.ones((3, 2)))))(x)
     gradient[0] = 5  # also if the rule made a view
+    a, b = tn.Tensor(x), tn.Tensor(x)
+    with tn.GradientTape() as tape:
+        tape.watch([a, b])
+        y = tn.sum(a + b)
+    of_a, of_b = tape.gradient(y, [a, b])
+    of_a.array[0] = 7
+    assert of_b.array.tolist() == np.ones((2, 3)).tolist()
 
 
 def kept_bytes(loss: Any) -> int:

@@ -233,9 +233,7 @@ def _gradients(found: Sequence[Any], given: Sequence[Any]) -> Iterator[Any]:
         if cotangent is None:
             cotangent = np.zeros_like(array_of(like))
         elif type(cotangent) is np.ndarray:
-            if cotangent.base is not None or id(cotangent) in seen:
-                cotangent = cotangent.copy()  # who gets it may write to it
-            seen.add(id(cotangent))
+            cotangent = _own(cotangent, seen)
         if type(cotangent) is Tensor:
             cotangent = _plain(cotangent, given)
         elif type(like) is Tensor:
@@ -243,6 +241,13 @@ def _gradients(found: Sequence[Any], given: Sequence[Any]) -> Iterator[Any]:
         else:
             cotangent = cotangent[()]
         yield cotangent
+
+
+def _own(array: Any, seen: set[int]) -> Any:
+    """The array, or a copy if it is a view or was given to somebody else: it may be written to."""
+    own = array.copy() if array.base is not None or id(array) in seen else array
+    seen.add(id(own))
+    return own
 
 
 def _unit(result: Any) -> Any:

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import as_numeric
 from ..errors import TensorNetError
 from ..records import state
 from ..tape import Tensor, tensor_of
 from .engine import pull_back
-from .functional import _seed
+from .functional import _own, _seed
 from .structure import leaves_of, rebuilt
 from .variables import track, tracked
 
@@ -119,8 +118,9 @@ class GradientTape:
         origins = [tracked(each) for each in targets]
         found = pull_back(origins, seeds, [each for each in known if each], release)
         connected = iter(found)
+        seen: set[int] = set()
         gradients = [
-            _result(next(connected) if origin else None, source, unconnected_gradients)
+            _result(next(connected) if origin else None, source, unconnected_gradients, seen)
             for origin, source in zip(known, wanted)
         ]
         return rebuilt(sources, iter(gradients))
@@ -135,7 +135,9 @@ def _ones(target: Any) -> Any:
     return np.ones(target.shape, target.dtype)
 
 
-def _result(cotangent: Any, source: Tensor, unconnected: str) -> Tensor | None:
+def _result(cotangent: Any, source: Tensor, unconnected: str, seen: set[int]) -> Tensor | None:
     if cotangent is None:
         return None if unconnected == "none" else tensor_of(np.zeros_like(source._array))
-    return cotangent if type(cotangent) is Tensor else tensor_of(as_numeric(cotangent))
+    if type(cotangent) is Tensor:
+        return cotangent
+    return tensor_of(_own(np.asarray(cotangent), seen))
