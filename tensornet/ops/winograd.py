@@ -22,7 +22,7 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 # What the transforms cost, in multiply-adds of a product: for each tile and channel, each tile
 # and output, and each channel and output. Channels and outputs go by lines of memory.
-_TILE_CHANNEL, _TILE_OUTPUT, _WEIGHT, _LINE = 75, 190, 512, 64
+_TILE_CHANNEL, _TILE_OUTPUT, _WEIGHT, _LINE = 75, 190, 256, 64
 
 
 def winograd_suits(windows: Windows, channels: int, outputs: int, dtype: Any) -> bool:
