@@ -127,7 +127,7 @@ static void make_panel(const convolve_job *job, const convolve_space *space,
                        const tn_window_box *box, const char *packed, int64_t columns, char *y) {
     const tn_strips *s = &job->s;
     const int direct = columns == s->kernels->columns && s->call.y.channel == s->size;
-    tn_tiles tiles = {.a = space->strip, .c = direct ? y : space->sums};
+    tn_tiles tiles = {.a = space->strip, .c = direct ? y : space->sums, .columns = columns};
     for (int64_t i = 0; i < space->n_bands; i++) space->bands[i].begun = 0;
     for (int64_t p = 0; p < job->terms || !p; p += job->depth) {
         const int64_t end = smaller(p + job->depth, job->terms);

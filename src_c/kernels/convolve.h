@@ -16,12 +16,13 @@ typedef struct {
     int64_t rows, columns, from_row, from_column, to_row, to_column;
 } tn_move;
 
-/* c[i] (+)= sum over p of a[a_rows[i] + steps[p]] * b[p], where b and c have rows of a tile's width. */
+/* c[i] (+)= sum over p of a[a_rows[i] + steps[p]] * b[p], where b and c have rows of a tile's width, of
+ * which so many columns are wanted. */
 typedef struct {
     const char *a, *b;
     const int64_t *a_rows, *steps, *c_rows;
     char *c;
-    int64_t rows, depth;
+    int64_t rows, columns, depth;
     int accumulate;
 } tn_tiles;
 

@@ -8,35 +8,36 @@
 #define TALLEST MIN(MR, 12)
 
 /* The microkernel: like the one of packed products, but that a row of a is anywhere, and so is a step. */
-ALWAYS_INLINE void FN(tile_of_steps)(const int rows, const tn_tiles *x, int64_t i) {
+ALWAYS_INLINE void FN(tile_of_steps)(const int rows, const int vectors, const tn_tiles *x,
+                                     int64_t i) {
     const char *from[TALLEST], *b = x->b;
     V sum[TALLEST][PARTS][TILE_VECTORS];
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
         from[r] = x->a + x->a_rows[i + r];
         __builtin_prefetch(x->c + x->c_rows[i + r], 1); /* memory answers while the tile is summed */
-        for (int j = 0; j < TILE_VECTORS; j++)
+        for (int j = 0; j < vectors; j++)
             for (int part = 0; part < PARTS; part++) sum[r][part][j] = (V){0};
     }
     const int64_t depth = x->depth, *steps = x->steps;
     for (int64_t p = 0; p < depth; p++, b += NR * sizeof(T)) {
         const int64_t at = steps[p];
         V row[TILE_VECTORS];
-        for (int j = 0; j < TILE_VECTORS; j++) row[j] = *(const VU *)(b + j * VBYTES);
+        for (int j = 0; j < vectors; j++) row[j] = *(const VU *)(b + j * VBYTES);
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++) {
             const R re = FN(real)(from[r] + at);
-            for (int j = 0; j < TILE_VECTORS; j++) ACCUMULATE(sum[r][0][j], MULTIPLY(re, row[j]));
+            for (int j = 0; j < vectors; j++) ACCUMULATE(sum[r][0][j], MULTIPLY(re, row[j]));
 #if COMPLEX
             const R im = FN(real)(from[r] + at + sizeof(R));
-            for (int j = 0; j < TILE_VECTORS; j++) ACCUMULATE(sum[r][1][j], MULTIPLY(im, row[j]));
+            for (int j = 0; j < vectors; j++) ACCUMULATE(sum[r][1][j], MULTIPLY(im, row[j]));
 #endif
         }
     }
 #if COMPLEX
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
-        for (int j = 0; j < TILE_VECTORS; j++)
+        for (int j = 0; j < vectors; j++)
             sum[r][0][j] += NEGATE_REAL * SWAP_PARTS(sum[r][1][j]);
 #endif
     char *const c = x->c;
@@ -44,21 +45,21 @@ ALWAYS_INLINE void FN(tile_of_steps)(const int rows, const tn_tiles *x, int64_t 
     if (x->accumulate)
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++)
-            for (int j = 0; j < TILE_VECTORS; j++)
+            for (int j = 0; j < vectors; j++)
                 FN(put)(c + c_rows[r] + j * VBYTES, sum[r][0][j], 1);
     else
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++)
-            for (int j = 0; j < TILE_VECTORS; j++)
+            for (int j = 0; j < vectors; j++)
                 FN(put)(c + c_rows[r] + j * VBYTES, sum[r][0][j], 0);
 }
 
-static void FN(convolve_tiles)(const tn_tiles *x) {
+ALWAYS_INLINE void FN(tiles_of_steps)(const int vectors, const tn_tiles *x) {
     for (int64_t i = 0; i < x->rows;) {
         const int height = direct_height(x->rows - i, TALLEST);
 #define INSTANCE(count)                                                    \
     case count:                                                            \
-        FN(tile_of_steps)(TALLEST >= count ? count : 1, x, i);             \
+        FN(tile_of_steps)(TALLEST >= count ? count : 1, vectors, x, i);    \
         break;
         switch (height) {
             INSTANCE(12)
@@ -74,6 +75,13 @@ static void FN(convolve_tiles)(const tn_tiles *x) {
 #undef INSTANCE
         i += height;
     }
+}
+
+static void FN(convolve_tiles)(const tn_tiles *x) {
+    if (TILE_VECTORS > 1 && x->columns <= NR / TILE_VECTORS)
+        FN(tiles_of_steps)(1, x);
+    else
+        FN(tiles_of_steps)(TILE_VECTORS, x);
 }
 
 static void FN(move_rows)(const tn_move *m, const char *from, char *to) {

@@ -145,7 +145,10 @@ static void sum_box(const weights_job *job, weights_space *space, const tn_windo
     for (int64_t p = 0; p < windows; p += depth)
         for (int64_t j = share->first_panel; j < share->last_panel; j++) {
             const char *packed = space->packed + (j - share->first_panel) * windows * job->row;
-            tn_tiles tiles = {.a = space->strip, .c = share->sums + j * job->row, .accumulate = 1};
+            tn_tiles tiles = {.a = space->strip,
+                              .c = share->sums + j * job->row,
+                              .columns = panel_columns(job, j),
+                              .accumulate = 1};
             int64_t next;
             for (int64_t t = 0; t < tap_rows; t = next) {
                 for (next = t + 1; next < tap_rows && seen_alike(space, kernel[1], t, next);) next++;

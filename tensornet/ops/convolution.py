@@ -172,7 +172,7 @@ def convolve(x: Any, w: Any, windows: Windows, groups: int = 1) -> Any:
         y = empty(windows.shape(outputs), x.dtype)
         last = windows.channels_last
         slide_forward(_pixels(x, last), _grouped(w, groups, last), _pixels(y, last), windows)
-    return y.astype(dtype, copy=False)
+    return y if y.dtype is dtype else y.astype(dtype, copy=False)
 
 
 @operation
@@ -207,7 +207,7 @@ def convolve_data_gradient(y: Any, w: Any, windows: Windows, groups: int = 1) ->
         x = empty(array_shape(windows), y.dtype)
         last = windows.channels_last
         slide_back(_pixels(y, last), _grouped(w, groups, last), _pixels(x, last), windows)
-    return x.astype(dtype, copy=False)
+    return x if x.dtype is dtype else x.astype(dtype, copy=False)
 
 
 @operation
@@ -247,7 +247,7 @@ def convolve_weight_gradient(x: Any, y: Any, windows: Windows, groups: int = 1) 
     else:
         w = empty(shape, x.dtype)
         slide_for_weights(_pixels(x, last), _pixels(y, last), _grouped(w, groups, last), windows)
-    return w.astype(dtype, copy=False)
+    return w if w.dtype is dtype else w.astype(dtype, copy=False)
 
 
 def _operands(a: Any, b: Any) -> tuple[Array, Array, np.dtype[Any]]:
@@ -300,7 +300,9 @@ def _grouped(w: Array, groups: int, last: bool) -> Array:
     """A view [groups, spatial axes, channels, outputs] of weights."""
     n = w.ndim
     view: Array
-    if last:
+    if groups == 1:
+        view = (w if last else w.transpose(*range(2, n), 1, 0))[np.newaxis]
+    elif last:
         view = w.reshape(*w.shape[:-1], groups, w.shape[-1] // groups)
         view = view.transpose(n - 1, *range(n - 1), n)
     else:
