@@ -44,18 +44,36 @@ ALWAYS_INLINE FN(pixel_place) FN(pixel_move)(const int kind, const int size, con
     return moved;
 }
 
-/* n positions that see the same taps.  Where there are many, a tile is some of them, and its last
- * ones may be done twice; else it is channels of one. */
+/* Fetches a part of what the next tile of positions reads for the first time, and of what it writes:
+ * those lie in a row, but tiles go through them by columns, which the CPU would not foresee. */
+ALWAYS_INLINE void FN(pixel_ahead)(const tn_tap *taps, int64_t n_taps, const FN(pixel_place) * at,
+                                   int64_t j, int64_t positions, int64_t c) {
+    enum { LINE = 64 };
+    if (!n_taps) return;
+    const int64_t newest = MAX(taps[0].source, taps[n_taps - 1].source);
+    const char *from = at->from + newest + (j + positions) * at->from_step + c / VL * positions * VBYTES;
+    const char *to = at->to + (j + positions) * at->to_step + c / VL * positions * VBYTES;
+    for (int64_t i = 0; i < positions * VBYTES; i += LINE) {
+        __builtin_prefetch(from + i);
+        __builtin_prefetch(to + i, 1);
+    }
+}
+
+/* n positions that see the same taps.  A tile is channels of one position, which lie in a row; but with
+ * weights, which are loaded once for a tile then, the same channels of several positions where there are
+ * as many, the last ones of which may be done twice. */
 ALWAYS_INLINE void FN(pixel_run)(const int kind, const int size, const tn_tap *taps, int64_t n_taps,
                                  const FN(pixel_place) * at, int64_t n, int64_t channels) {
     enum { ACROSS = 4 };
     const int along = kind == TILE_SUM || kind == TILE_WEIGH || kind == TILE_MAX ? 8 : 4;
     const int64_t last = channels - VL;
+    const int alongside = n >= along && (kind == TILE_WEIGH || channels < ACROSS * VL);
     for (int64_t j = 0; j < n;) {
-        if (n >= along) {
+        if (alongside) {
             j = MIN(j, n - along);
             for (int64_t c = 0; c < channels; c += VL) {
                 const FN(pixel_place) here = FN(pixel_move)(kind, size, at, j, MIN(c, last));
+                FN(pixel_ahead)(taps, n_taps, at, j, along, c);
                 FN(pixel_tile)(kind, along, WEIGHT_VECTOR, size, taps, n_taps, &here);
             }
             j += along;
