@@ -5,6 +5,8 @@ typedef struct {
     const char *from, *other, *weights;
     char *to, *index;
     int64_t from_step, other_step, to_step, index_step;
+    int64_t newest, row, rows, step; /* of the source: where the last row begins that taps see, bytes of
+                                      * one, how many no row before has seen, positions of a step */
     R divisor; /* of TILE_SUM */
 } FN(pixel_place);
 
@@ -44,19 +46,15 @@ ALWAYS_INLINE FN(pixel_place) FN(pixel_move)(const int kind, const int size, con
     return moved;
 }
 
-/* Fetches a part of what the next tile of positions reads for the first time, and of what it writes:
- * those lie in a row, but tiles go through them by columns, which the CPU would not foresee. */
-ALWAYS_INLINE void FN(pixel_ahead)(const tn_tap *taps, int64_t n_taps, const FN(pixel_place) * at,
-                                   int64_t j, int64_t positions, int64_t c) {
+/* Fetches lines for a vector of channels: a part of `bytes` of what follows at `from` and `to`, which a
+ * tile of positions reads for the first time and writes.  They lie in a row, but such tiles go through
+ * them by columns, which the CPU would not foresee. */
+ALWAYS_INLINE void FN(fetch_ahead)(const char *from, int64_t row, int64_t rows, const char *to,
+                                   int64_t from_bytes, int64_t to_bytes) {
     enum { LINE = 64 };
-    if (!n_taps) return;
-    const int64_t newest = MAX(taps[0].source, taps[n_taps - 1].source);
-    const char *from = at->from + newest + (j + positions) * at->from_step + c / VL * positions * VBYTES;
-    const char *to = at->to + (j + positions) * at->to_step + c / VL * positions * VBYTES;
-    for (int64_t i = 0; i < positions * VBYTES; i += LINE) {
-        __builtin_prefetch(from + i);
-        __builtin_prefetch(to + i, 1);
-    }
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < from_bytes; i += LINE) __builtin_prefetch(from - r * row + i);
+    for (int64_t i = 0; i < to_bytes; i += LINE) __builtin_prefetch(to + i, 1);
 }
 
 /* n positions that see the same taps.  A tile is channels of one position, which lie in a row; but with
@@ -73,7 +71,9 @@ ALWAYS_INLINE void FN(pixel_run)(const int kind, const int size, const tn_tap *t
             j = MIN(j, n - along);
             for (int64_t c = 0; c < channels; c += VL) {
                 const FN(pixel_place) here = FN(pixel_move)(kind, size, at, j, MIN(c, last));
-                FN(pixel_ahead)(taps, n_taps, at, j, along, c);
+                FN(fetch_ahead)(at->from + at->newest + (j + along) * at->from_step + c / VL * along * VBYTES * at->step,
+                                at->row, at->rows, at->to + (j + along) * at->to_step + c / VL * along * VBYTES,
+                                along * VBYTES * at->step, along * VBYTES);
                 FN(pixel_tile)(kind, along, WEIGHT_VECTOR, size, taps, n_taps, &here);
             }
             j += along;
@@ -85,6 +85,8 @@ ALWAYS_INLINE void FN(pixel_run)(const int kind, const int size, const tn_tap *t
             here.from_step = here.to_step = VBYTES;
             here.index_step = VL * size;
             here.other_step = kind == TILE_RETURN ? VL * size : 0;
+            if (kind == TILE_RETURN || kind == TILE_SUM || kind == TILE_SPREAD)
+                FN(fetch_ahead)(NULL, 0, 0, here.to + 2 * at->to_step, 0, ACROSS * VBYTES);
             FN(pixel_tile)(kind, ACROSS, WEIGHT_EACH, size, taps, n_taps, &here);
         }
         for (; c < channels; c += VL) {
@@ -116,6 +118,10 @@ ALWAYS_INLINE void FN(pixels)(const int kind, const int size, const tn_sliding *
                 .weights = s->weights,
                 .from_step = axis->step * x->from.at[2],
                 .to_step = axis->phases * x->to.at[2],
+                .newest = n_taps ? MAX(taps[0].source, taps[n_taps - 1].source) : 0,
+                .row = x->from.at[1],
+                .rows = MIN(s->axis[1].step, 2),
+                .step = axis->step,
                 .divisor = (R)count_seen(x, &row, run),
             };
             if (kind == TILE_ARGMAX || kind == TILE_PICK) {

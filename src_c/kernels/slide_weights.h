@@ -16,11 +16,17 @@ ALWAYS_INLINE void FN(weigh_positions)(const int count, const tn_tap *taps, cons
 
 ALWAYS_INLINE void FN(pixel_taps)(const int count, const tn_tap *taps, int64_t n_taps, const char *from,
                                   int64_t from_step, const char *gradient, int64_t step, int64_t n,
-                                  int64_t channels, R *sums) {
+                                  int64_t channels, int64_t newest, int64_t row, int64_t rows,
+ int64_t positions, R *sums) {
     for (int64_t c = 0; c < channels; c += VL) {
         const int64_t begin = MIN(c, channels - VL), bytes = begin * (int64_t)sizeof(R);
         for (int64_t t = 0; t < n_taps; t += count) {
             V sum[WEIGHT_TAPS] = {{0}};
+            if (t == 0) {
+                const int64_t most = n * VBYTES, at = c / VL * most;
+                FN(fetch_ahead)(from + newest + n * from_step + at * positions, row, rows, gradient + n * step + at,
+                                most * positions, most);
+            }
             FN(weigh_positions)(count, taps + t, from + bytes, from_step, gradient + bytes, step, n, sum);
             for (int64_t i = 0; i < count && t + i < n_taps; i++) {
                 R *to = sums + taps[t + i].number * channels + begin;
@@ -48,15 +54,17 @@ static void FN(pixel_weights)(const tn_sliding *s, const char *gradient, int64_t
         for (int64_t r = 0; r < s->n_runs; r++) {
             const tn_run *run = &s->runs[r];
             const int64_t n_taps = list_taps(TILE_SUM, s, &row, run, taps);
+            if (!n_taps) continue;
             const int few = n_taps <= 3;
+            const int64_t newest = taps[n_taps - 1].source;
             fill_group(taps, n_taps, few ? 3 : WEIGHT_TAPS);
             for (int64_t j = run->j, end = run->j + run->n; j < end; j += piece) {
                 const int64_t source = s->axis[2].phase->first + j * s->axis[2].step;
                 const char *from = s->from + row.batch * x->from.batch + source * x->from.at[2];
                 const char *g = gradient + at_row(&x->to, &row) + j * step;
                 const int64_t n = MIN(piece, end - j);
-                if (few) FN(pixel_taps)(3, taps, n_taps, from, from_step, g, step, n, x->channels, (R *)sums);
-                else FN(pixel_taps)(WEIGHT_TAPS, taps, n_taps, from, from_step, g, step, n, x->channels, (R *)sums);
+                if (few) FN(pixel_taps)(3, taps, n_taps, from, from_step, g, step, n, x->channels, newest, x->from.at[1], MIN(s->axis[1].step, 2), s->axis[2].step, (R *)sums);
+                else FN(pixel_taps)(WEIGHT_TAPS, taps, n_taps, from, from_step, g, step, n, x->channels, newest, x->from.at[1], MIN(s->axis[1].step, 2), s->axis[2].step, (R *)sums);
             }
         }
     }
