@@ -46,39 +46,58 @@ ALWAYS_INLINE FN(pixel_place) FN(pixel_move)(const int kind, const int size, con
     return moved;
 }
 
-/* Fetches lines for a vector of channels: a part of `bytes` of what follows at `from` and `to`, which a
- * tile of positions reads for the first time and writes.  They lie in a row, but such tiles go through
- * them by columns, which the CPU would not foresee. */
-ALWAYS_INLINE void FN(fetch_ahead)(const char *from, int64_t row, int64_t rows, const char *to,
-                                   int64_t from_bytes, int64_t to_bytes) {
-    enum { LINE = 64 };
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t i = 0; i < from_bytes; i += LINE) __builtin_prefetch(from - r * row + i);
-    for (int64_t i = 0; i < to_bytes; i += LINE) __builtin_prefetch(to + i, 1);
+/* Fetches a line of each of so many positions: tiles go through them by columns, which the CPU would not
+ * foresee. */
+ALWAYS_INLINE void FN(fetch_ahead)(const char *p, int64_t step, int64_t positions, const int writes) {
+    for (int64_t i = 0; i < positions; i++) {
+        if (writes) __builtin_prefetch(p + i * step, 1);
+        else __builtin_prefetch(p + i * step);
+    }
 }
 
-/* n positions that see the same taps.  A tile is channels of one position, which lie in a row; but with
- * weights, which are loaded once for a tile then, the same channels of several positions where there are
- * as many, the last ones of which may be done twice. */
+/* Several positions at a time, the last of which may be done twice: their weights are loaded once.
+ * Channels come in blocks whose weights stay near. */
+ALWAYS_INLINE void FN(pixel_block)(const int kind, const int size, const int along, const tn_tap *taps,
+                                   int64_t n_taps, const FN(pixel_place) * at, int64_t n,
+                                   int64_t channels) {
+    const int64_t block = BLOCK_VECTORS * VL, pixel = at->from_step / at->step;
+    for (int64_t c0 = 0; c0 < channels; c0 += block)
+        for (int64_t j = 0; j < n; j += along) {
+            j = MIN(j, n - along);
+            for (int64_t c = c0; c < MIN(channels, c0 + block); c += VL) {
+                const FN(pixel_place) here = FN(pixel_move)(kind, size, at, j, MIN(c, channels - VL));
+                if (c / VL % LINE_VECTORS == 0) {
+                    const char *from = here.from + at->newest + along * at->from_step;
+                    for (int64_t r = 0; r < at->rows; r++)
+                        FN(fetch_ahead)(from - r * at->row, pixel, along * at->step, 0);
+                    FN(fetch_ahead)(here.to + along * at->to_step, at->to_step, along, 1);
+                }
+                FN(pixel_tile)(kind, along, WEIGHT_VECTOR, size, taps, n_taps, &here);
+            }
+        }
+}
+
+/* n positions that see the same taps.  A tile is channels of one position, which lie in a row, or the
+ * same channels of several where there are weights, or few channels. */
 ALWAYS_INLINE void FN(pixel_run)(const int kind, const int size, const tn_tap *taps, int64_t n_taps,
                                  const FN(pixel_place) * at, int64_t n, int64_t channels) {
     enum { ACROSS = 4 };
     const int along = kind == TILE_SUM || kind == TILE_WEIGH || kind == TILE_MAX ? 8 : 4;
     const int64_t last = channels - VL;
-    const int alongside = n >= along && (kind == TILE_WEIGH || channels < ACROSS * VL);
-    for (int64_t j = 0; j < n;) {
-        if (alongside) {
-            j = MIN(j, n - along);
-            for (int64_t c = 0; c < channels; c += VL) {
-                const FN(pixel_place) here = FN(pixel_move)(kind, size, at, j, MIN(c, last));
-                FN(fetch_ahead)(at->from + at->newest + (j + along) * at->from_step + c / VL * along * VBYTES * at->step,
-                                at->row, at->rows, at->to + (j + along) * at->to_step + c / VL * along * VBYTES,
-                                along * VBYTES * at->step, along * VBYTES);
-                FN(pixel_tile)(kind, along, WEIGHT_VECTOR, size, taps, n_taps, &here);
-            }
-            j += along;
-            continue;
+    if (n >= 4 && (kind == TILE_WEIGH || channels < ACROSS * VL)) {
+        int64_t done = 0;
+        if (along == 8 && n >= 8) {
+            done = n % 8 && n % 8 <= 4 ? n / 8 * 8 : n;
+            FN(pixel_block)(kind, size, 8, taps, n_taps, at, done, channels);
         }
+        if (done < n) {
+            const int64_t begin = MIN(done, n - 4);
+            const FN(pixel_place) rest = FN(pixel_move)(kind, size, at, begin, 0);
+            FN(pixel_block)(kind, size, 4, taps, n_taps, &rest, n - begin, channels);
+        }
+        return;
+    }
+    for (int64_t j = 0; j < n; j++) {
         int64_t c = 0;
         for (; c + ACROSS * VL <= channels; c += ACROSS * VL) {
             FN(pixel_place) here = FN(pixel_move)(kind, size, at, j, c);
@@ -86,14 +105,13 @@ ALWAYS_INLINE void FN(pixel_run)(const int kind, const int size, const tn_tap *t
             here.index_step = VL * size;
             here.other_step = kind == TILE_RETURN ? VL * size : 0;
             if (kind == TILE_RETURN || kind == TILE_SUM || kind == TILE_SPREAD)
-                FN(fetch_ahead)(NULL, 0, 0, here.to + 2 * at->to_step, 0, ACROSS * VBYTES);
+                FN(fetch_ahead)(here.to + 2 * at->to_step, LINE, ACROSS * VBYTES / LINE, 1);
             FN(pixel_tile)(kind, ACROSS, WEIGHT_EACH, size, taps, n_taps, &here);
         }
         for (; c < channels; c += VL) {
             const FN(pixel_place) here = FN(pixel_move)(kind, size, at, j, MIN(c, last));
             FN(pixel_tile)(kind, 1, WEIGHT_VECTOR, size, taps, n_taps, &here);
         }
-        j++;
     }
 }
 

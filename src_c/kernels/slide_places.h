@@ -1,5 +1,6 @@
 /* Where the rows and bands of a slide lie and what their taps see, for any element type. */
 
+enum { LINE = 64, LINE_VECTORS = LINE / VBYTES, BLOCK_VECTORS = 16 };
 enum { TILE = 8 };        /* most vectors of a tile */
 enum { WEIGHT_TAPS = 9 }; /* summed at a time: with a vector to multiply, they leave registers free */
 
