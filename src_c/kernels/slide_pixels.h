@@ -66,7 +66,14 @@ ALWAYS_INLINE void FN(pixel_block)(const int kind, const int size, const int alo
             j = MIN(j, n - along);
             for (int64_t c = c0; c < MIN(channels, c0 + block); c += VL) {
                 const FN(pixel_place) here = FN(pixel_move)(kind, size, at, j, MIN(c, channels - VL));
-                if (c / VL % LINE_VECTORS == 0) {
+                if (channels <= block) { /* in the order of memory */
+                    const int64_t part = along * VBYTES, before = c / VL * part;
+                    const char *from = at->from + at->newest + (j + along) * at->from_step;
+                    for (int64_t r = 0; r < at->rows; r++)
+                        FN(fetch_ahead)(from - r * at->row + before * at->step, LINE,
+                                        part * at->step / LINE, 0);
+                    FN(fetch_ahead)(at->to + (j + along) * at->to_step + before, LINE, part / LINE, 1);
+                } else if (c / VL % LINE_VECTORS == 0) {
                     const char *from = here.from + at->newest + along * at->from_step;
                     for (int64_t r = 0; r < at->rows; r++)
                         FN(fetch_ahead)(from - r * at->row, pixel, along * at->step, 0);

@@ -140,7 +140,9 @@ static void list_plane_taps(const tn_sliding *s, const plane_band *b, int64_t it
                         tap->source = ((d - b->m0) * s->rows + h * high->reach) * row +
                                       column % wide->step * s->width + column / wide->step;
                         tap->source *= itemsize;
-                        tap->number = (number_d * x->windows.kernel[1] + number_h) * x->windows.kernel[2] + number_w;
+                        tap->number = (number_d * x->windows.kernel[1] + number_h) *
+                                          x->windows.kernel[2] +
+                                      number_w;
                         tap->other = x->kind == TN_SLIDE_WEIGH ? tap->number * x->weight_tap : tap->source;
                         tap->factor = 0;
                     }

@@ -98,7 +98,8 @@ static void FN(pixel_weights)(const tn_sliding *s, const char *gradient, int64_t
     for (int64_t c = 0; c < channels; c += block)
         for (int64_t unit = first; unit < last; unit++) {
             const slide_row row = locate_row(s, unit);
-            FN(weigh_row)(s, &row, gradient, c, MIN(c + block, channels), (tn_tap *)workspace, (R *)sums);
+            FN(weigh_row)(s, &row, gradient, c, MIN(c + block, channels), (tn_tap *)workspace,
+                          (R *)sums);
         }
 }
 

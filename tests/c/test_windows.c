@@ -201,7 +201,8 @@ static void backward(slide_case *c, int kind, int number) {
     run(c, &x, c->b + c->to.base, made + c->from.base, number);
     memset(at, 0, sizeof at);
     do
-        agree(dtype, made + offset(&c->from, at), *(double *)((char *)sums + offset(&plain, at)), "backward", number);
+        agree(dtype, made + offset(&c->from, at), *(double *)((char *)sums + offset(&plain, at)),
+              "backward", number);
     while (next_point(&c->from, at));
     free(sums);
     free(made);
@@ -218,7 +219,8 @@ static void weights(slide_case *c, int number) {
         const double g = get(dtype, c->b + offset(&c->to, at));
         for (weight[0] = 0, weight[1] = at[1]; weight[0] < c->taps; weight[0]++)
             if (look(c, at, weight[0], there))
-                *(double *)((char *)sums + offset(&plain, weight)) += g * get(dtype, c->a + offset(&c->from, there));
+                *(double *)((char *)sums + offset(&plain, weight)) +=
+                    g * get(dtype, c->a + offset(&c->from, there));
     } while (next_point(&c->to, at));
     char *made = allocate(c->weights.bytes);
     c->x.kind = TN_SLIDE_WEIGH;
@@ -226,7 +228,8 @@ static void weights(slide_case *c, int number) {
           "case %d", number);
     memset(weight, 0, sizeof weight);
     do
-        agree(dtype, made + offset(&c->weights, weight), *(double *)((char *)sums + offset(&plain, weight)), "weights", number);
+        agree(dtype, made + offset(&c->weights, weight),
+              *(double *)((char *)sums + offset(&plain, weight)), "weights", number);
     while (next_point(&c->weights, weight));
     free(sums);
     free(made);
