@@ -1,6 +1,7 @@
 /* Kernels of sliding windows, compiled once per instruction set as isa.c is. */
 #include "sliding.h"
 #include "vector.h"
+#include "bytes.h"
 
 #include <math.h>
 

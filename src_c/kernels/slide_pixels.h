@@ -5,6 +5,8 @@ typedef struct {
     const char *from, *other, *weights;
     char *to, *index;
     int64_t from_step, other_step, to_step, index_step;
+    int64_t newest, row, rows, step; /* of the source: where the last row begins that taps see, bytes of
+                                      * one, how many no row before has seen, positions of a step */
     R divisor; /* of TILE_SUM */
 } FN(pixel_place);
 
@@ -44,36 +46,79 @@ ALWAYS_INLINE FN(pixel_place) FN(pixel_move)(const int kind, const int size, con
     return moved;
 }
 
-/* n positions that see the same taps.  Where there are many, a tile is some of them, and its last
- * ones may be done twice; else it is channels of one. */
+/* Fetches a line of each of so many positions: tiles go through them by columns, which the CPU would not
+ * foresee. */
+ALWAYS_INLINE void FN(fetch_ahead)(const char *p, int64_t step, int64_t positions, const int writes) {
+    for (int64_t i = 0; i < positions; i++) {
+        if (writes) __builtin_prefetch(p + i * step, 1);
+        else __builtin_prefetch(p + i * step);
+    }
+}
+
+/* Several positions at a time, the last of which may be done twice: their weights are loaded once.
+ * Channels come in blocks whose weights stay near. */
+ALWAYS_INLINE void FN(pixel_block)(const int kind, const int size, const int along, const tn_tap *taps,
+                                   int64_t n_taps, const FN(pixel_place) * at, int64_t n,
+                                   int64_t channels) {
+    const int64_t block = BLOCK_VECTORS * VL, pixel = at->from_step / at->step;
+    for (int64_t c0 = 0; c0 < channels; c0 += block)
+        for (int64_t j = 0; j < n; j += along) {
+            j = MIN(j, n - along);
+            for (int64_t c = c0; c < MIN(channels, c0 + block); c += VL) {
+                const FN(pixel_place) here = FN(pixel_move)(kind, size, at, j, MIN(c, channels - VL));
+                if (channels <= block) { /* in the order of memory */
+                    const int64_t part = along * VBYTES, before = c / VL * part;
+                    const char *from = at->from + at->newest + (j + along) * at->from_step;
+                    for (int64_t r = 0; r < at->rows; r++)
+                        FN(fetch_ahead)(from - r * at->row + before * at->step, LINE,
+                                        part * at->step / LINE, 0);
+                    FN(fetch_ahead)(at->to + (j + along) * at->to_step + before, LINE, part / LINE, 1);
+                } else if (c / VL % LINE_VECTORS == 0) {
+                    const char *from = here.from + at->newest + along * at->from_step;
+                    for (int64_t r = 0; r < at->rows; r++)
+                        FN(fetch_ahead)(from - r * at->row, pixel, along * at->step, 0);
+                    FN(fetch_ahead)(here.to + along * at->to_step, at->to_step, along, 1);
+                }
+                FN(pixel_tile)(kind, along, WEIGHT_VECTOR, size, taps, n_taps, &here);
+            }
+        }
+}
+
+/* n positions that see the same taps.  A tile is channels of one position, which lie in a row, or the
+ * same channels of several where there are weights, or few channels. */
 ALWAYS_INLINE void FN(pixel_run)(const int kind, const int size, const tn_tap *taps, int64_t n_taps,
                                  const FN(pixel_place) * at, int64_t n, int64_t channels) {
     enum { ACROSS = 4 };
     const int along = kind == TILE_SUM || kind == TILE_WEIGH || kind == TILE_MAX ? 8 : 4;
     const int64_t last = channels - VL;
-    for (int64_t j = 0; j < n;) {
-        if (n >= along) {
-            j = MIN(j, n - along);
-            for (int64_t c = 0; c < channels; c += VL) {
-                const FN(pixel_place) here = FN(pixel_move)(kind, size, at, j, MIN(c, last));
-                FN(pixel_tile)(kind, along, WEIGHT_VECTOR, size, taps, n_taps, &here);
-            }
-            j += along;
-            continue;
+    if (n >= 4 && (kind == TILE_WEIGH || channels < ACROSS * VL)) {
+        int64_t done = 0;
+        if (along == 8 && n >= 8) {
+            done = n % 8 && n % 8 <= 4 ? n / 8 * 8 : n;
+            FN(pixel_block)(kind, size, 8, taps, n_taps, at, done, channels);
         }
+        if (done < n) {
+            const int64_t begin = MIN(done, n - 4);
+            const FN(pixel_place) rest = FN(pixel_move)(kind, size, at, begin, 0);
+            FN(pixel_block)(kind, size, 4, taps, n_taps, &rest, n - begin, channels);
+        }
+        return;
+    }
+    for (int64_t j = 0; j < n; j++) {
         int64_t c = 0;
         for (; c + ACROSS * VL <= channels; c += ACROSS * VL) {
             FN(pixel_place) here = FN(pixel_move)(kind, size, at, j, c);
             here.from_step = here.to_step = VBYTES;
             here.index_step = VL * size;
             here.other_step = kind == TILE_RETURN ? VL * size : 0;
+            if (kind == TILE_RETURN || kind == TILE_SUM || kind == TILE_SPREAD)
+                FN(fetch_ahead)(here.to + 2 * at->to_step, LINE, ACROSS * VBYTES / LINE, 1);
             FN(pixel_tile)(kind, ACROSS, WEIGHT_EACH, size, taps, n_taps, &here);
         }
         for (; c < channels; c += VL) {
             const FN(pixel_place) here = FN(pixel_move)(kind, size, at, j, MIN(c, last));
             FN(pixel_tile)(kind, 1, WEIGHT_VECTOR, size, taps, n_taps, &here);
         }
-        j++;
     }
 }
 
@@ -98,6 +143,10 @@ ALWAYS_INLINE void FN(pixels)(const int kind, const int size, const tn_sliding *
                 .weights = s->weights,
                 .from_step = axis->step * x->from.at[2],
                 .to_step = axis->phases * x->to.at[2],
+                .newest = n_taps ? MAX(taps[0].source, taps[n_taps - 1].source) : 0,
+                .row = x->from.at[1],
+                .rows = MIN(s->axis[1].step, 2),
+                .step = axis->step,
                 .divisor = (R)count_seen(x, &row, run),
             };
             if (kind == TILE_ARGMAX || kind == TILE_PICK) {

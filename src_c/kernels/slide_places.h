@@ -1,5 +1,6 @@
 /* Where the rows and bands of a slide lie and what their taps see, for any element type. */
 
+enum { LINE = 64, LINE_VECTORS = LINE / VBYTES, BLOCK_VECTORS = 16 };
 enum { TILE = 8 };        /* most vectors of a tile */
 enum { WEIGHT_TAPS = 9 }; /* summed at a time: with a vector to multiply, they leave registers free */
 
@@ -139,7 +140,9 @@ static void list_plane_taps(const tn_sliding *s, const plane_band *b, int64_t it
                         tap->source = ((d - b->m0) * s->rows + h * high->reach) * row +
                                       column % wide->step * s->width + column / wide->step;
                         tap->source *= itemsize;
-                        tap->number = (number_d * x->windows.kernel[1] + number_h) * x->windows.kernel[2] + number_w;
+                        tap->number = (number_d * x->windows.kernel[1] + number_h) *
+                                          x->windows.kernel[2] +
+                                      number_w;
                         tap->other = x->kind == TN_SLIDE_WEIGH ? tap->number * x->weight_tap : tap->source;
                         tap->factor = 0;
                     }

@@ -17,15 +17,19 @@ static void FN(deal_out)(R *restrict row, const char *restrict from, int64_t str
     }
     for (int64_t i = 0; i < low; i++) row[i % step * width + i / step] = padding;
     for (int64_t i = high; i < n; i++) row[i % step * width + i / step] = padding;
+    if (step == 2 && stride == (int64_t)sizeof(R)) {
+        const R *restrict pairs = (const R *)x;
+        R *restrict odd = row + width;
+        if (low < high && low % 2) odd[low / 2] = pairs[low];
+        if (low < high && high % 2) row[high / 2] = pairs[high - 1];
+        for (int64_t i = (low + 1) / 2; i < high / 2; i++)
+            row[i] = pairs[2 * i], odd[i] = pairs[2 * i + 1];
+        return;
+    }
     for (int64_t p = 0; p < step; p++) {
         const int64_t begin = (low - p + step - 1) / step, end = (high - p + step - 1) / step;
         R *restrict to = row + p * width;
-        if (step == 2 && stride == (int64_t)sizeof(R)) {
-            const R *restrict pairs = (const R *)x + p;
-            for (int64_t i = begin; i < end; i++) to[i] = pairs[2 * i];
-        } else {
-            for (int64_t i = begin; i < end; i++) to[i] = *(const R *)(x + (i * step + p) * stride);
-        }
+        for (int64_t i = begin; i < end; i++) to[i] = *(const R *)(x + (i * step + p) * stride);
     }
 }
 
@@ -133,52 +137,74 @@ typedef struct {
     int whole;                                   /* vectors may be written whole */
 } FN(plane_part);
 
-/* Writes a vector of results, which begins with column j of row r. */
+/* Where a vector of results is made: column `column` of row `row`. */
+typedef struct {
+    const char *from;
+    char *to, *index;
+    int64_t row, column;
+} FN(plane_spot);
+
 ALWAYS_INLINE void FN(finish)(const int kind, const tn_sliding *s, const plane_band *b,
-                              const FN(plane_part) * p, int64_t r, int64_t j, V sum, VI place) {
-    const tn_slide *x = s->x;
-    const int64_t lanes = MIN(VL, p->n - j);
+                              const FN(plane_part) * p, const FN(plane_spot) * at, int64_t lanes, V sum,
+                              VI place) {
+    const tn_volume *index = &s->x->index;
     if (kind == TILE_SUM)
-        sum /= FN(splat)(p->row_counts[r * s->axis[1].phases] * (R)b->layers) *
-               FN(load)((const char *)(p->counts + j));
-    char *to = p->to + r * p->to_row + j * (int64_t)sizeof(R);
-    if (lanes == VL || p->whole) FN(store)(to, sum);
-    else memcpy(to, &sum, (size_t)lanes * sizeof(R));
+        sum /= FN(splat)(p->row_counts[at->row * s->axis[1].phases] * (R)b->layers) *
+               FN(load)((const char *)(p->counts + at->column));
+    if (lanes == VL || p->whole) FN(store)(at->to, sum);
+    else memcpy(at->to, &sum, (size_t)lanes * sizeof(R));
     if (kind == TILE_ARGMAX)
-        FN(store_some_places)(p->index + r * p->index_row + j * x->index.at[2], x->index.at[2], lanes,
-                              x->narrow, place);
+        FN(store_some_places)(at->index, index->at[2], lanes, s->x->narrow, place);
 }
 
+/* All vectors of a part, some at a time.  The last one of a row overlaps the one before, so that all are
+ * whole where a row has a vector. */
 ALWAYS_INLINE void FN(plane_tiles)(const int kind, const tn_sliding *s, const plane_band *b,
                                    const FN(plane_part) * p) {
-    const int count = kind == TILE_SUM || kind == TILE_SPREAD || kind == TILE_WEIGH || kind == TILE_MAX ? 8 : 4;
+    const int indexed = kind == TILE_ARGMAX || kind == TILE_PICK;
+    const int count = indexed || kind == TILE_RETURN ? 4 : 8;
     const int inner = kind == TILE_SPREAD ? TILE_SUM : kind; /* the buffer holds shares */
     const tn_slide *x = s->x;
-    int64_t r = 0, j = 0;
+    const int64_t last = MAX(p->n - VL, 0), lanes = MIN(p->n, VL);
+    FN(plane_spot) next = {p->from, p->to, p->index, 0, 0};
     for (int left = 1; left;) {
+        FN(plane_spot) at[TILE];
         const char *from[TILE], *other[TILE];
         V sum[TILE];
         VI place[TILE];
-        int64_t row[TILE], column[TILE];
+#pragma GCC unroll 8
         for (int i = 0; i < count; i++) {
-            row[i] = r, column[i] = j;
-            from[i] = p->from + r * p->from_row + j * (int64_t)sizeof(R);
+            const int64_t j = MIN(next.column, last);
+            at[i] = next;
+            at[i].column = j;
+            at[i].to += j * (int64_t)sizeof(R);
+            from[i] = next.from + j * (int64_t)sizeof(R);
             other[i] = from[i] + p->places;
+            if (indexed) at[i].index += j * x->index.at[2];
+            next.column += VL;
+            if (next.column < p->n) continue;
+            if (next.row + 1 < p->rows) {
+                next.row++, next.column = 0;
+                next.from += p->from_row, next.to += p->to_row;
+                if (indexed) next.index += p->index_row;
+            } else {
+                next.column -= VL, left = 0; /* the last vector once more */
+            }
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < count; i++) {
             sum[i] = FN(slide_start)(kind);
             place[i] = (VI){0};
             if (kind == TILE_ARGMAX)
-                place[i] = (I)(b->first + p->row_firsts[r] * x->windows.kernel[2]) +
-                           (VI)FN(load)((const char *)(p->firsts + j));
+                place[i] = (I)(b->first + p->row_firsts[at[i].row] * x->windows.kernel[2]) +
+                           (VI)FN(load)((const char *)(p->firsts + at[i].column));
             if (kind == TILE_PICK)
-                place[i] = FN(load_some_places)(p->index + r * p->index_row + j * x->index.at[2],
-                                                x->index.at[2], MIN(VL, p->n - j), x->narrow);
-            if (j + VL < p->n) j += VL;
-            else if (r + 1 < p->rows) r++, j = 0;
-            else left = 0; /* the last vector once more */
+                place[i] = FN(load_some_places)(at[i].index, x->index.at[2], lanes, x->narrow);
         }
         FN(slide_tile)(inner, count, WEIGHT_NUMBER, sizeof(I), p->taps, p->n_taps, from, other,
                        p->weights, sum, place);
-        for (int i = 0; i < count; i++) FN(finish)(kind, s, b, p, row[i], column[i], sum[i], place[i]);
+#pragma GCC unroll 8
+        for (int i = 0; i < count; i++) FN(finish)(kind, s, b, p, &at[i], lanes, sum[i], place[i]);
     }
 }
 

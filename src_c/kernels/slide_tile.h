@@ -23,9 +23,13 @@ ALWAYS_INLINE V FN(larger)(V largest, V x) {
 /* Places of `size` bytes as lanes: 1, 4, or that of a lane. */
 ALWAYS_INLINE VI FN(load_places)(const char *p, int size) {
     if (size == 1) {
+#ifdef WIDEN_BYTES
+        return (VI)WIDEN_BYTES(p, sizeof(I));
+#else
         VB x;
         memcpy(&x, p, sizeof x);
         return __builtin_convertvector(x, VI);
+#endif
     }
     if (size == (int)sizeof(I)) return (VI) * (const VU *)p;
     VW x;
@@ -35,8 +39,12 @@ ALWAYS_INLINE VI FN(load_places)(const char *p, int size) {
 
 ALWAYS_INLINE void FN(store_places)(char *p, VI places, int size) {
     if (size == 1) {
+#ifdef WIDEN_BYTES
+        NARROW_TO_BYTES(p, places, sizeof(I));
+#else
         const VB x = __builtin_convertvector(places, VB);
         memcpy(p, &x, sizeof x);
+#endif
     } else {
         const VW x = __builtin_convertvector(places, VW);
         memcpy(p, &x, sizeof x);

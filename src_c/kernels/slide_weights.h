@@ -14,14 +14,28 @@ ALWAYS_INLINE void FN(weigh_positions)(const int count, const tn_tap *taps, cons
     }
 }
 
-ALWAYS_INLINE void FN(pixel_taps)(const int count, const tn_tap *taps, int64_t n_taps, const char *from,
-                                  int64_t from_step, const char *gradient, int64_t step, int64_t n,
-                                  int64_t channels, R *sums) {
-    for (int64_t c = 0; c < channels; c += VL) {
+/* A stretch of positions of a row, and where they are. */
+typedef struct {
+    const char *from, *gradient;
+    int64_t from_step, step, n, newest, positions; /* positions: from one to the next, of the source */
+} FN(stretch);
+
+/* Channels c0 .. c1 - 1; the last vector of all may overlap the one before. */
+ALWAYS_INLINE void FN(pixel_taps)(const int count, const tn_tap *taps, int64_t n_taps,
+                                  const FN(stretch) * at, int64_t c0, int64_t c1, int64_t channels,
+                                  R *sums) {
+    for (int64_t c = c0; c < c1; c += VL) {
         const int64_t begin = MIN(c, channels - VL), bytes = begin * (int64_t)sizeof(R);
+        if (c / VL % LINE_VECTORS == 0) {
+            const int64_t pixel = at->from_step / at->positions;
+            FN(fetch_ahead)(at->from + bytes + at->newest + at->n * at->from_step, pixel,
+                            at->n * at->positions, 0);
+            FN(fetch_ahead)(at->gradient + bytes + at->n * at->step, at->step, at->n, 0);
+        }
         for (int64_t t = 0; t < n_taps; t += count) {
             V sum[WEIGHT_TAPS] = {{0}};
-            FN(weigh_positions)(count, taps + t, from + bytes, from_step, gradient + bytes, step, n, sum);
+            FN(weigh_positions)(count, taps + t, at->from + bytes, at->from_step, at->gradient + bytes,
+                                at->step, at->n, sum);
             for (int64_t i = 0; i < count && t + i < n_taps; i++) {
                 R *to = sums + taps[t + i].number * channels + begin;
                 if (begin == c) FN(store)((char *)to, FN(load)((const char *)to) + sum[i]);
@@ -32,34 +46,61 @@ ALWAYS_INLINE void FN(pixel_taps)(const int count, const tn_tap *taps, int64_t n
     }
 }
 
+/* One position, whose products are added where the sums are. */
+static void FN(pixel_edge)(const tn_tap *taps, int64_t n_taps, const FN(stretch) * at, int64_t c0,
+                           int64_t c1, int64_t channels, R *sums) {
+    for (int64_t c = c0; c < c1; c += VL) {
+        const int64_t begin = MIN(c, channels - VL), bytes = begin * (int64_t)sizeof(R);
+        const V g = FN(load)(at->gradient + bytes);
+        for (int64_t t = 0; t < n_taps; t++) {
+            const V x = FN(load)(at->from + taps[t].source + bytes) * g;
+            R *to = sums + taps[t].number * channels + begin;
+            if (begin == c) FN(store)((char *)to, FN(load)((const char *)to) + x);
+            else
+                for (int64_t l = c - begin; l < VL; l++) to[l] += x[l];
+        }
+    }
+}
+
+/* Channels c0 .. c1 - 1 of one row of windows. */
+static void FN(weigh_row)(const tn_sliding *s, const slide_row *row, const char *gradient, int64_t c0,
+                          int64_t c1, tn_tap *taps, R *sums) {
+    enum { NEAR_BYTES = 16 << 10 };
+    const tn_slide *x = s->x;
+    const tn_axis *axis = &s->axis[2];
+    const int64_t rows = (row->m1[0] - row->m0[0]) * (row->m1[1] - row->m0[1]);
+    /* so many positions that what one vector of channels reads is there for the next */
+    const int64_t bytes = (rows * axis->step + 1) * (c1 - c0) * (int64_t)sizeof(R);
+    const int64_t piece = MAX(NEAR_BYTES / bytes, 8);
+    for (int64_t r = 0; r < s->n_runs; r++) {
+        const tn_run *run = &s->runs[r];
+        const int64_t n_taps = list_taps(TILE_SUM, s, row, run, taps);
+        if (!n_taps) continue;
+        FN(stretch) at = {.from_step = axis->step * x->from.at[2], .step = x->to.at[2]};
+        at.newest = taps[n_taps - 1].source, at.positions = axis->step;
+        fill_group(taps, n_taps, n_taps <= 3 ? 3 : WEIGHT_TAPS);
+        for (int64_t j = run->j, end = run->j + run->n; j < end; j += piece) {
+            const int64_t source = axis->phase->first + j * axis->step;
+            at.from = s->from + row->batch * x->from.batch + source * x->from.at[2];
+            at.gradient = gradient + at_row(&x->to, row) + j * at.step;
+            at.n = MIN(piece, end - j);
+            if (at.n == 1) FN(pixel_edge)(taps, n_taps, &at, c0, c1, x->channels, sums);
+            else if (n_taps <= 3) FN(pixel_taps)(3, taps, n_taps, &at, c0, c1, x->channels, sums);
+            else FN(pixel_taps)(WEIGHT_TAPS, taps, n_taps, &at, c0, c1, x->channels, sums);
+        }
+    }
+}
+
 /* units: rows of windows. */
 static void FN(pixel_weights)(const tn_sliding *s, const char *gradient, int64_t first, int64_t last,
                               char *sums, char *workspace) {
-    enum { NEAR_BYTES = 16 << 10 };
-    tn_tap *taps = (tn_tap *)workspace;
-    const tn_slide *x = s->x;
-    const int64_t from_step = s->axis[2].step * x->from.at[2], step = x->to.at[2];
-    for (int64_t unit = first; unit < last; unit++) {
-        const slide_row row = locate_row(s, unit);
-        const int64_t rows = (row.m1[0] - row.m0[0]) * (row.m1[1] - row.m0[1]);
-        /* so many positions that what one vector of channels reads is there for the next */
-        const int64_t near = NEAR_BYTES / ((rows * s->axis[2].step + 1) * x->channels * (int64_t)sizeof(R));
-        const int64_t piece = MAX(near, 8);
-        for (int64_t r = 0; r < s->n_runs; r++) {
-            const tn_run *run = &s->runs[r];
-            const int64_t n_taps = list_taps(TILE_SUM, s, &row, run, taps);
-            const int few = n_taps <= 3;
-            fill_group(taps, n_taps, few ? 3 : WEIGHT_TAPS);
-            for (int64_t j = run->j, end = run->j + run->n; j < end; j += piece) {
-                const int64_t source = s->axis[2].phase->first + j * s->axis[2].step;
-                const char *from = s->from + row.batch * x->from.batch + source * x->from.at[2];
-                const char *g = gradient + at_row(&x->to, &row) + j * step;
-                const int64_t n = MIN(piece, end - j);
-                if (few) FN(pixel_taps)(3, taps, n_taps, from, from_step, g, step, n, x->channels, (R *)sums);
-                else FN(pixel_taps)(WEIGHT_TAPS, taps, n_taps, from, from_step, g, step, n, x->channels, (R *)sums);
-            }
+    const int64_t channels = s->x->channels, block = BLOCK_VECTORS * VL;
+    for (int64_t c = 0; c < channels; c += block)
+        for (int64_t unit = first; unit < last; unit++) {
+            const slide_row row = locate_row(s, unit);
+            FN(weigh_row)(s, &row, gradient, c, MIN(c + block, channels), (tn_tap *)workspace,
+                          (R *)sums);
         }
-    }
 }
 
 ALWAYS_INLINE R FN(across)(V x) {

@@ -252,7 +252,8 @@ tn_status tn_slide_weights(const tn_slide *x, const char *from, const char *to, 
     job.tasks = larger(smaller(smaller(job.units, MOST_CHUNKS), windows * size / CHUNK_BYTES), 1);
     job.sums_bytes = TN_ALIGNED(volume_of(x->windows.kernel) * x->channels * size);
     threads = threads_for(x, threads);
-    const size_t sums = (size_t)(job.tasks * job.sums_bytes), workspace = (size_t)(threads * job.workspace_bytes);
+    const size_t sums = (size_t)(job.tasks * job.sums_bytes);
+    const size_t workspace = (size_t)(threads * job.workspace_bytes);
     job.sums = tn_alloc(sums + workspace + 1);
     if (job.sums) {
         memset(job.sums, 0, sums);

@@ -136,7 +136,8 @@ def _brought_back(name: str, g: Array, w: Array, windows: Windows) -> Array:
         return result
     axis = result.ndim if windows.channels_last else 2
     shape = array_shape(windows)
-    return result.reshape(*shape[:axis], multiplier, *shape[axis:]).sum(axis)
+    total: Array = result.reshape(*shape[:axis], multiplier, *shape[axis:]).sum(axis)
+    return total
 
 
 def _summed_weights(name: str, x: Array, g: Array, windows: Windows) -> Array:
@@ -200,4 +201,5 @@ def _taps(w: Array, windows: Windows) -> Array:
     taps = prod(windows.kernel)
     if windows.channels_last:
         return w.reshape(taps, w.shape[-1])
-    return w.reshape(w.shape[0], taps).T
+    by_tap: Array = w.reshape(w.shape[0], taps).T
+    return by_tap
