@@ -181,7 +181,8 @@ class Dataset:
                 large enough gives all orders the same chance. Of rows of arrays only the indices
                 are held.
             seed: a whole number, from 0 on; there is no order that cannot be repeated.
-            reshuffle_each_iteration: another order in each epoch, or always the same.
+            reshuffle_each_iteration: another order in each epoch, or always the same, which a
+                split by `take` and `skip` into training and test data needs.
 
         >>> data = Dataset.from_arrays([0, 1, 2, 3]).shuffle(4, seed=0).batch(4)
         >>> [batch.tolist() for _ in range(2) for batch in data]
@@ -223,6 +224,9 @@ class Dataset:
 
     def repeat(self, count: int | None = None) -> Dataset:
         """All elements `count` times, or without end; a `shuffle` before shuffles each time anew.
+
+        Raises:
+            ValueError: while iterating, no elements where only running tells, without end.
 
         >>> list(Dataset.from_arrays([1, 2]).repeat(2).batch(3))
         [array([1, 2, 1]), array([2])]
@@ -315,7 +319,7 @@ class Dataset:
             epoch: the number of the epoch to begin.
 
         Raises:
-            ValueError: a state of another dataset, or both arguments.
+            ValueError: a state of another dataset or beyond its end, or both arguments.
 
         >>> data = Dataset.from_arrays(range(6)).shuffle(None, seed=3).batch(2)
         >>> first = data.iterate()
@@ -341,7 +345,10 @@ class Dataset:
         here, there = str(self._stage), state.get("dataset")
         if there is not None and here != there:
             raise ValueError(f"the state is of another dataset: it was {there}, and this is {here}")
-        return _at_least(0, state["epoch"], "epoch"), _at_least(0, state["position"], "position")
+        position, size = _at_least(0, state["position"], "position"), self._stage.size
+        if size is not None and position > size:
+            raise ValueError(f"position={position} is beyond the {size} elements of the dataset")
+        return _at_least(0, state["epoch"], "epoch"), position
 
     def cardinality(self) -> int | float | None:
         """The number of elements of an epoch: ``math.inf`` if endless, None if not known."""

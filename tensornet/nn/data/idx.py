@@ -17,15 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from ...errors import FormatError
 
 __all__ = ["load_idx", "load_mnist"]
 
-Array = np.ndarray[Any, Any]
-
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_AXES = 32  # of an array in every version of NumPy
-GZIP_RATIO = 1032  # bytes that a byte of a deflated stream can stand for
 PIECE = 1 << 20
 MNIST = {"train": "train-{}-ubyte", "test": "t10k-{}-ubyte"}
 
@@ -33,8 +31,8 @@ MNIST = {"train": "train-{}-ubyte", "test": "t10k-{}-ubyte"}
 def load_idx(path: str | os.PathLike[str]) -> Array:
     """The array in an IDX file, compressed by gzip or not, whatever its name ends in.
 
-    No more memory is taken than the entries that the file really holds: extents that the size of
-    the file cannot keep are refused before an array is made.
+    Memory grows with the entries that are really there, to at most twice as much, whatever the
+    header says; a plain file that is too short for its header is refused before it is read.
 
     Args:
         path: the file.
@@ -58,46 +56,45 @@ def load_idx(path: str | os.PathLike[str]) -> Array:
     with open(path, "rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        if not compressed:
-            return _read(file, path, size)
         try:
+            if not compressed:
+                return _read(file, path, size)
             with gzip.GzipFile(fileobj=file) as inner:
-                return _read(inner, path, GZIP_RATIO * size)
+                return _read(inner, path, None)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise FormatError(f"{path} is damaged or not complete: {error}") from None
 
 
-def _read(file: BufferedIOBase, path: str | os.PathLike[str], most: int) -> Array:
-    """The array; `most` bounds the bytes that the file can hold."""
+def _read(file: BufferedIOBase, path: str | os.PathLike[str], size: int | None) -> Array:
+    """The array in a file of `size` bytes, or of a number that only reading tells."""
     dtype, shape = _header(file, path)
+    what = f"an array of shape {shape} and dtype {dtype.name}"
     wanted = prod(shape) * dtype.itemsize
-    header = 4 + 4 * len(shape)
-    if header + wanted > most:
-        raise FormatError(
-            f"{path} is too short: an array of shape {shape} and dtype {dtype.name} takes "
-            f"{wanted} bytes, and there are at most {max(0, most - header)}"
-        )
+    there = wanted if size is None else size - file.tell()
+    entries = _content(file, wanted) if there >= wanted else None
+    if entries is None or len(entries) < wanted:
+        have = there if entries is None else len(entries)
+        raise FormatError(f"{path} is too short: it has {have} of the {wanted} bytes of {what}")
+    if file.read(1):
+        raise FormatError(f"{path} is too long: there is more in it than the {wanted} of {what}")
     try:
-        array = np.empty(shape, dtype)
+        array = entries.view(dtype).reshape(shape)
     except ValueError:  # an axis of extent 0 beside others whose product is no size
         raise FormatError(f"{path} has a shape that no array has, {shape}") from None
-    view = array.reshape(-1).view(np.uint8).data
-    filled = 0
-    while filled < wanted and (count := file.readinto(view[filled : filled + PIECE])):
-        filled += count
-    if filled < wanted:
-        raise FormatError(
-            f"{path} is too short: it has {filled} of the {wanted} bytes of an array of shape "
-            f"{shape} and dtype {dtype.name}"
-        )
-    if file.read(1):
-        raise FormatError(
-            f"{path} is too long: there is more in it than an array of shape {shape} and dtype "
-            f"{dtype.name}, {wanted} bytes"
-        )
     if not dtype.isnative:
         array = array.byteswap(inplace=True).view(dtype.newbyteorder("="))
     return array
+
+
+def _content(file: BufferedIOBase, wanted: int) -> Array:
+    """At most so many bytes, in memory that grows with what is really there."""
+    content = np.empty(min(wanted, PIECE), np.uint8)
+    filled = 0
+    while count := file.readinto(content[filled : filled + PIECE].data):
+        filled += count
+        if filled == len(content):
+            content.resize(min(wanted, 2 * filled), refcheck=False)
+    return content[:filled]
 
 
 def _header(

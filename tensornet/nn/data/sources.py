@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
+from ...arrays import Array, as_array
 from ...errors import ShapeError
 from .stages import Elements, Range, Size, Stage
 from .structure import leaves, map_leaves, read_only
@@ -78,14 +77,14 @@ def rows_of(arrays: Any) -> Rows:
     return Rows(arrays, Range(0, lengths[0]))
 
 
-def _as_array(values: Any) -> np.ndarray[Any, Any]:
+def _as_array(values: Any) -> Array:
     try:
-        array = np.asarray(values)
+        array = as_array(values, "an array of a dataset")
     except ValueError:
         raise ShapeError(
             "rows of different shapes are no array; use Dataset.from_generator"
         ) from None
-    if array.dtype == object and not isinstance(values, np.ndarray):
+    if array.dtype == object and array is not values:
         raise TypeError(f"an array of a dataset cannot be made of this {type(values).__name__}")
     return array
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from .structure import read_only, stack
 
 __all__ = ["Cache", "Elements", "Part", "Range", "Repeat", "Shuffle", "Size", "Stage"]
@@ -47,9 +48,7 @@ class Stage(ABC):
             while picked := list(itertools.islice(elements, length)):
                 yield len(picked), stack(picked)
 
-    def keys(
-        self, epoch: int, position: int, length: int
-    ) -> Generator[np.ndarray[Any, Any] | slice]:
+    def keys(self, epoch: int, position: int, length: int) -> Generator[Array | slice]:
         """For a stage of indices: runs of `length` in the form in which arrays take them."""
         with closing(self.start(epoch, position)) as indices:
             while picked := list(itertools.islice(indices, length)):
@@ -137,7 +136,7 @@ class Repeat(Stage):
             begin, drop = 0, position
         elif 0 < size < inf:
             done, begin = divmod(position, int(size))
-        rounds = ENDLESS_EPOCH if self.count is None else self.count
+        rounds = 0 if size == 0 else ENDLESS_EPOCH if self.count is None else self.count
         for number in itertools.takewhile(lambda n: n < rounds, itertools.count(done)):
             empty = True
             with closing(self.source.start(epoch * rounds + number, begin)) as elements:
@@ -147,8 +146,8 @@ class Repeat(Stage):
                         drop -= 1
                     else:
                         yield element
-            if empty:
-                return  # an endless repetition of nothing would never come back
+            if empty and self.size == inf:
+                raise ValueError(f"an endless repetition of no elements: {self} is empty")
             begin = 0
 
     def __str__(self) -> str:
@@ -175,32 +174,28 @@ class Shuffle(Stage):
     def _generator(self, epoch: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, epoch if self.reshuffle else 0])
 
-    @property
-    def _rows(self) -> Range | None:
-        """The range that is permuted as a whole, if it is one."""
-        source = self.source
-        whole = isinstance(source, Range) and (self.buffer is None or self.buffer >= source.size)
-        return source if whole and isinstance(source, Range) else None
+    def _order(self, epoch: int) -> Array | None:
+        """The indices in order, if a range is permuted as a whole."""
+        rows = self.source
+        if not isinstance(rows, Range) or (self.buffer is not None and self.buffer < rows.size):
+            return None
+        return rows.first + self._generator(epoch).permutation(rows.size)
 
     def start(self, epoch: int, position: int) -> Elements:
-        if self._rows is not None:
-            for key in self.keys(epoch, position, BLOCK):
-                assert isinstance(key, np.ndarray)
-                yield from key.tolist()
+        order = self._order(epoch)
+        if order is None:
+            with closing(self.source.start(epoch, 0)) as elements:
+                yield from itertools.islice(self._drawn(elements, epoch), position, None)
             return
-        with closing(self.source.start(epoch, 0)) as elements:
-            yield from itertools.islice(self._drawn(elements, epoch), position, None)
+        for begin in range(position, len(order), BLOCK):
+            yield from order[begin : begin + BLOCK].tolist()
 
-    def keys(
-        self, epoch: int, position: int, length: int
-    ) -> Generator[np.ndarray[Any, Any] | slice]:
-        rows = self._rows
-        if rows is None:
+    def keys(self, epoch: int, position: int, length: int) -> Generator[Array | slice]:
+        order = self._order(epoch)
+        if order is None:
             yield from super().keys(epoch, position, length)
             return
-        order = self._generator(epoch).permutation(rows.size)
-        order += rows.first
-        for begin in range(position, rows.size, length):
+        for begin in range(position, len(order), length):
             yield order[begin : begin + length]
 
     def _drawn(self, elements: Iterator[Any], epoch: int) -> Elements:

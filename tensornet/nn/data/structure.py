@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import as_array
 from ...errors import ShapeError
 
 __all__ = ["call", "leaves", "map_leaves", "read_only", "stack"]
@@ -76,7 +77,7 @@ def stack(elements: Sequence[Any]) -> Any:
     if isinstance(first, dict):
         _check_alike(elements, lambda e: sorted(e) if isinstance(e, dict) else None, "keys")
         return {key: stack([element[key] for element in elements]) for key in first}
-    arrays = [np.asarray(element) for element in elements]
+    arrays = [as_array(element) for element in elements]
     if arrays[0].dtype == object:
         raise TypeError(f"elements of type {type(first).__name__} cannot be put into a batch")
     _check_alike(arrays, np.shape, "extents")
