@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from . import activations, initialisers, layers, losses, optimisers, schedules
+from . import (
+    activations,
+    callbacks,
+    initialisers,
+    layers,
+    losses,
+    metrics,
+    optimisers,
+    schedules,
+)
+from .checkpoints import load_checkpoint, save_checkpoint
 from .clipping import clip_by_global_norm, clip_by_value, global_norm
 from .data import Dataset
+from .history import History
 from .layers import *  # noqa: F403
 from .module import Module
 from .optimiser import Optimiser
@@ -17,10 +28,12 @@ __all__ = [
     "Adam",
     "AdamW",
     "Dataset",
+    "History",
     "Module",
     "Optimiser",
     "RMSprop",
     "activations",
+    "callbacks",
     "clip_by_global_norm",
     "clip_by_value",
     "freeze",
@@ -28,8 +41,11 @@ __all__ = [
     "initialisers",
     "is_trainable",
     "layers",
+    "load_checkpoint",
     "losses",
+    "metrics",
     "optimisers",
+    "save_checkpoint",
     "schedules",
     "thaw",
     *layers.__all__,
