@@ -148,10 +148,10 @@ def test_state_of_another_model_is_refused_and_changes_nothing():
     optimiser.minimize(loss_of(w), [w])
     state = optimiser.state_dict({"w": w})
     before = optimiser.state_dict({"w": w})
-    del state["mean/w"]
-    state["square/w"] = np.zeros(3)
-    state["mean/b"] = np.zeros(3)
-    with pytest.raises(CheckpointError, match="missing: mean/w; unexpected: mean/b; square/w has"):
+    del state["sum/w"]
+    state["squares/w"] = np.zeros(3)
+    state["sum/b"] = np.zeros(3)
+    with pytest.raises(CheckpointError, match="missing: sum/w; unexpected: sum/b; squares/w has"):
         optimiser.load_state_dict(state, {"w": w})
     after = optimiser.state_dict({"w": w})
     assert all(np.array_equal(before[key], after[key]) for key in before)

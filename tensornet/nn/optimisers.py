@@ -72,9 +72,9 @@ class SGD(Optimiser):
 class Adam(Optimiser):
     """Steps by the mean of gradients, in proportion to the root of the mean of their squares.
 
-    ``m = beta_1 * m + (1 - beta_1) * g``, ``v = beta_2 * v + (1 - beta_2) * g * g`` and
-    ``w -= r * m' / (sqrt(v') + epsilon)``, m' and v' divided by ``1 - beta ** count``, with the
-    number of times that this variable moved. (Kingma and Ba 2015.)
+    ``w -= r * mean(g) / (sqrt(mean(g * g)) + epsilon)``, in which a gradient that came k moves of
+    this variable ago has the weight ``beta ** k``. (Kingma and Ba 2015; their moments are
+    ``(1 - beta)`` times the weighted sums that are remembered here.)
 
     Args:
         learning_rate, weight_decay, clip_value, clip_norm: see `Optimiser`.
@@ -85,7 +85,7 @@ class Adam(Optimiser):
     0.5
     """
 
-    slots = ("mean", "square")
+    slots = ("sum", "squares")
 
     def __init__(
         self,
@@ -112,19 +112,22 @@ class Adam(Optimiser):
         count: int,
     ) -> None:
         g = self._decayed(variable, gradient, scratch[0])
-        (mean, square), spare = slots, scratch[1]
-        mean *= self.beta_1
-        mean += np.multiply(g, 1 - self.beta_1, out=spare)
-        np.multiply(g, g, out=spare)
-        spare *= 1 - self.beta_2
-        square *= self.beta_2
-        square += spare
-        root = sqrt(1 - self.beta_2**count)
-        np.sqrt(square, out=spare)
-        spare += self.epsilon * root
-        np.divide(mean, spare, out=spare)
-        spare *= rate * root / (1 - self.beta_1**count)
+        (total, squares), spare = slots, scratch[1]
+        total *= self.beta_1
+        total += g
+        squares *= self.beta_2
+        squares += np.multiply(g, g, out=spare)
+        weights = _weights(self.beta_1, count), _weights(self.beta_2, count)
+        np.sqrt(squares, out=spare)
+        spare += self.epsilon * sqrt(weights[1])
+        np.divide(total, spare, out=spare)
+        spare *= rate * sqrt(weights[1]) / weights[0]
         variable -= spare
+
+
+def _weights(beta: float, count: int) -> float:
+    """The sum of ``beta ** k`` for k < count."""
+    return (1 - beta**count) / (1 - beta)
 
 
 class AdamW(Adam):
