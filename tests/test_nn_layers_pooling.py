@@ -141,7 +141,7 @@ def test_errors_name_the_layer_and_what_it_expects():
         nn.MaxPool2D(name="shrink")(np.zeros((2, 4, 4), np.float32))
     with pytest.raises(ShapeError, match=r"AveragePool1D.* does not fit"):
         nn.AveragePool1D(5)(np.zeros((2, 4, 4), np.float32))
-    with pytest.raises(TypeError, match="GlobalMaxPool1D expects .* float32, not float64"):
+    with pytest.raises(TypeError, match=r"GlobalMaxPool1D expects .* float32, not float64"):
         nn.GlobalMaxPool1D()(np.zeros((2, 4, 4)))
     layer = nn.DepthwiseConv2D(3)
     layer.build((None, 9, 9, 4))

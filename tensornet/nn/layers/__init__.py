@@ -37,6 +37,8 @@ from .pooling import (
 from .shaping import Flatten, Reshape
 
 __all__ = [
+    "ELU",
+    "GELU",
     "Activation",
     "AveragePool1D",
     "AveragePool2D",
@@ -48,10 +50,8 @@ __all__ = [
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
-    "ELU",
     "Embedding",
     "Flatten",
-    "GELU",
     "GlobalAveragePool1D",
     "GlobalAveragePool2D",
     "GlobalAveragePool3D",
