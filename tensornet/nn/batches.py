@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from operator import index
 from typing import Any, NamedTuple
 
@@ -62,6 +63,8 @@ def batches_of(
                 f"a Dataset has {' and '.join(too_much)} in its elements, which are batches (x, y) "
                 "or (x, y, sample_weight): see Dataset.zip and Dataset.batch"
             )
+        if x.cardinality() == inf:
+            raise ValueError("an endless Dataset has no epochs: take() as many batches as one has")
         return x
     arrays = [map_leaves(_array_of, x)]
     if y is not None:

@@ -188,7 +188,11 @@ class Run:
             self._iteration = self.data.iterate(notes["iteration"])
         self.epoch = notes["epoch"]
         if not self.model._ready:
-            with closing(self.data.iterate(epoch=0)) as batches, no_grad(), self.model._evaluating():
+            with (
+                closing(self.data.iterate(epoch=0)) as batches,
+                no_grad(),
+                self.model._evaluating(),
+            ):
                 self.model(*as_batch(next(batches), self.model.input_dtype).inputs)
 
     def begin(self, arrays: dict[str, Any]) -> None:
@@ -298,9 +302,7 @@ def _array_of(given: Any) -> Any:
     return given.array if type(given) is Tensor else np.asarray(given)
 
 
-def evaluate(
-    model: Module, compiled: Compiled, data: Dataset, verbose: int = 0
-) -> dict[str, Any]:
+def evaluate(model: Module, compiled: Compiled, data: Dataset, verbose: int = 0) -> dict[str, Any]:
     """The loss and the metrics of all batches, in evaluation mode."""
     meters, report = compiled.meters(), Report(verbose, data.cardinality())
     dtype, samples, place = model.input_dtype, 0, -1

@@ -253,9 +253,7 @@ def _check(what: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
 
 
 def _input_shape(windows: Windows) -> tuple[int, ...]:
-    return with_channels(
-        windows.batch, windows.channels, windows.extents, windows.channels_last
-    )
+    return with_channels(windows.batch, windows.channels, windows.extents, windows.channels_last)
 
 
 def _weight_shape(windows: Windows, outputs: int, groups: int) -> tuple[int, ...]:
@@ -302,9 +300,7 @@ def _is_pointwise(windows: Windows, groups: int) -> bool:
     return single and groups == 1 and windows.counts == windows.extents
 
 
-def _pointwise(
-    a: Array, b: Array, windows: Windows, first: str, second: str, result: str
-) -> Array:
+def _pointwise(a: Array, b: Array, windows: Windows, first: str, second: str, result: str) -> Array:
     """One of x, w and y from the other two, where windows are single positions."""
     spatial = list(range(3, 3 + len(windows.kernel)))
     if windows.channels_last:

@@ -77,7 +77,9 @@ def _phases(extent: int, kernel: int, stride: int, dilation: int, before: int) -
     common = gcd(stride, dilation)
     for start in range(min(stride, extent)):
         # window o sees position i at tap t if o * stride == i + before - t * dilation
-        meeting = [t for t in range(stride // common) if (start + before - t * dilation) % stride == 0]
+        meeting = [
+            t for t in range(stride // common) if (start + before - t * dilation) % stride == 0
+        ]
         first = meeting[0] if meeting else kernel
         step = stride // common
         count = len(range(first, kernel, step))
@@ -140,9 +142,7 @@ def _slide_back_wide(y: Array, back: Array, x: Array, windows: Windows) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _picks_back(
-    start: int, width: int, kernel: int, stride: int, dilation: int
-) -> tuple[int, Any]:
+def _picks_back(start: int, width: int, kernel: int, stride: int, dilation: int) -> tuple[int, Any]:
     """The first window that sees one of `width` positions from start on, and for each window from
     there at which tap it sees each of them, -1 if it does not."""
     last = (start + width - 1) // stride
