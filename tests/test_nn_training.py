@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -382,9 +383,7 @@ def test_what_cannot_be_trained_is_said() -> None:
 
 
 def test_no_thread_is_left_where_training_fails() -> None:
-    import threading
-
-    x, y = blobs()
+    x, _ = blobs()
     before = threading.active_count()
     model = model_of()
     model.compile()

@@ -45,7 +45,7 @@ def write(
         with replacing(path) as draft:
             save(whole, draft, metadata={ABOUT: text})
         return
-    described = {ABOUT: np.frombuffer(text.encode(), np.uint8), **arrays}
+    described: dict[str, Any] = {ABOUT: np.frombuffer(text.encode(), np.uint8), **arrays}
     with replacing(path) as draft, open(draft, "wb") as file:
         np.savez(file, **described)
 

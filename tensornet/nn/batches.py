@@ -33,7 +33,7 @@ class Batch(NamedTuple):
     weights: Any
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """The number of samples."""
         return len(leaves(self.inputs)[0])
 
@@ -145,7 +145,7 @@ def as_batch(element: Any, dtype: np.dtype[Any], classes: Any = None) -> Batch:
         factors = class_factors(classes, targets)
         weights = factors if weights is None else factors * np.asarray(weights)
     batch = Batch(inputs_of(x, dtype), targets, weights)
-    if not batch.count:
+    if not batch.size:
         raise ValueError("a batch has no samples")
     return batch
 

@@ -73,7 +73,7 @@ class Metric(ABC):
         """What was counted since the last reset as arrays, for a checkpoint amid an epoch."""
         return {}
 
-    def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
+    def load_state_dict(self, arrays: Mapping[str, Array]) -> None:  # noqa: B027
         """Take over what `state_dict` has returned."""
 
 

@@ -126,8 +126,9 @@ class Trainable:
         >>> bool(history.history["loss"][-1] < 1e-3)
         True
         """
+        from .archive import read
         from .batches import batches_of, split_off
-        from .checkpoints import read, restore
+        from .checkpoints import restore
         from .training import Run
 
         compiled, model = self._ready_to_train(), cast("Module", self)
@@ -272,7 +273,8 @@ def _validation(given: Any, batch_size: int | None) -> Dataset:
         return given
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
         raise ValueError("validation_data is (x, y), (x, y, sample_weight) or a Dataset")
-    return batches_of(*given, batch_size=_for_evaluation(given[0], batch_size))
+    x, y, weights = (*given, None)[:3]
+    return batches_of(x, y, weights, _for_evaluation(x, batch_size))
 
 
 def _for_evaluation(x: Any, batch_size: int | None) -> int | None:

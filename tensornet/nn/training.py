@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from copy import deepcopy
 from functools import partial
@@ -25,7 +25,6 @@ from .losses import LossLike, binary_cross_entropy, loss_of, reduced
 from .optimiser import Optimiser
 from .optimisers import optimiser_of
 from .reporting import Report
-from .samples import weights_of
 
 if TYPE_CHECKING:
     from .module import Module
@@ -84,36 +83,37 @@ class Meters:
     """The loss and the metrics of all samples since the last reset, each as it is weighted."""
 
     def __init__(self, metrics: Sequence[metric.Metric]) -> None:
-        self.metrics = metrics
         self.loss = metric.Mean("loss")
+        self.metrics = metrics
+        self._all: list[metric.Mean | metric.Metric] = [self.loss, *metrics]
 
     def reset(self) -> None:
         """Forget all samples."""
-        for each in (self.loss, *self.metrics):
+        for each in self._all:
             each.reset()
 
     def update(self, loss: float, predictions: Any, batch: Batch) -> None:
         """Count a batch."""
         weights = batch.weights
-        total = batch.count if weights is None else float(np.sum(weights))
+        total = batch.size if weights is None else float(np.sum(weights))
         self.loss.update(loss, total)
         for each in self.metrics:
             each.update(batch.targets, predictions, weights)
 
     def results(self) -> dict[str, Any]:
         """What they say, by name."""
-        return {each.name: each.result() for each in (self.loss, *self.metrics)}
+        return {each.name: each.result() for each in self._all}
 
     def state_dict(self) -> dict[str, Any]:
         """Arrays, by name."""
         found: dict[str, Any] = {}
-        for each in (self.loss, *self.metrics):
+        for each in self._all:
             found |= prefixed(each.name, each.state_dict())
         return found
 
     def load_state_dict(self, arrays: dict[str, Any]) -> None:
         """Take over what `state_dict` has returned."""
-        for each in (self.loss, *self.metrics):
+        for each in self._all:
             each.load_state_dict(part_of(arrays, each.name))
 
 
@@ -260,7 +260,7 @@ class Run:
                     watch(place, {})
                 batch = as_batch(element, dtype, classes)
                 self._step(batch, place)
-                samples += batch.count
+                samples += batch.size
                 if ends:
                     logs = self.meters.results()
                     for watch in ends:
@@ -312,7 +312,7 @@ def evaluate(model: Module, compiled: Compiled, data: Dataset, verbose: int = 0)
             predictions = model(*batch.inputs)
             value = compiled.loss_of(predictions, batch)
             meters.update(float(value), map_leaves(_array_of, predictions), batch)
-            samples += batch.count
+            samples += batch.size
             report.show(place + 1, samples, meters.results)
     if place < 0:
         raise ValueError(f"there are no batches in {data!r}")

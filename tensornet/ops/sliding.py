@@ -7,8 +7,6 @@ all else: other formats, weights read backwards or exchanged, results with gaps 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
