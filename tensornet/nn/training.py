@@ -150,6 +150,8 @@ class Run:
         self._watches = [
             [getattr(c, hook) for c in self.callbacks if _overrides(c, hook)] for hook in hooks
         ]
+        # found once an epoch: to look through a model takes as long as a small layer
+        self._variables: list[Tensor] | None = None
         self._iteration: Iteration | None = None  # that is under way, perhaps of an earlier run
 
     # What a checkpoint keeps
@@ -253,6 +255,7 @@ class Run:
         position, samples = self._iteration.state()["position"], 0
         dtype = self.model.input_dtype
         begins, ends = self._watches
+        self._variables = None
         start = time.perf_counter()
         try:
             for place, element in enumerate(self._iteration, position):
@@ -289,7 +292,9 @@ class Run:
                 )
             return value
 
-        optimizer.apply_gradients(optimizer.compute_gradients(loss, self.model))
+        gradients = optimizer.compute_gradients(loss, self._variables or self.model)
+        optimizer.apply_gradients(gradients)
+        self._variables = [variable for _, variable in gradients]
         predictions, value = seen
         self.meters.update(value, predictions, batch)
 
