@@ -31,7 +31,7 @@ import tensornet as tn  # noqa: E402
 from tensornet._kernels import info  # noqa: E402
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
-SECTIONS = ("overhead", "gemm", "batched", "pairs", "permutations", "tccg")
+SECTIONS = ("overhead", "gemm", "batched", "odd", "pairs", "permutations", "tccg")
 Runners = dict[str, Callable[[], Any]]
 
 
@@ -95,6 +95,13 @@ class Peers:
             "tblis": lambda: np.ascontiguousarray(tblis.einsum(subscripts, a, b)),
         }
 
+    def odd(self, subscripts: str, a: Any, b: Any) -> Runners:
+        """NumPy in every way that it has for a small product."""
+        runners = self.contraction(subscripts, a, b)
+        del runners["tblis"]
+        runners["numpy einsum"] = lambda: np.einsum(subscripts, a, b)
+        return runners | numpy_directly(subscripts, a, b)
+
     def matmul(self, a: Any, b: Any) -> Runners:
         ta, tb = self.torch.from_numpy(a), self.torch.from_numpy(b)
         return {
@@ -110,6 +117,43 @@ class Peers:
             "numpy": lambda: np.ascontiguousarray(view),
             "torch": lambda: tensor.contiguous(),
         }
+
+
+def numpy_directly(subscripts: str, a: Any, b: Any) -> Runners:
+    """The product as np.matmul of operands brought into order, and without sums as np.multiply."""
+    terms, out = subscripts.split("->")
+    left, right = terms.split(",")
+    groups = [
+        [i for i in out if i in left and i in right],
+        [i for i in out if i not in right],
+        [i for i in left if i in right and i not in out],
+        [i for i in out if i not in left],
+    ]
+    batch, m, k, n = groups
+    extents = dict(zip(left + right, a.shape + b.shape, strict=True))
+    shapes = [[extents[i] for i in group] for group in groups]
+    first = [left.index(i) for i in batch + m + k]
+    second = [right.index(i) for i in batch + k + n]
+    order = [(batch + m + n).index(i) for i in out]
+
+    def matmul() -> Any:
+        x = a.transpose(first).reshape([*shapes[0], *(int(np.prod(s)) for s in shapes[1:3])])
+        y = b.transpose(second).reshape([*shapes[0], *(int(np.prod(s)) for s in shapes[2:])])
+        product = np.matmul(x, y).reshape(shapes[0] + shapes[1] + shapes[3])
+        return np.ascontiguousarray(product.transpose(order))
+
+    if k:
+        return {"matmul": matmul}
+    inserted = [
+        array.transpose([term.index(i) for i in out if i in term]).reshape(
+            [extents[i] if i in term else 1 for i in out]
+        )
+        for term, array in ((left, a), (right, b))
+    ]
+    return {
+        "matmul": matmul,
+        "multiply": lambda: np.ascontiguousarray(np.multiply(*inserted)),
+    }
 
 
 def usable(runners: Runners) -> Runners:
@@ -131,6 +175,13 @@ def usable(runners: Runners) -> Runners:
 
 def fastest(times: dict[str, float]) -> float:
     return min(seconds for who, seconds in times.items() if who != "tensornet")
+
+
+def join_numpy(times: dict[str, float]) -> dict[str, float]:
+    """The fastest way of NumPy as one peer."""
+    ways = [way for way in times if way not in ("tensornet", "torch")]
+    best = min(times[way] for way in ways)
+    return {"tensornet": times["tensornet"], "numpy": best, "torch": times["torch"]}
 
 
 def macs_of(extents: dict[str, int]) -> float:
@@ -173,8 +224,11 @@ def contraction_rows(
         a = random_array(shape_of(left, extents), dtype, 1)
         b = random_array(shape_of(right, extents), dtype, 2)
         square = section in ("gemm", "overhead")
-        runners = peers.matmul(a, b) if square else peers.contraction(subscripts, a, b)
-        times = best_times(usable(runners), seconds)
+        if section == "odd":
+            times = join_numpy(best_times(usable(peers.odd(subscripts, a, b)), seconds))
+        else:
+            runners = peers.matmul(a, b) if square else peers.contraction(subscripts, a, b)
+            times = best_times(usable(runners), seconds)
         label = ",".join(f"{i}{n}" for i, n in extents.items()) if section != "pairs" else ""
         row = {"section": section, "dtype": dtype, "case": f"{subscripts} {label}".strip()}
         row |= {"seconds": times, "speedup": fastest(times) / times["tensornet"]}
@@ -214,6 +268,9 @@ def rows_of(section: str, dtype: str, peers: Peers, options: Any) -> Iterator[Ro
         yield from contraction_rows(section, cases, dtype, peers, seconds, None)
     elif section == "batched":
         cases = kernel_cases.batched_cases()
+        yield from contraction_rows(section, cases, dtype, peers, seconds, None)
+    elif section == "odd":
+        cases = kernel_cases.odd_cases()
         yield from contraction_rows(section, cases, dtype, peers, seconds, None)
     elif section == "pairs":
         roof = Roofline(dtype, peers, 64)

@@ -71,6 +71,53 @@ def batched_cases() -> Iterator[Case]:
     yield "bi,b->bi", {"b": 1000, "i": 300}
 
 
+def odd_cases() -> Iterator[Case]:
+    """Small and odd shapes: axes of extent 1, a few rows or columns, batches of tiny products in
+    every order of axes, outer and elementwise products."""
+    for a, b, c in ((1, 1, 1), (5, 1, 1), (1, 4, 1), (1, 17, 1), (4, 1, 4), (7, 1, 5), (1, 3, 3)):
+        yield "zab,zbc->zac", {"z": 20000, "a": a, "b": b, "c": c}
+    for a, b, c in ((2, 2, 2), (3, 3, 3), (4, 4, 4), (5, 5, 5), (4, 4, 1), (1, 8, 8)):
+        yield "zab,zbc->zac", {"z": 20000, "a": a, "b": b, "c": c}
+    for subscripts in [
+        "abz,bcz->acz",
+        "abz,bcz->zac",
+        "zab,zbc->acz",
+        "azb,bzc->azc",
+        "abz,bc->acz",
+    ]:
+        for n in (3, 4):
+            yield subscripts, {"a": n, "b": n, "c": n, "z": 1000}
+    for subscripts in [
+        "zab,bc->zac",
+        "ab,zbc->zac",
+        "zab,zcb->zac",
+        "zba,zbc->zac",
+        "zab,zbc->zca",
+    ]:
+        yield subscripts, {"a": 3, "b": 3, "c": 3, "z": 5000}
+    for k, n in ((1, 5), (2, 2), (2, 17), (3, 1), (3, 5), (3, 17), (5, 3), (5, 33), (7, 7)):
+        yield "mk,kn->mn", {"m": 20000, "k": k, "n": n}
+    for subscripts in [
+        "mk,kn->mn",
+        "km,kn->mn",
+        "mk,nk->mn",
+        "mk,kn->nm",
+        "km,kn->nm",
+        "km,mn->kn",
+    ]:
+        for k, n in ((4, 4), (5, 17)):
+            yield subscripts, {"m": 20000, "k": k, "n": n}
+    for i, j in ((30, 40), (100, 100), (300, 10), (7, 500), (1000, 3)):
+        yield "i,j->ij", {"i": i, "j": j}
+    for n in (3, 16):
+        for subscripts in ("zi,zj->zij", "zi,zi->z", "zij,zj->zi", "zi,zij->zj", "zij,zij->z"):
+            yield subscripts, {"z": 5000, "i": n, "j": n}
+        for subscripts in ("ij,i->ij", "ij,j->ij", "ij,j->i"):
+            yield subscripts, {"i": 3000, "j": n}
+    for subscripts in ("ij,ji->ij", "ij,ji->"):
+        yield subscripts, {"i": 100, "j": 100}
+
+
 def pair_cases() -> Iterator[Case]:
     """Tensors whose every extent is 2: a large one meets a gate, and two large ones meet."""
     letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP"

@@ -462,7 +462,7 @@ tn_program_info tn_program_describe(const tn_program *p) {
 
 int tn_program_step(const tn_program *p, int64_t i, char *text, size_t capacity) {
     static const char *const roads[] = {"gett", "direct", "dots", "nest n",
-                                        "nest batch", "nest k", "transpose", "skinny", "table"};
+                                        "nest batch", "nest k", "transpose", "skinny", "lanes", "table"};
     const tn_step *s = &p->steps[i];
     const int32_t level = p->values[s->c].level;
     if (s->widen) return snprintf(text, capacity, "level %d  widen %d", level, s->a);

@@ -117,6 +117,7 @@ enum {
     TN_ROAD_K,        /* loop nest, innermost over the last k axis:     c += a[j] * b[j] */
     TN_ROAD_TRANSPOSE, /* unary copy in tiles (tiles.h) */
     TN_ROAD_SKINNY,    /* few n and k: tiles of m that stream through registers */
+    TN_ROAD_LANES,     /* many small products: vectors along the last batch axis */
     TN_ROAD_TABLE      /* tiny: every offset is looked up */
 };
 
@@ -148,7 +149,9 @@ typedef struct {
 } tn_box;
 
 typedef struct tn_tiling tn_tiling; /* of TN_ROAD_SKINNY */
+typedef struct tn_winograd_plan tn_winograd_plan;
 typedef struct tn_convolver tn_convolver; /* in convolve.h */
+typedef struct tn_lanes tn_lanes;   /* of TN_ROAD_LANES */
 
 typedef struct {
     int mr, nr;
@@ -161,6 +164,9 @@ typedef struct {
     /* floating point types only; a box is a range of tiles, as batch points */
     void (*skinny)(const tn_contraction *, const tn_tiling *, const char *a, const char *b, char *c,
                    const tn_box *);
+    /* a box is a range of blocks of lanes, as batch points */
+    void (*in_lanes)(const tn_contraction *, const tn_lanes *, const char *a, const char *b, char *c,
+                  const tn_box *);
     void (*unary)(const tn_contraction *, const char *a, char *c, const tn_box *);
     void (*table)(const tn_contraction *, const char *a, const char *b, char *c);
     /* e with largest |x| over n real numbers in [2^(e-1), 2^e); 0 if any is not finite and
@@ -168,6 +174,14 @@ typedef struct {
     int (*exponent)(const char *x, int64_t n);
     void (*scale)(char *x, int64_t n, int exponent);                /* x *= 2^exponent */
     void (*add)(char *c, const char *x, int64_t n, int exponent);   /* c += x * 2^exponent */
+    /* real floating point types only: one panel of weights, one block of tiles; for the gradient to
+     * weights the sums of one part of the tiles and one group of outputs, one pane of outputs */
+    void (*winograd_weights)(const tn_winograd_plan *, const char *w, char *u, int64_t panel);
+    void (*winograd_block)(const tn_winograd_plan *, const char *a, const char *u, char *c,
+                           int64_t block, char *workspace);
+    void (*winograd_part)(const tn_winograd_plan *, const char *a, const char *y, char *sums,
+                          int64_t part, int64_t group, char *workspace);
+    void (*winograd_taps)(const tn_winograd_plan *, const char *sums, char *w, int64_t pane);
     const tn_convolver *convolver; /* floating point types only */
 } tn_kernels;
 
@@ -208,6 +222,23 @@ typedef struct {
 typedef struct {
     int64_t batch, channel, at[3];
 } tn_volume;
+
+/* Convolution with 3 x 3 windows over axes 1 and 2, stride and dilation 1, of TN_F32 or TN_F64. */
+typedef struct {
+    tn_windows at;
+    tn_volume x, y;
+    int64_t channels, outputs;
+    int64_t w_row, w_column, w_in, w_out; /* byte strides of the weights */
+    int dtype;
+} tn_winograd;
+
+int64_t tn_winograd_workspace(const tn_winograd *x, int threads); /* bytes */
+void tn_winograd_run(const tn_winograd *x, const char *a, const char *w, char *c, int threads,
+                     char *workspace, tn_control *control);
+/* The gradient to the weights w, the sum over all windows of what they see times y. */
+int64_t tn_winograd_to_weights_workspace(const tn_winograd *x, int threads);
+void tn_winograd_to_weights(const tn_winograd *x, const char *a, const char *y, char *w, int threads,
+                            char *workspace, tn_control *control);
 
 /* Byte strides of weights: of positions, channels of x and of y, and groups of these. */
 typedef struct {
@@ -262,6 +293,18 @@ tn_status tn_slide_weights(const tn_slide *x, const char *from, const char *to, 
 /* float16 <-> float32 with any strides: extent and strides from dims' n, sa, sc. */
 void tn_half_to_float(const tn_dim *dims, int n_dims, const char *a, char *c);
 void tn_float_to_half(const tn_dim *dims, int n_dims, const char *a, char *c);
+
+/* ---- entry by entry (entrywise.c): TN_F32 or TN_F64, C order ------------------------------- */
+
+/* y[r, c] += bias[c], and then 0 where negative if rectify. */
+void tn_add_bias(int dtype, char *y, const char *bias, int64_t rows, int64_t columns, int rectify,
+                 int threads);
+/* out = y > 0 ? g : 0 */
+void tn_relu_gradient(int dtype, const char *g, const char *y, char *out, int64_t n, int threads);
+/* total = beta_1 * total + g, squares = beta_2 * squares + g * g,
+ * w -= rate * total / (sqrt(squares) + epsilon). */
+void tn_adam(int dtype, char *w, const char *g, char *total, char *squares, int64_t n, double beta_1,
+             double beta_2, double epsilon, double rate, int threads);
 
 /* ---- programs ----------------------------------------------------------------------------- */
 

@@ -15,6 +15,14 @@ def trim() -> None: ...
 def keep_at_most(bytes: int) -> None: ...
 def kept() -> int: ...
 def info() -> Info: ...
+def winograd(
+    x: Array,
+    w: Array,
+    y: Array,
+    before: tuple[int, ...],
+    to_weights: bool,
+    threads: int,
+) -> None: ...
 def convolve(
     dtype: int,
     x: Array,
@@ -35,7 +43,6 @@ def convolve_to_weights(
     before: tuple[int, ...],
     threads: int,
 ) -> None: ...
-def empty(shape: tuple[int, ...], dtype: Any) -> Array: ...
 
 SLIDE_KINDS: dict[str, int]
 
@@ -53,3 +60,17 @@ def slide(
 def slide_weights(
     windows: Any, source: Array, gradient: Array, weights: Array, threads: int
 ) -> None: ...
+def add_bias(y: Array, bias: Array, rectify: bool, threads: int) -> None: ...
+def relu_gradient(g: Array, y: Array, threads: int) -> Array: ...
+def adam(
+    w: Array,
+    g: Array,
+    total: Array,
+    squares: Array,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    rate: float,
+    threads: int,
+) -> None: ...
+def empty(shape: tuple[int, ...], dtype: Any) -> Array: ...

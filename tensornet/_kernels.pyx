@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset, strcpy
 
@@ -207,14 +208,6 @@ def convolve_to_weights(int dtype, cnp.ndarray x not None, cnp.ndarray y not Non
     check_status(status)
 
 
-def empty(shape, dtype):
-    """An array of undefined entries; if it is large, its memory will be used again."""
-    cdef cnp.npy_intp bytes = dtype.itemsize
-    for extent in shape:
-        bytes *= extent
-    return fresh(shape, dtype) if bytes >= REUSED else np.empty(shape, dtype)
-
-
 def trim():
     """Give back the workspace that waits for the next run."""
     with nogil:
@@ -230,6 +223,76 @@ def keep_at_most(size_t bytes):
 def kept():
     """Bytes of freed workspace and results that wait for use."""
     return tn_kept()
+
+
+cdef int _poll_signals(void *caught, double done, double total) noexcept with gil:
+    """Stop what runs when a signal handler raises, and keep the exception in a list."""
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        (<list> caught).append(error)
+        return TN_CANCEL
+    return TN_GO_ON
+
+
+cdef tn_winograd _winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before):
+    """What the kernels need to know."""
+    cdef tn_winograd call
+    cdef int k
+    memset(&call, 0, sizeof(call))
+    call.dtype = TN_F32 if x.descr.type_num == cnp.NPY_FLOAT32 else TN_F64
+    call.x = _volume(x, True)
+    call.y = _volume(y, True)
+    call.at.batch = x.shape[0]
+    for k in range(1, 3):
+        call.at.extent[k] = x.shape[k]
+        call.at.out[k] = y.shape[k]
+        call.at.before[k] = before[k - 1]
+    call.channels, call.outputs = w.shape[2], w.shape[3]
+    call.w_row, call.w_column = w.strides[0], w.strides[1]
+    call.w_in, call.w_out = w.strides[2], w.strides[3]
+    return call
+
+
+def winograd(cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray y not None, tuple before,
+             bint to_weights, int threads):
+    """Write to y the convolution of x, padded by so many rows and columns in front, with w; or to
+    w the gradient of the sum of that times y.
+
+    x and y are [batch, rows, columns, channels], w is [3, 3, channels, outputs], all of one dtype,
+    float32 or float64, and of any strides.
+    """
+    cdef tn_winograd call = _winograd(x, w, y, before)
+    cdef tn_control control
+    cdef char *space
+    cdef int64_t bytes
+    caught = []
+    memset(&control, 0, sizeof(control))
+    control.poll = _poll_signals
+    control.self = <void *> caught
+    if to_weights:
+        bytes = tn_winograd_to_weights_workspace(&call, threads)
+    else:
+        bytes = tn_winograd_workspace(&call, threads)
+    with nogil:
+        space = <char *> tn_alloc(bytes)
+        if space != NULL and to_weights:
+            tn_winograd_to_weights(&call, x.data, y.data, w.data, threads, space, &control)
+        elif space != NULL:
+            tn_winograd_run(&call, x.data, w.data, y.data, threads, space, &control)
+        tn_free(space, bytes)
+    if space == NULL:
+        raise MemoryLimitError(f"no memory for {bytes} bytes of transformed tiles and weights")
+    if caught:
+        raise caught[0]
+
+
+def empty(shape, dtype):
+    """An array of undefined entries; if it is large, its memory will be used again."""
+    cdef cnp.npy_intp bytes = dtype.itemsize
+    for extent in shape:
+        bytes *= extent
+    return fresh(shape, dtype) if bytes >= REUSED else np.empty(shape, dtype)
 
 
 def _available_isas():
@@ -387,3 +450,50 @@ def slide_weights(windows, cnp.ndarray source, cnp.ndarray gradient, cnp.ndarray
 
 
 _choose_isa()
+
+
+cdef int _real_dtype(tuple arrays) except -1:
+    """The code of the one dtype of arrays that must be contiguous and of it."""
+    dtype = arrays[0].dtype
+    if dtype != np.float32 and dtype != np.float64:
+        raise TypeError(f"float32 or float64, not {dtype}")
+    for array in arrays:
+        if array.dtype != dtype or not array.flags.c_contiguous:
+            raise TypeError("arrays in C order, of one dtype")
+    return TN_F64 if dtype == np.float64 else TN_F32
+
+
+def add_bias(cnp.ndarray y not None, cnp.ndarray bias not None, bint rectify, int threads):
+    """y += bias along the last axis, then 0 where negative if `rectify`, in place."""
+    cdef int dtype = _real_dtype((y, bias))
+    cdef int64_t columns = bias.size, rows = y.size // columns if columns else 0
+    if bias.ndim != 1 or y.ndim < 1 or y.shape[y.ndim - 1] != columns or not y.flags.writeable:
+        raise TypeError("a bias of the extent of the last axis, and an array to write to")
+    with nogil:
+        tn_add_bias(dtype, y.data, bias.data, rows, columns, rectify, threads)
+
+
+def relu_gradient(cnp.ndarray g not None, cnp.ndarray y not None, int threads):
+    """A fresh array: g where y is positive, else 0."""
+    cdef int dtype = _real_dtype((g, y))
+    if g.size != y.size:
+        raise TypeError("arrays of one shape")
+    cdef cnp.ndarray out = fresh(np.shape(g), g.dtype)
+    cdef int64_t n = g.size
+    with nogil:
+        tn_relu_gradient(dtype, g.data, y.data, out.data, n, threads)
+    return out
+
+
+def adam(cnp.ndarray w not None, cnp.ndarray g not None, cnp.ndarray total not None,
+         cnp.ndarray squares not None, double beta_1, double beta_2, double epsilon, double rate,
+         int threads):
+    """total = beta_1 * total + g, squares = beta_2 * squares + g * g, both in place, and w less
+    rate * total / (sqrt(squares) + epsilon)."""
+    cdef int dtype = _real_dtype((w, g, total, squares))
+    cdef int64_t n = w.size
+    if not g.size == total.size == squares.size == n or not w.flags.writeable:
+        raise TypeError("arrays of one shape, to be written to")
+    with nogil:
+        tn_adam(dtype, w.data, g.data, total.data, squares.data, n, beta_1, beta_2, epsilon, rate,
+                threads)

@@ -253,7 +253,8 @@ class ContractExpression:
                     result = result[0], result[1] + latest.exponent
                 return finished(result, False)
         if out is None and any_tensor(arrays):
-            return apply(self, arrays, Running(progress, executor, checkpoint)._asdict())
+            options = Running(progress, executor, checkpoint)._asdict()
+            return apply(call_expression, (self, *arrays), options)
         operands = self._operands(arrays)
         reverse = out is None and is_fortran(self._order, operands)
         prepared, ready = self._fitting(operands, out, reverse)
@@ -410,12 +411,29 @@ class ContractExpression:
             f"expression was made for shape {self._shapes[k]}"
         )
 
+    def network(self, arrays: Sequence[Any]) -> tuple[Tree, list[Any], list[int]]:
+        """The tree of the whole contraction, all of its operands, and where `arrays` are in it.
+
+        Args:
+            arrays: of a call; arrays or Tensors.
+        """
+        operands = dict(zip(self._positions, arrays))
+        ordered = [
+            operands.get(k, self._constants.get(k)) for k in range(len(self._tree.expr.inputs))
+        ]
+        return self._tree, ordered, self._positions
+
     def __repr__(self) -> str:
         shown = f", constants={sorted(self._constants)}" if self._constants else ""
         return f"<ContractExpression({_short(self.contraction)!r}{_short(shown)})>"
 
     def __str__(self) -> str:
         return f"{self!r}\n{self.plan}"
+
+
+def call_expression(expression: ContractExpression, *operands: Any, **options: Any) -> Any:
+    """A call as an operation, whose operands are arguments of their own."""
+    return expression(*operands, **options)
 
 
 def _format(equation: Equation, constants: Collection[int]) -> str:

@@ -113,7 +113,7 @@ class Program:
         if not door.accepts(arrays):
             if out is None and any_tensor(arrays):
                 options = {"progress": progress, "executor": executor, "checkpoint": checkpoint}
-                return apply(self, arrays, options)
+                return apply(run_operands, (self, *arrays), options)
             operands = self._operands(arrays)
         if self.memory_required > _CHECKED:
             self._check_memory(out)
@@ -373,3 +373,8 @@ def lower(
     count = check_threads(threads) or get_num_threads()
     key = tree.expr, tree.steps, tree.sliced, checked.num, count, strip_exponent
     return recall(key, lambda: Program(tree, checked, count, strip_exponent))
+
+
+def run_operands(program: Program, *operands: Any, **options: Any) -> Any:
+    """A run as an operation, whose operands are arguments of their own."""
+    return program(*operands, **options)

@@ -55,24 +55,28 @@ class Rule(NamedTuple):
         keeps: positions of the arguments whose entries it reads, or a tuple of them for each
             argument: what its cotangent reads; None for all. Of other arrays it sees an `Outline`.
         keeps_result: does it read the entries of the result?
+        forward: ``forward(needed, args, options)`` takes the place of the operation where it is
+            recorded: it returns the result and something that `pull` will find as
+            ``options["saved"]``; in a sweep that is itself recorded, None.
     """
 
     pull: Callable[[Any, Any, list[bool], Sequence[Any], Mapping[str, Any]], Sequence[Any]]
     keeps: Keeps = None
     keeps_result: bool = False
+    forward: Callable[[list[bool], Sequence[Any], Mapping[str, Any]], tuple[Any, Any]] | None = None
 
 
-_MISSING = Rule(lambda *_: (), ())
+MISSING = Rule(lambda *_: (), ())  # of operations that have none
 
 
 def rule_of(function: Any) -> Rule | None:
     """The rule of an operation; None: nothing is differentiated through it."""
-    return getattr(function, "gradient_rule", _MISSING)
+    return getattr(function, "gradient_rule", MISSING)
 
 
 def has_rule(function: Any) -> bool:
     """Does anyone know how to differentiate it?"""
-    return rule_of(function) is not _MISSING
+    return rule_of(function) is not MISSING
 
 
 def set_rule(function: Any, rule: Rule | None) -> None:
@@ -114,12 +118,13 @@ class Record:
         parents: what made each argument; None for those that nothing on the tape made.
         results: the arrays of the results, or their Outlines.
         is_tuple: did the operation return a tuple?
+        saved: what the `forward` of its rule has left for its `pull`.
         order: later records have greater numbers.
     """
 
     __slots__ = (
         *("__weakref__", "args", "function", "is_tuple", "options", "order", "parents"),
-        "results",
+        *("results", "saved"),
     )
 
     def __init__(
@@ -130,6 +135,7 @@ class Record:
         parents: Sequence[Origin | None],
         results: Sequence[Any],
         is_tuple: bool = False,
+        saved: Any = None,
     ) -> None:
         self.function = function
         self.args = args
@@ -137,6 +143,7 @@ class Record:
         self.parents = parents
         self.results = results
         self.is_tuple = is_tuple
+        self.saved = saved
         self.order = next(_orders)
 
 

@@ -115,6 +115,7 @@ class Tensor:
         return self._array.size
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        self._check_constant()
         if copy:
             return np.array(self._array, dtype)
         if dtype is None or self._array.dtype == dtype:
@@ -126,10 +127,19 @@ class Tensor:
         return self._array.astype(dtype)
 
     def __dlpack__(self, **options: Any) -> Any:
+        self._check_constant()
         return self._array.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return cast("tuple[int, int]", self._array.__dlpack_device__())
+
+    def _check_constant(self) -> None:
+        """What other libraries do with the entries would be lost to the tape without a word."""
+        if state.depth and self._origin is not None:
+            raise TypeError(
+                "this Tensor is being differentiated, which only operations of tensornet can be: "
+                "use those, or tensornet.stop_gradient, or take its .array as a constant"
+            )
 
     def __reduce__(self) -> tuple[type[Tensor], tuple[Array]]:
         return Tensor, (self._array,)
@@ -387,10 +397,9 @@ def _applied(
             is_tracked = is_tracked or x._origin is not None
         else:
             arrays.append(x)
-    result = compute(*arrays, **options)
     if is_tracked and state.depth:
-        return _recorded(function, args, arrays, options, result)
-    return _wrapped(result)
+        return _recorded(function, compute, args, arrays, options)
+    return _wrapped(compute(*arrays, **options))
 
 
 def _wrapped(result: Any) -> Any:
@@ -414,17 +423,26 @@ _new = object.__new__
 
 
 def _recorded(
-    function: Any, args: tuple[Any, ...], arrays: list[Any], options: Mapping[str, Any], result: Any
+    function: Any,
+    compute: Callable[..., Any],
+    args: tuple[Any, ...],
+    arrays: list[Any],
+    options: Mapping[str, Any],
 ) -> Any:
     """The result as `_wrapped` returns it, tracked by a new Record."""
     rule = rule_of(function)
     if rule is None:
-        return _wrapped(result)
+        return _wrapped(compute(*arrays, **options))
     parents = [x._origin if type(x) is Tensor else None for x in args]
+    saved = None
+    if rule.forward is None:
+        result = compute(*arrays, **options)
+    else:
+        result, saved = rule.forward([parent is not None for parent in parents], arrays, options)
     is_tuple = type(result) is tuple
     results: list[Any] = []
     kept = kept_of(rule.keeps, arrays, parents)
-    record = Record(function, kept, options, parents, results, is_tuple)
+    record = Record(function, kept, options, parents, results, is_tuple, saved)
     made = []
     for k, each in enumerate(result if is_tuple else (result,)):
         array = each if type(each) is np.ndarray else np.asarray(each)

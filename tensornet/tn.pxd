@@ -111,6 +111,27 @@ cdef extern from "tn.h" nogil:
     tn_status tn_convolve_to_weights(const tn_convolution *call, const char *x, const char *y,
                                      char *w, int threads)
 
+    void tn_add_bias(int dtype, char *y, const char *bias, int64_t rows, int64_t columns, int rectify,
+                     int threads)
+    void tn_relu_gradient(int dtype, const char *g, const char *y, char *out, int64_t n, int threads)
+    void tn_adam(int dtype, char *w, const char *g, char *total, char *squares, int64_t n,
+                 double beta_1, double beta_2, double epsilon, double rate, int threads)
+
+    ctypedef struct tn_winograd:
+        tn_windows at
+        tn_volume x, y
+        int64_t channels, outputs
+        int64_t w_row, w_column, w_in, w_out
+        int dtype
+
+    int64_t tn_winograd_workspace(const tn_winograd *x, int threads)
+    void tn_winograd_run(const tn_winograd *x, const char *a, const char *w, char *c, int threads,
+                         char *workspace, tn_control *control)
+
+    int64_t tn_winograd_to_weights_workspace(const tn_winograd *x, int threads)
+    void tn_winograd_to_weights(const tn_winograd *x, const char *a, const char *y, char *w,
+                                int threads, char *workspace, tn_control *control)
+
     void *tn_alloc(size_t bytes)
     void tn_free(void *memory, size_t bytes)
     void tn_trim()

@@ -102,14 +102,16 @@ for axis in (None, 0, -1, (0, 2)):
             for x in (real(2, 3, 2), unitary(2, 3, 2)):
                 case(name, lambda x, f=function, o=options: f(x, **o), x)
         for name in ("max", "min"):
-            case(name, lambda x, f=getattr(ops, name), o=options: f(x, **o), real(2, 3, 2))
+            function = getattr(ops, name)
+            case(name, lambda x, f=function, o=options: f(x, **o), real(2, 3, 2))
     for name in ("softmax", "log_softmax"):
+        function = getattr(ops, name)
         for x in (real(2, 3, 2), unitary(2, 3, 2)):
-            case(name, lambda x, f=getattr(ops, name), axis=axis: f(x, axis), x)
+            case(name, lambda x, f=function, axis=axis: f(x, axis), x)
 for name in ("sum", "mean", "prod", "var", "max", "logsumexp"):
     case(name, getattr(ops, name), real())
 for name in ("sum", "prod", "logsumexp"):
-    case(name, lambda x, f=getattr(ops, name): f(x, axis=1), real(0, 2))
+    case(name, lambda x, name=name: getattr(ops, name)(x, axis=1), real(0, 2))
 case("sum", ops.sum, real(0, 2))
 case("prod", ops.prod, np.array([[1.0, 0.0], [2.0, 3.0]]))
 case("prod", ops.prod, np.array([[1.0, 0.0], [0.0, 3.0]]))

@@ -143,3 +143,55 @@ def arrange(values: Array, layout: str) -> Array:
     flat = values.reshape(-1)[: sum(shape) - values.ndim + 1]
     step = [dtype.itemsize] * values.ndim
     return np.lib.stride_tricks.as_strided(flat, shape, step, writeable=False)
+
+
+def sliding(
+    x: Array,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+) -> Array:
+    """All windows over x [batch, channels, spatial axes]: [batch, channels, windows, positions]."""
+    spatial = range(2, x.ndim)
+    padded = np.pad(x, [(0, 0), (0, 0), *padding])
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
+    every = np.lib.stride_tricks.sliding_window_view(padded, reach, tuple(spatial))
+    steps = [slice(None, None, s) for s in (*stride, *dilation)]
+    return every[(slice(None), slice(None), *steps)]
+
+
+def convolution(
+    x: Array,
+    w: Array,
+    y: Array | None,
+    stride: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+    groups: int,
+) -> tuple[Array, Array, Array]:
+    """x [batch, channels, ..] convolved with w [outputs, channels / groups, ..], and the gradients
+    of the sum of y times that to x and to w; y is ones by default."""
+    n = x.ndim - 2
+    windows, kernel = list(range(4, 4 + n)), list(range(4 + n, 4 + 2 * n))
+    seen = sliding(x, w.shape[2:], stride, padding, dilation)
+    seen = seen.reshape(len(x), groups, x.shape[1] // groups, *seen.shape[2:])
+    parts = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    of_seen, of_parts, of_y = [0, 1, 2, *windows, *kernel], [1, 3, 2, *kernel], [0, 1, 3, *windows]
+    result = np.einsum(seen, of_seen, parts, of_parts, of_y)
+    shape = (len(x), w.shape[0], *result.shape[3:])
+    y = np.ones(shape, result.dtype) if y is None else y
+    cotangent = y.reshape(result.shape)
+    to_w = np.einsum(seen, of_seen, cotangent, of_y, of_parts).reshape(w.shape)
+    to_x = np.zeros(np.pad(x, [(0, 0), (0, 0), *padding]).shape, result.dtype)
+    for tap in np.ndindex(*w.shape[2:]):
+        where = [
+            slice(t * d, t * d + (count - 1) * s + 1, s) if count else slice(0, 0)
+            for t, d, s, count in zip(tap, dilation, stride, shape[2:])
+        ]
+        part = np.einsum(
+            cotangent, of_y, parts[(..., *tap)], [1, 3, 2], [0, 1, 2, *windows]
+        ).reshape(len(x), x.shape[1], *shape[2:])
+        to_x[(slice(None), slice(None), *where)] += part
+    inside = [slice(before, before + extent) for (before, _), extent in zip(padding, x.shape[2:])]
+    return result.reshape(shape), to_x[(slice(None), slice(None), *inside)], to_w

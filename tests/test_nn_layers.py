@@ -9,6 +9,7 @@ import tensornet as tn
 from tensornet import nn
 from tensornet.autodiff import check_grads
 from tensornet.errors import ShapeError
+from tensornet.ops import relu
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(6, 5))
@@ -289,3 +290,52 @@ def test_models_may_be_differentiated_twice():
     )
     model(X)
     check_grads(lambda x: tn.sum(model(x) ** 2), (X,), order=2)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "complex128"])
+@pytest.mark.parametrize("shape", [(5, 3), (40000, 5), (2, 70000), (0, 3), (3, 2, 4, 7)])
+def test_bias_and_relu_are_added_in_place_as_they_would_be_one_by_one(dtype, shape):
+    def copied(x, kernel):
+        return np.array(x)
+
+    copied.gradient_rule = tn.matmul.gradient_rule
+    activation = None if dtype == "complex128" else relu
+    x = RNG.normal(size=shape).astype(dtype)
+    bias = RNG.normal(size=2 * shape[-1]).astype(dtype)[::2]
+    before = x.copy()
+    y = nn.affine.affine(copied, x, None, bias, activation)
+    expected = x + bias if activation is None else np.maximum(x + bias, 0)
+    np.testing.assert_array_equal(y, expected)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(x, before)
+
+
+def test_nan_goes_through_a_layer_with_relu():
+    x = np.full((1, 2), np.nan, np.float32)
+    assert np.isnan(nn.Dense(3, activation="relu", seed=0)(x).array).all()
+
+
+def test_bits_of_bias_relu_and_adam_do_not_depend_on_threads():
+    x = RNG.normal(size=(500, 600)).astype(np.float32)
+    found = []
+    before = tn.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            tn.set_num_threads(threads)
+            layer = nn.Dense(700, activation="relu", seed=0)
+            optimiser = nn.Adam(0.1)
+            for _ in range(2):
+                optimiser.minimize(lambda layer=layer: tn.sum(layer(x)), layer)
+            found.append(layer.kernel.array)
+    finally:
+        tn.set_num_threads(before)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_where_positive_is_the_gradient_of_relu():
+    g, y = RNG.normal(size=(2, 6, 5))
+    for dtype in ("float16", "float32", "float64"):
+        found = nn.affine.where_positive(g.astype(dtype).T, y.astype(dtype).T)
+        np.testing.assert_array_equal(found, np.where(y > 0, g, 0).astype(dtype).T)
+    check_grads(lambda g: nn.affine.where_positive(g, y) ** 2, (g,), order=2)

@@ -1,6 +1,7 @@
 /* Blocking, workspace and the split of one contraction into tasks. */
 #include "../tn.h"
 #include "boxes.h"
+#include "lane_plan.h"
 #include "tiling.h"
 
 /* Cache budgets in bytes: a panel of a and one of b share L1; a block of a stays in L2, and so does one
@@ -207,6 +208,7 @@ typedef struct {
     int64_t inner, chunk;          /* inner axis, its part in one task */
     int far;
     const tn_tiling *tiling;       /* of TN_ROAD_SKINNY, whose outer points are tiles */
+    const tn_lanes *lanes;         /* of TN_ROAD_LANES: blocks of lanes */
 } nest_job;
 
 static void nest_task(void *argument, int64_t task, int worker) {
@@ -287,6 +289,28 @@ static int run_skinny(const contract_job *base, int threads) {
     return 1;
 }
 
+static void lanes_task(void *argument, int64_t task, int worker) {
+    const nest_job *job = argument;
+    const contract_job *base = &job->base;
+    if (tn_stopped(base->control, worker + base->worker)) return;
+    const tn_box box = {.batch0 = task * job->piece,
+                        .batch1 = smaller((task + 1) * job->piece, job->points)};
+    base->kernels->in_lanes(base->x, job->lanes, base->a, base->b, base->c, &box);
+}
+
+static void run_lanes(const contract_job *base, int threads) {
+    const tn_contraction *x = base->x;
+    const int64_t length = x->dims[x->n_batch - 1].n;
+    tn_lanes plan;
+    tn_plan_lanes(x, &plan);
+    nest_job job = {.base = *base, .lanes = &plan, .points = x->batch / length * plan.blocks};
+    const int64_t each = x->m * x->n * x->k + x->m * x->k + x->k * x->n + x->m * x->n;
+    job.piece = larger(1, smaller(job.points, NEST_TASK / (plan.lanes * each)));
+    job.pieces = parts_of(job.points, job.piece);
+    if (!pays(PARALLEL_NEST, (double)x->batch * (double)each, threads)) threads = 1;
+    tn_parallel_for(threads, job.pieces, lanes_task, &job);
+}
+
 static void contract_whole(contract_job *job, int threads) {
     const int road = job->x->road;
     if (road == TN_ROAD_SKINNY && run_skinny(job, threads)) return;
@@ -294,6 +318,8 @@ static void contract_whole(contract_job *job, int threads) {
         run_gett(job, threads);
     else if (road == TN_ROAD_DIRECT || road == TN_ROAD_DOTS)
         run_direct(job, threads);
+    else if (road == TN_ROAD_LANES)
+        run_lanes(job, threads);
     else
         run_nest(job, threads);
 }

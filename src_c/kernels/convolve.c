@@ -5,10 +5,11 @@
 
 /* Bytes of a strip, which stays in the second cache; windows of a box, and at least as many where there
  * are many threads, for the packed weights to be used often. */
-static const double STRIP = 256 << 10, WINDOWS = 4096, LEAST_WINDOWS = 96;
+static const double STRIP = 160 << 10, WINDOWS = 4096, LEAST_WINDOWS = 96;
 enum { TASKS = 4 }; /* for each thread */
 
 static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
+static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
 static int64_t parts_of(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 
 typedef struct {
@@ -23,10 +24,13 @@ typedef struct {
     int64_t stride; /* of the workspace, from one thread to the next */
 } convolve_job;
 
-/* What is in a thread's workspace, and for boxes of which extents its tables were made. */
+/* What is in a thread's workspace, and for which box its tables were made: any box with as many
+ * windows, and the same planes and rows of them, has the same. */
 typedef struct {
-    int64_t count[4];
-    int64_t *windows, *y, *rows; /* offsets in the strip, in y, in the sums */
+    tn_window_box box;
+    tn_band *bands;
+    int64_t n_bands;
+    int64_t *windows, *y, *rows; /* offsets in the strip, in y, in the sums; band by band */
     char *strip, *sums;
 } convolve_space;
 
@@ -34,19 +38,40 @@ static int64_t row_bytes(const tn_strips *s) { return s->kernels->columns * s->s
 
 static double workspace_bytes(const tn_strips *s) {
     return (double)sizeof(convolve_space) + s->strip_bytes + 4 * TN_ALIGN +
+           (double)tn_most_bands(s) * (double)sizeof(tn_band) +
            (double)s->points * (double)(row_bytes(s) + 3 * (int64_t)sizeof(int64_t));
 }
 
 static void lay_out_space(const tn_strips *s, char *workspace) {
     convolve_space *space = (convolve_space *)workspace;
     workspace += TN_ALIGNED(sizeof *space);
-    space->count[0] = 0;
+    space->box = (tn_window_box){{0}, {0}};
+    space->bands = (tn_band *)workspace;
+    workspace += tn_most_bands(s) * (int64_t)sizeof(tn_band);
     space->windows = (int64_t *)workspace;
     space->y = space->windows + s->points;
     space->rows = space->y + s->points;
     space->sums = workspace + TN_ALIGNED(3 * s->points * (int64_t)sizeof(int64_t));
     space->strip = space->sums + TN_ALIGNED(s->points * row_bytes(s));
-    for (int64_t i = 0; i < s->points; i++) space->rows[i] = i * row_bytes(s);
+}
+
+/* The tables for a box, unless they are at hand. */
+static void tabulate(const tn_strips *s, convolve_space *space, const tn_window_box *box) {
+    const int64_t row = row_bytes(s), *count = box->count;
+    const tn_volume sums = {count[1] * count[2] * count[3] * row, 0,
+                            {count[2] * count[3] * row, count[3] * row, row}};
+    int64_t *windows = space->windows, *y = space->y, *rows = space->rows;
+    if (!memcmp(space->box.count, count, sizeof box->count) &&
+        space->box.first[1] == box->first[1] && space->box.first[2] == box->first[2])
+        return;
+    space->box = *box;
+    space->n_bands = tn_cut_bands(s, box, space->bands);
+    for (int64_t i = 0; i < space->n_bands; i++) {
+        const tn_band *band = &space->bands[i];
+        windows = tn_tabulate_windows(s, band->first, band->count, windows);
+        y = tn_tabulate(band->first, band->count, &s->call.y, y);
+        rows = tn_tabulate(band->first, band->count, &sums, rows);
+    }
 }
 
 /* Columns of a panel that exist. */
@@ -59,41 +84,65 @@ static void pack_task(void *argument, int64_t task, int worker) {
     const tn_strips *s = &job->s;
     const tn_convolution *call = &s->call;
     const int64_t panel = task % job->panels, group = task / job->panels, row = row_bytes(s);
+    const int64_t columns = panel_columns(s, panel), into = call->in_channels;
+    const int64_t *kernel = call->windows.kernel, unit = tn_joined_taps(s);
     const char *w = job->w + group * call->w.group + panel * s->kernels->columns * call->w.out;
     char *to = job->packed + task * job->terms * row;
-    const tn_move tap = {call->in_channels, panel_columns(s, panel), call->w.in, call->w.out,
-                         row, s->size};
     (void)worker;
-    if (tap.columns < s->kernels->columns) memset(to, 0, (size_t)(job->terms * row));
-    for (int64_t d = 0; d < call->windows.kernel[0]; d++)
-        for (int64_t h = 0; h < call->windows.kernel[1]; h++)
-            for (int64_t i = 0; i < call->windows.kernel[2]; i++, to += tap.rows * row)
-                s->kernels->move(&tap, w + d * call->w.at[0] + h * call->w.at[1] + i * call->w.at[2],
+    if (columns < s->kernels->columns) memset(to, 0, (size_t)(job->terms * row));
+    if (unit) { /* positions are neighbours: channel by channel */
+        const tn_move move = {columns, s->taps, call->w.out, unit, s->size, into * row};
+        for (int64_t i = 0; i < into; i++) s->kernels->move(&move, w + i * call->w.in, to + i * row);
+        return;
+    }
+    const tn_move move = {into, columns, call->w.in, call->w.out, row, s->size};
+    for (int64_t d = 0; d < kernel[0]; d++)
+        for (int64_t h = 0; h < kernel[1]; h++)
+            for (int64_t i = 0; i < kernel[2]; i++, to += into * row)
+                s->kernels->move(&move, w + d * call->w.at[0] + h * call->w.at[1] + i * call->w.at[2],
                                  to);
+}
+
+/* The terms from p to end that a band sees, into the tiles of its windows. */
+static void add_terms(const convolve_job *job, tn_band *band, tn_tiles *tiles, const char *packed,
+                      int64_t p, int64_t end) {
+    const tn_convolution *call = &job->s.call;
+    const int64_t row_terms = call->windows.kernel[2] * call->in_channels;
+    const int64_t rows = call->windows.kernel[1], whole = band->high[1] - band->low[1] == rows;
+    for (int64_t d = band->low[0]; d < (whole ? band->low[0] + 1 : band->high[0]); d++) {
+        const int64_t last = whole ? band->high[0] * rows : d * rows + band->high[1];
+        const int64_t low = larger(p, (d * rows + band->low[1]) * row_terms);
+        tiles->depth = smaller(end, last * row_terms) - low;
+        if (tiles->depth <= 0) continue;
+        tiles->steps = job->taps + low;
+        tiles->b = packed + low * row_bytes(&job->s);
+        tiles->accumulate = band->begun;
+        band->begun = 1;
+        job->s.kernels->tiles(tiles);
+    }
 }
 
 /* One panel of columns of y for the box whose strip is filled. */
 static void make_panel(const convolve_job *job, const convolve_space *space,
-                       const tn_window_box *box, int64_t group, int64_t panel, char *y) {
+                       const tn_window_box *box, const char *packed, int64_t columns, char *y) {
     const tn_strips *s = &job->s;
-    const int64_t columns = panel_columns(s, panel), row = row_bytes(s);
     const int direct = columns == s->kernels->columns && s->call.y.channel == s->size;
-    const char *packed = job->packed + (group * job->panels + panel) * job->terms * row;
-    tn_tiles tiles = {.a = space->strip,
-                      .a_rows = space->windows,
-                      .c = direct ? y : space->sums,
-                      .c_rows = direct ? space->y : space->rows,
-                      .rows = box->count[0] * box->count[1] * box->count[2] * box->count[3]};
-    int64_t p = 0;
-    do { /* also if there is nothing to sum */
-        tiles.depth = smaller(job->depth, job->terms - p);
-        tiles.steps = job->taps + p;
-        tiles.b = packed + p * row;
-        tiles.accumulate = p > 0;
-        s->kernels->tiles(&tiles);
-        p += tiles.depth;
-    } while (p < job->terms);
-    if (!direct) tn_move_windows(s, box, space->sums, row, y, columns, 0);
+    tn_tiles tiles = {.a = space->strip, .c = direct ? y : space->sums};
+    for (int64_t i = 0; i < space->n_bands; i++) space->bands[i].begun = 0;
+    for (int64_t p = 0; p < job->terms || !p; p += job->depth) {
+        const int64_t end = smaller(p + job->depth, job->terms);
+        int64_t first = 0;
+        for (int64_t i = 0; i < space->n_bands; i++, first += tiles.rows) {
+            tiles.rows = space->bands[i].windows;
+            tiles.a_rows = space->windows + first;
+            tiles.c_rows = (direct ? space->y : space->rows) + first;
+            add_terms(job, &space->bands[i], &tiles, packed, p, end);
+            if (end < job->terms || space->bands[i].begun) continue;
+            tiles.depth = tiles.accumulate = 0; /* it sees nothing */
+            s->kernels->tiles(&tiles);
+        }
+    }
+    if (!direct) tn_move_windows(s, box, space->sums, row_bytes(s), y, columns, 0);
 }
 
 static void box_task(void *argument, int64_t task, int worker) {
@@ -105,16 +154,14 @@ static void box_task(void *argument, int64_t task, int worker) {
     const int64_t group = task / job->parts / s->n_boxes;
     tn_window_box box;
     tn_place_box(s, number, &box);
-    if (memcmp(space->count, box.count, sizeof box.count)) {
-        memcpy(space->count, box.count, sizeof box.count);
-        tn_tabulate_windows(s, box.count, space->windows);
-        tn_tabulate(box.count, &call->y, space->y);
-    }
+    tabulate(s, space, &box);
     tn_fill_strip(s, &box, job->x + group * call->in_channels * call->x.channel, call->in_channels,
                   space->strip);
     char *y = job->y + group * call->out_channels * call->y.channel + tn_box_offset(&box, &call->y);
+    const int64_t width = s->kernels->columns, panel = job->terms * row_bytes(s);
     for (int64_t j = job->panels * part / job->parts; j < job->panels * (part + 1) / job->parts; j++)
-        make_panel(job, space, &box, group, j, y + j * s->kernels->columns * call->y.channel);
+        make_panel(job, space, &box, job->packed + (group * job->panels + j) * panel,
+                   panel_columns(s, j), y + j * width * call->y.channel);
 }
 
 /* Chooses boxes, and how many tasks share the columns where there are too few boxes. */

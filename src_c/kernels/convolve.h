@@ -36,6 +36,15 @@ typedef struct {
     int64_t first[4], count[4];
 } tn_window_box;
 
+/* Some planes and rows of the windows of a box, which see the same part of their positions: what else
+ * they would see is padding. */
+typedef struct {
+    int64_t first[4], count[4]; /* counted from those of the box */
+    int64_t low[2], high[2];    /* positions along the first and second axis that are seen */
+    int64_t windows;
+    int begun; /* for the caller */
+} tn_band;
+
 /* How the windows of a convolution are cut into boxes, and where a box finds its strip. */
 typedef struct {
     tn_convolution call; /* the caller's, with strides of 1 where kernels are 1 */
@@ -60,15 +69,23 @@ void tn_place_box(const tn_strips *s, int64_t number, tn_window_box *box);
 /* Copies what a box sees of these channels of x into its strip. */
 void tn_fill_strip(const tn_strips *s, const tn_window_box *box, const char *x, int64_t channels,
                    char *strip);
-/* Offsets of the windows of a box of these extents in a strip; of its positions and channels. */
-void tn_tabulate_windows(const tn_strips *s, const int64_t *count, int64_t *to);
+/* Offsets of windows in a strip; of its positions and channels. */
+int64_t *tn_tabulate_windows(const tn_strips *s, const int64_t *first, const int64_t *count,
+                             int64_t *to);
 void tn_tabulate_taps(const tn_strips *s, int64_t channels, int64_t *to);
-/* Offsets in a volume. */
-void tn_tabulate(const int64_t *count, const tn_volume *strides, int64_t *to);
+/* Offsets in a volume; returns where the next ones go. */
+int64_t *tn_tabulate(const int64_t *first, const int64_t *count, const tn_volume *strides,
+                     int64_t *to);
 int64_t tn_box_offset(const tn_window_box *box, const tn_volume *strides);
+/* Cuts a box into bands and returns how many these are, at most tn_most_bands. */
+int64_t tn_most_bands(const tn_strips *s);
+int64_t tn_cut_bands(const tn_strips *s, const tn_window_box *box, tn_band *bands);
 /* Moves [windows of the box][columns], rows of which are `row` bytes long, to y, or from it. */
 void tn_move_windows(const tn_strips *s, const tn_window_box *box, char *rows, int64_t row, char *y,
                      int64_t columns, int from_y);
+/* The stride of weights along all positions, if these are neighbours in memory, forwards or backwards;
+ * 0 if they are not, or too few to be moved together. */
+int64_t tn_joined_taps(const tn_strips *s);
 /* Steps of a block of a sum of n terms. */
 int64_t tn_block_depth(const tn_convolver *kernels, int64_t size, int64_t n);
 /* How many threads are worth it for so many multiply-adds. */

@@ -14,6 +14,7 @@ ALWAYS_INLINE void FN(tile_of_steps)(const int rows, const tn_tiles *x, int64_t 
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
         from[r] = x->a + x->a_rows[i + r];
+        __builtin_prefetch(x->c + x->c_rows[i + r], 1); /* memory answers while the tile is summed */
         for (int j = 0; j < TILE_VECTORS; j++)
             for (int part = 0; part < PARTS; part++) sum[r][part][j] = (V){0};
     }
@@ -108,6 +109,10 @@ static void FN(move_squares)(const tn_move *m, const char *from, char *to) {
 static void FN(convolve_move)(const tn_move *given, const char *from, char *to) {
     const int64_t size = sizeof(T);
     tn_move m = *given;
+    if (m.from_column == -size) { /* backwards */
+        from += (m.columns - 1) * m.from_column, m.from_column = size;
+        to += (m.columns - 1) * m.to_column, m.to_column = -m.to_column;
+    }
     const int well = m.from_column == size && (m.to_column == size || m.to_row == size);
     if (m.rows > 1 && (m.columns == 1 || !well)) /* rows as columns */
         m = (tn_move){m.columns, m.rows, m.from_column, m.from_row, m.to_column, m.to_row};

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Bytes of a strip; windows of a box, and enough of them to sum at a time. */
-static const double STRIP = 192 << 10, WINDOWS = 4096, ENOUGH = 256;
+static const double STRIP = 256 << 10, WINDOWS = 4096, ENOUGH = 256;
 /* Chunks that are summed apart where there are few channels, and bytes of their sums. */
 enum { CHUNKS = 8, CHUNKS_BYTES = 4 << 20 };
 enum { TASKS = 2 }; /* for each thread */
@@ -25,15 +25,19 @@ typedef struct {
     int64_t stride;
 } weights_job;
 
-/* What is in a thread's workspace, and for boxes of which extents its tables were made. */
+/* What is in a thread's workspace, and for which box its tables were made: any box with as many
+ * windows, and the same planes and rows of them, has the same. */
 typedef struct {
-    int64_t count[4];
+    tn_window_box box;
+    tn_band *bands;
+    int64_t n_bands;
     int64_t *windows, *taps, *sums; /* offsets: in the strip, twice, and in the sums */
     char *strip, *packed;           /* packed: [panel][window] rows */
 } weights_space;
 
 static int64_t tables(const weights_job *job) {
-    return TN_ALIGNED((job->s.points + 2 * job->s.taps * job->channels) * (int64_t)sizeof(int64_t));
+    return TN_ALIGNED((job->s.points + 2 * job->s.taps * job->channels) * (int64_t)sizeof(int64_t) +
+                      tn_most_bands(&job->s) * (int64_t)sizeof(tn_band));
 }
 
 static double workspace_bytes(const weights_job *job) {
@@ -44,10 +48,11 @@ static double workspace_bytes(const weights_job *job) {
 static void lay_out_space(const weights_job *job, char *workspace) {
     weights_space *space = (weights_space *)workspace;
     workspace += TN_ALIGNED(sizeof *space);
-    space->count[0] = 0;
+    space->box = (tn_window_box){{0}, {0}};
     space->windows = (int64_t *)workspace;
     space->taps = space->windows + job->s.points;
     space->sums = space->taps + job->s.taps * job->channels;
+    space->bands = (tn_band *)(space->sums + job->s.taps * job->channels);
     space->packed = workspace + tables(job);
     space->strip = space->packed + job->s.points * job->row * job->panels;
 }
@@ -57,37 +62,98 @@ static int64_t panel_columns(const weights_job *job, int64_t panel) {
     return smaller(job->s.call.out_channels - panel * columns, columns);
 }
 
+/* The share of a task, and where its operands begin. */
+typedef struct {
+    int64_t channels, first_panel, last_panel;
+    const char *x;
+    char *y, *sums; /* y is only read */
+} weights_share;
+
+static void tabulate(const tn_strips *s, weights_space *space, const tn_window_box *box) {
+    int64_t *windows = space->windows;
+    if (!memcmp(space->box.count, box->count, sizeof box->count) &&
+        space->box.first[1] == box->first[1] && space->box.first[2] == box->first[2])
+        return;
+    space->box = *box;
+    space->n_bands = tn_cut_bands(s, box, space->bands);
+    for (int64_t i = 0; i < space->n_bands; i++)
+        windows = tn_tabulate_windows(s, space->bands[i].first, space->bands[i].count, windows);
+}
+
+/* The panels of y in a box, band by band. */
+static void pack(const weights_job *job, const weights_space *space, const weights_share *share,
+                 char *y, int64_t windows) {
+    const tn_strips *s = &job->s;
+    const int64_t width = s->kernels->columns;
+    for (int64_t j = share->first_panel; j < share->last_panel; j++) {
+        char *to = space->packed + (j - share->first_panel) * windows * job->row;
+        if (panel_columns(job, j) < width) memset(to, 0, (size_t)(windows * job->row));
+        for (int64_t i = 0; i < space->n_bands; i++) {
+            const tn_band *band = &space->bands[i];
+            tn_window_box part;
+            memcpy(part.first, band->first, sizeof part.first);
+            memcpy(part.count, band->count, sizeof part.count);
+            tn_move_windows(s, &part, to, job->row,
+                            y + tn_box_offset(&part, &s->call.y) + j * width * s->call.y.channel,
+                            panel_columns(job, j), 1);
+            to += band->windows * job->row;
+        }
+    }
+}
+
+static int sees(const tn_band *band, int64_t rows, int64_t tap_row) {
+    const int64_t d = tap_row / rows, h = tap_row % rows;
+    return d >= band->low[0] && d < band->high[0] && h >= band->low[1] && h < band->high[1];
+}
+
+/* Whether the same bands see these two rows of positions. */
+static int seen_alike(const weights_space *space, int64_t rows, int64_t one, int64_t other) {
+    for (int64_t i = 0; i < space->n_bands; i++)
+        if (sees(&space->bands[i], rows, one) != sees(&space->bands[i], rows, other)) return 0;
+    return 1;
+}
+
+/* Adds the windows from p to end that see these rows of positions; a tile sums over windows. */
+static void add_windows(const weights_job *job, const weights_space *space, tn_tiles *tiles,
+                        const char *packed, int64_t tap_row, int64_t p, int64_t end) {
+    const int64_t rows = job->s.call.windows.kernel[1];
+    for (int64_t i = 0, at = 0; i < space->n_bands;) {
+        int64_t low = larger(p, at);
+        const int visible = sees(&space->bands[i], rows, tap_row);
+        do { /* neighbours that see them, too */
+            at += space->bands[i++].windows;
+        } while (i < space->n_bands && sees(&space->bands[i], rows, tap_row) == visible);
+        tiles->depth = smaller(end, at) - low;
+        if (!visible || tiles->depth <= 0) continue;
+        tiles->b = packed + low * job->row;
+        tiles->steps = space->windows + low;
+        job->s.kernels->tiles(tiles);
+    }
+}
+
 /* One box of windows into the sums of a task. */
 static void sum_box(const weights_job *job, weights_space *space, const tn_window_box *box,
-                    const char *x, char *y, int64_t channels, int64_t first_panel,
-                    int64_t last_panel, char *sums, int begun) {
+                    const weights_share *share) {
     const tn_strips *s = &job->s;
-    const int64_t windows = box->count[0] * box->count[1] * box->count[2] * box->count[3];
-    const int64_t depth = tn_block_depth(s->kernels, s->size, windows), width = s->kernels->columns;
-    if (memcmp(space->count, box->count, sizeof box->count)) {
-        memcpy(space->count, box->count, sizeof box->count);
-        tn_tabulate_windows(s, box->count, space->windows);
-    }
-    tn_fill_strip(s, box, x, channels, space->strip);
-    for (int64_t j = first_panel; j < last_panel; j++) {
-        char *panel = space->packed + (j - first_panel) * windows * job->row;
-        if (panel_columns(job, j) < width) memset(panel, 0, (size_t)(windows * job->row));
-        tn_move_windows(s, box, panel, job->row, y + j * width * s->call.y.channel,
-                        panel_columns(job, j), 1);
-    }
+    const int64_t *kernel = s->call.windows.kernel, *count = box->count;
+    const int64_t windows = count[0] * count[1] * count[2] * count[3];
+    const int64_t depth = tn_block_depth(s->kernels, s->size, windows);
+    const int64_t tap_rows = kernel[0] * kernel[1], each = kernel[2] * share->channels;
+    tabulate(s, space, box);
+    tn_fill_strip(s, box, share->x, share->channels, space->strip);
+    pack(job, space, share, share->y + tn_box_offset(box, &s->call.y), windows);
     for (int64_t p = 0; p < windows; p += depth)
-        for (int64_t j = first_panel; j < last_panel; j++) {
-            const tn_tiles tiles = {
-                .a = space->strip,
-                .b = space->packed + ((j - first_panel) * windows + p) * job->row,
-                .a_rows = space->taps,
-                .steps = space->windows + p,
-                .c_rows = space->sums,
-                .c = sums + j * job->row,
-                .rows = s->taps * channels,
-                .depth = smaller(depth, windows - p),
-                .accumulate = begun || p > 0};
-            s->kernels->tiles(&tiles);
+        for (int64_t j = share->first_panel; j < share->last_panel; j++) {
+            const char *packed = space->packed + (j - share->first_panel) * windows * job->row;
+            tn_tiles tiles = {.a = space->strip, .c = share->sums + j * job->row, .accumulate = 1};
+            int64_t next;
+            for (int64_t t = 0; t < tap_rows; t = next) {
+                for (next = t + 1; next < tap_rows && seen_alike(space, kernel[1], t, next);) next++;
+                tiles.a_rows = space->taps + t * each;
+                tiles.c_rows = space->sums + t * each;
+                tiles.rows = (next - t) * each;
+                add_windows(job, space, &tiles, packed, t, p, smaller(p + depth, windows));
+            }
         }
 }
 
@@ -99,43 +165,53 @@ static void chunk_task(void *argument, int64_t task, int worker) {
     const int64_t panel_part = task % job->panel_parts, rest = task / job->panel_parts;
     const int64_t part = rest % job->parts, chunk = rest / job->parts % job->chunks;
     const int64_t group = rest / job->parts / job->chunks, row = job->row * job->panels;
-    const int64_t first = part * job->channels;
-    const int64_t channels = smaller(job->channels, call->in_channels - first);
-    tn_tabulate_taps(s, channels, space->taps);
+    const int64_t first = part * job->channels, into = call->in_channels;
+    weights_share share = {.channels = smaller(job->channels, into - first),
+                           .first_panel = job->panels * panel_part / job->panel_parts,
+                           .last_panel = job->panels * (panel_part + 1) / job->panel_parts};
+    share.x = job->x + (group * into + first) * call->x.channel;
+    share.y = (char *)job->y + group * call->out_channels * call->y.channel;
+    share.sums = job->sums + chunk * job->chunk_bytes + (group * s->taps * into + first) * row;
+    tn_tabulate_taps(s, share.channels, space->taps);
     int64_t *to = space->sums;
     for (int64_t tap = 0; tap < s->taps; tap++)
-        for (int64_t i = 0; i < channels; i++) *to++ = (tap * call->in_channels + i) * row;
-    char *sums = job->sums + chunk * job->chunk_bytes +
-                 (group * s->taps * call->in_channels + first) * row;
-    const int64_t begin = s->n_boxes * chunk / job->chunks;
-    for (int64_t b = begin; b < s->n_boxes * (chunk + 1) / job->chunks; b++) {
+        for (int64_t i = 0; i < share.channels; i++, to++) {
+            *to = (tap * into + i) * row;
+            memset(share.sums + *to + share.first_panel * job->row, 0,
+                   (size_t)((share.last_panel - share.first_panel) * job->row));
+        }
+    const int64_t end = s->n_boxes * (chunk + 1) / job->chunks;
+    for (int64_t b = s->n_boxes * chunk / job->chunks; b < end; b++) {
         tn_window_box box;
         tn_place_box(s, b, &box);
-        const char *x = job->x + (group * call->in_channels + first) * call->x.channel;
-        char *y = (char *)job->y + group * call->out_channels * call->y.channel +
-                  tn_box_offset(&box, &call->y); /* only read */
-        sum_box(job, space, &box, x, y, channels, job->panels * panel_part / job->panel_parts,
-                job->panels * (panel_part + 1) / job->panel_parts, sums, b > begin);
+        sum_box(job, space, &box, &share);
     }
 }
 
-/* Adds the chunks up for one position of one group, in their order, and moves the sums to w. */
+/* Adds the chunks up for one channel of x, in their order, and moves the sums to w. */
 static void finish_task(void *argument, int64_t task, int worker) {
     const weights_job *job = argument;
-    const tn_convolution *call = &job->s.call;
-    const int64_t *kernel = call->windows.kernel;
-    const int64_t tap = task % job->s.taps, group = task / job->s.taps;
-    const int64_t i = tap % kernel[2], h = tap / kernel[2] % kernel[1], d = tap / kernel[2] / kernel[1];
-    const int64_t row = job->row * job->panels, bytes = call->in_channels * row;
-    const int64_t reals = bytes / job->s.size * tn_real_count(call->dtype);
-    char *sums = job->sums + task * bytes;
+    const tn_strips *s = &job->s;
+    const tn_convolution *call = &s->call;
+    const int64_t *kernel = call->windows.kernel, unit = tn_joined_taps(s);
+    const int64_t group = task / call->in_channels, channel = task % call->in_channels;
+    const int64_t row = job->row * job->panels, tap = call->in_channels * row;
+    const int64_t reals = row / s->size * tn_real_count(call->dtype);
+    char *sums = job->sums + group * s->taps * tap + channel * row;
+    char *w = job->w + group * call->w.group + channel * call->w.in;
     (void)worker;
     for (int64_t c = 1; c < job->chunks; c++)
-        tn_get_kernels(call->dtype)->add(sums, sums + c * job->chunk_bytes, reals, 0);
-    const tn_move move = {call->in_channels, call->out_channels, row,
-                          job->s.size,       call->w.in,         call->w.out};
-    job->s.kernels->move(&move, sums, job->w + group * call->w.group + d * call->w.at[0] +
-                                          h * call->w.at[1] + i * call->w.at[2]);
+        for (int64_t t = 0; t < s->taps; t++)
+            tn_get_kernels(call->dtype)->add(sums + t * tap, sums + t * tap + c * job->chunk_bytes,
+                                             reals, 0);
+    const tn_move all = {s->taps, call->out_channels, tap, s->size, unit, call->w.out};
+    const tn_move one = {1, call->out_channels, tap, s->size, 0, call->w.out};
+    if (unit) s->kernels->move(&all, sums, w);
+    for (int64_t d = 0; !unit && d < kernel[0]; d++)
+        for (int64_t h = 0; h < kernel[1]; h++)
+            for (int64_t i = 0; i < kernel[2]; i++, sums += tap)
+                s->kernels->move(&one, sums, w + d * call->w.at[0] + h * call->w.at[1] +
+                                                 i * call->w.at[2]);
 }
 
 /* Boxes and chunks from the call alone; then shares of the channels for the threads. */
@@ -188,9 +264,8 @@ tn_status tn_convolve_to_weights(const tn_convolution *call, const char *x, cons
     if (!job.sums) return TN_NO_MEMORY;
     job.workspace = job.sums + sums_bytes;
     for (int i = 0; i < threads; i++) lay_out_space(&job, job.workspace + i * job.stride);
-    if (!s->n_boxes) memset(job.sums, 0, (size_t)sums_bytes);
     tn_parallel_for(threads, tasks, chunk_task, &job);
-    tn_parallel_for(threads, groups * s->taps, finish_task, &job);
+    tn_parallel_for(threads, groups * call->in_channels, finish_task, &job);
     tn_free(job.sums, bytes);
     return TN_OK;
 }

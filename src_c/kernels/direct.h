@@ -113,14 +113,14 @@ ALWAYS_INLINE int FN(choose_strip)(int64_t n, int64_t *j, int few_rows, int accu
     return wider;
 }
 
-/* Columns [across] of b into [depth][width]. */
+/* Columns [across] of b, up to `width` of them, into [depth][width]. */
 static void FN(gather_strip)(R *to, const char *from, int64_t across, int64_t down, int width,
-                             int64_t depth) {
+                             int columns, int64_t depth) {
     int64_t p = 0;
 #if FLOATING
-    if (down == (int64_t)sizeof(T) && width % S == 0 && S > 1)
+    if (down == (int64_t)sizeof(T) && columns % S == 0 && S > 1)
         for (; p + S <= depth; p += S)
-            for (int g = 0; g < width; g += S) {
+            for (int g = 0; g < columns; g += S) {
                 Q x[S];
 #pragma GCC unroll 16
                 for (int i = 0; i < S; i++)
@@ -130,30 +130,108 @@ static void FN(gather_strip)(R *to, const char *from, int64_t across, int64_t do
                 for (int i = 0; i < S; i++) *(QU *)(to + ((p + i) * width + g) * PARTS) = x[i];
             }
 #endif
-    if (across == (int64_t)sizeof(T) && width == NR)
+    if (across == (int64_t)sizeof(T) && columns == NR)
         for (; p < depth; p++) memcpy(to + p * NR * PARTS, from + p * down, NR * sizeof(T));
     for (; p < depth; p++)
-        for (int j = 0; j < width; j++)
+        for (int j = 0; j < columns; j++)
             memcpy(to + (p * width + j) * PARTS, from + j * across + p * down, sizeof(T));
+}
+
+/* Strips of columns side by side, and where each waits in a copy of b. */
+typedef struct {
+    int count;
+    int64_t beyond; /* columns that the last strip has beyond the last column */
+    struct {
+        int at; /* of FN(strips) */
+        int64_t column, copied;
+    } strip[DIRECT_STRIPS];
+} FN(strip_list);
+
+/* The strips of a product of many rows.  Where rows follow each other without a gap, the last strip may
+ * write into the next row, which is written after it.  Returns 0 if there are too many strips, or b is too
+ * large to be copied. */
+static int FN(list_strips)(FN(strip_list) *list, const FN(direct_product) *job, int64_t columns) {
+    const int dense = job->c_row == columns * (int64_t)sizeof(T) && !job->accumulate;
+    const int64_t depth = job->depth;
+    const int last = (int)(sizeof FN(strips) / sizeof *FN(strips)) - 1;
+    int64_t copied = 0;
+    list->count = 0;
+    list->beyond = 0;
+    for (int64_t j = 0; j < columns;) {
+        const int64_t left = columns - j;
+        int i = 1;
+        if (!dense) i = FN(choose_strip)(columns, &j, 0, job->accumulate);
+        for (int narrower = 2; dense && narrower <= last; narrower++)
+            if (FN(strips)[narrower].width >= left) i = narrower;
+        const int width = FN(strips)[i].width;
+        if (list->count == DIRECT_STRIPS || copied + depth * width > TN_DIRECT_DEPTH * NR) return 0;
+        list->strip[list->count].at = i;
+        list->strip[list->count].column = j;
+        list->strip[list->count++].copied = copied * PARTS;
+        copied += depth * width;
+        j += width;
+        list->beyond = j - columns;
+    }
+    return 1;
+}
+
+/* Many rows and few columns, a few rows of all columns at a time, so that c is written once.  Returns
+ * how many rows are done. */
+static int64_t FN(direct_rows)(FN(direct_product) *job, int64_t rows, int64_t columns,
+                               int64_t b_column, const char *a, const char *b, char *c, R *copied) {
+    enum { BLOCK = 24, FAR = 512 << 10 };
+    const int64_t unit = sizeof(T);
+    FN(strip_list) list;
+    if (!FN(list_strips)(&list, job, columns)) return 0;
+    for (int s = 0; s < list.count; s++) {
+        const int width = FN(strips)[list.strip[s].at].width;
+        const int64_t j = list.strip[s].column, there = MIN(width, columns - j);
+        R *to = copied + list.strip[s].copied;
+        if (there < width) memset(to, 0, (size_t)(job->depth * width) * sizeof(T));
+        FN(gather_strip)(to, b + j * b_column, b_column, job->b_down, width, (int)there, job->depth);
+    }
+    rows -= (list.beyond + columns - 1) / columns;
+    const int far = rows * columns * unit > FAR;
+    for (int64_t row = 0; row < rows; row += BLOCK) {
+        const int64_t next = MIN((int64_t)BLOCK, rows - row - BLOCK);
+        for (int64_t i = 0; far && i < next; i++)
+            for (int64_t line = 0; line < columns * unit; line += 64)
+                __builtin_prefetch(c + (row + BLOCK + i) * job->c_row + line, 1, 2);
+        for (int s = list.count - 1; s >= 0; s--) {
+            const int at = list.strip[s].at;
+            job->b_step = FN(strips)[at].width * unit;
+            FN(strips)[at].run(job, a + row * job->a_row,
+                               (const char *)(copied + list.strip[s].copied),
+                               c + row * job->c_row + list.strip[s].column * unit,
+                               MIN((int64_t)BLOCK, rows - row), 1);
+        }
+    }
+    return rows;
 }
 
 /* One batch point: c[rows, columns] from the operands at a and b. */
 static void FN(direct_point)(FN(direct_product) *job, int64_t rows, int64_t columns,
                              int64_t b_column, const char *a, const char *b, char *c) {
-    enum { MANY = 8 }; /* tiles that meet a strip and make it worth a copy without gaps */
+    enum { MANY = 8, MANY_ROWS = 48 }; /* tiles that meet a strip and make it worth a copy without gaps */
     const int64_t unit = sizeof(T);
     const int few_rows = b_column == unit && rows <= WIDE_ROWS / PARTS;
     const int gathers = b_column != unit || (rows >= MANY * MR && job->depth <= TN_DIRECT_DEPTH);
     /* all strips of b meet one tile of rows after the other, or all rows one strip after the other */
     const int near = rows <= MR || job->depth * columns * unit <= DIRECT_NEAR;
     _Alignas(64) R gathered[TN_DIRECT_DEPTH * NR * PARTS];
+    if (rows >= MANY_ROWS && columns % NR) {
+        const int64_t done = FN(direct_rows)(job, rows, columns, b_column, a, b, c, gathered);
+        a += done * job->a_row, c += done * job->c_row, rows -= done;
+        job->b_step = job->b_down;
+        if (!rows) return;
+    }
     for (int64_t j = 0; j < columns;) {
         const int s = FN(choose_strip)(columns, &j, few_rows, job->accumulate);
         const int width = FN(strips)[s].width;
         const int64_t strips = near && !gathers ? (columns - j) / width : 1;
         const char *from = b + j * b_column;
         if (gathers) {
-            FN(gather_strip)(gathered, from, b_column, job->b_down, width, job->depth);
+            FN(gather_strip)(gathered, from, b_column, job->b_down, width, width, job->depth);
             from = (const char *)gathered, job->b_step = width * unit;
         }
         FN(strips)[s].run(job, a, from, c + j * unit, rows, strips);

@@ -9,8 +9,12 @@
 #include "nest.h"
 #include "direct.h"
 #include "dots.h"
+#include "lanes.h"
 #include "skinny.h"
 #include "scaling.h"
+#if FLOATING && !COMPLEX
+#include "winograd.h"
+#endif
 
 #if FLOATING
 extern const tn_convolver TN_PASTE(FN(tn_convolver), TN_ISA);
@@ -26,6 +30,7 @@ static const tn_kernels FN(kernels) = {
     .dots = FN(dots),
 #endif
     .nest = FN(nest),
+    .in_lanes = FN(in_lanes),
     .unary = FN(unary),
     .table = FN(table),
 #if FLOATING
@@ -35,6 +40,12 @@ static const tn_kernels FN(kernels) = {
     .convolver = &TN_PASTE(FN(tn_convolver), TN_ISA),
 #endif
     .add = FN(add),
+#if FLOATING && !COMPLEX
+    .winograd_weights = FN(winograd_weights),
+    .winograd_block = FN(winograd_block),
+    .winograd_part = FN(winograd_part),
+    .winograd_taps = FN(winograd_taps),
+#endif
 };
 
 #include "element_end.h"

@@ -7,7 +7,9 @@
 #include "tiles.h"
 #include "heights.h"
 #include "tiling.h"
-#include "lanes.h"
+#include "panes.h"
+#include "shuffle.h"
+#include "lane_plan.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* What convolutions are made of; compiled once per instruction set, as isa.c is. */
 #include "../tn.h"
 #include "vector.h"
-#include "lanes.h"
+#include "shuffle.h"
 #include "heights.h"
 #include "convolve.h"
 

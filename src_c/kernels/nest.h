@@ -6,7 +6,8 @@
  * points (batch0 .. batch1) and of the inner axis (n0 .. n1). */
 
 #define E (VL / PARTS)
-enum { FN(SPAN) = 4 }; /* vectors whose sums stay in registers */
+enum { FN(SPAN) = 4 };   /* vectors whose sums stay in registers */
+enum { FN(SHORT) = 16 }; /* vectors of the rows that take longer to begin than to compute */
 
 /* From memory, so many long rows are read at a time; from the cache, as many as there are. */
 enum { FN(K_TABLE) = 256, FN(STREAMS_READ) = 8, FN(NEAR) = 16 << 10 };
@@ -68,6 +69,43 @@ ALWAYS_INLINE void FN(span)(const int vectors, const int unary, const int a_move
     }
 }
 
+/* Rows of so many vectors, the last of which may overlap its neighbour; all of a row is computed before
+ * any of it is stored, for c may be where a or b is. */
+ALWAYS_INLINE void FN(short_rows)(const int vectors, const int unary, const int a_moves,
+                                  const tn_dim *rows, int64_t count, int64_t last, const char *a,
+                                  const char *b, char *c, const int64_t *a_ks, const int64_t *b_ks,
+                                  int64_t ks, int accumulate) {
+    for (int64_t i = 0; i < count; i++, a += rows->sa, b += rows->sb, c += rows->sc) {
+        V sum[FN(SPAN)][PARTS];
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; j++)
+            for (int part = 0; part < PARTS; part++) sum[j][part] = (V){0};
+        for (int64_t p = 0; p < ks; p++) {
+            const char *x = a + a_ks[p], *y = b + b_ks[p];
+#pragma GCC unroll 4
+            for (int j = 0; j < vectors; j++) {
+                const int64_t at = j < vectors - 1 ? j * VBYTES : last;
+                if (unary)
+                    ACCUMULATE(sum[j][0], *(const VU *)(x + at));
+                else if (a_moves)
+                    FN(multiply_add)(sum[j], *(const VU *)(x + at), *(const VU *)(y + at));
+                else
+                    FN(multiply_add_scalar)(sum[j], FN(load)(x), *(const VU *)(y + at));
+            }
+        }
+        V result[FN(SPAN)];
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; j++) {
+            result[j] = unary ? sum[j][0] : FN(total)(sum[j]);
+            if (accumulate)
+                ACCUMULATE(result[j], *(const VU *)(c + (j < vectors - 1 ? j * VBYTES : last)));
+        }
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; j++)
+            *(VU *)(c + (j < vectors - 1 ? j * VBYTES : last)) = result[j];
+    }
+}
+
 /* The inner axis of c from n0 to n1, whatever the strides. */
 ALWAYS_INLINE void FN(inner)(const int unary, const int a_moves, const tn_dim *inner,
                              const char *a, const char *b, char *c, const int64_t *a_ks,
@@ -84,6 +122,10 @@ ALWAYS_INLINE void FN(inner)(const int unary, const int a_moves, const tn_dim *i
             if (accumulate) memcpy(tail, c + end * sc, VBYTES);
             FN(span)(1, unary, a_moves, a + end * sa, b + end * sb, tail, a_ks, b_ks, ks, accumulate);
         }
+        if (ks == 1)
+            for (; j + FN(SPAN) * E <= n1; j += FN(SPAN) * E)
+                FN(span)(FN(SPAN), unary, a_moves, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, 1,
+                         accumulate);
         for (; j + FN(SPAN) * E <= n1; j += FN(SPAN) * E)
             FN(span)(FN(SPAN), unary, a_moves, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, ks,
                      accumulate);
@@ -105,11 +147,66 @@ ALWAYS_INLINE void FN(inner)(const int unary, const int a_moves, const tn_dim *i
     }
 }
 
+/* So many rows of any length from one vector to SPAN vectors. */
+ALWAYS_INLINE void FN(rows_of)(int64_t length, const int unary, const int a_moves,
+                               const tn_dim *rows, int64_t count, const char *a, const char *b,
+                               char *c, const int64_t *a_ks, const int64_t *b_ks, int64_t ks,
+                               int accumulate) {
+    const int64_t last = (length - E) * (int64_t)sizeof(T);
+#define ROWS(vectors)                                                                               \
+    case vectors:                                                                                    \
+        if (ks == 1)                                                                                 \
+            FN(short_rows)(vectors, unary, a_moves, rows, count, last, a, b, c, a_ks, b_ks, 1,       \
+                           accumulate);                                                              \
+        else                                                                                         \
+            FN(short_rows)(vectors, unary, a_moves, rows, count, last, a, b, c, a_ks, b_ks, ks,      \
+                           accumulate);                                                              \
+        break;
+    switch ((length + E - 1) / E) {
+        ROWS(1)
+        ROWS(2)
+        ROWS(3)
+        ROWS(4)
+    }
+#undef ROWS
+}
+
+/* The outer points of a box whose inner axis is a few vectors long: a row for each, and long ones in
+ * pieces of which each is a few vectors long. */
+ALWAYS_INLINE void FN(nest_short)(const int unary, const int a_moves, const tn_contraction *x,
+                                  const tn_dim *inner, const char *a, const char *b, char *c,
+                                  const int64_t *a_ks, const int64_t *b_ks, int64_t ks,
+                                  const tn_box *box, int accumulate) {
+    enum { TOGETHER = 32 }; /* rows whose pieces are still in the cache */
+    const int n_outer = (int)(inner - x->dims);
+    const tn_dim one = {1, 0, 0, 0}, *rows = n_outer ? inner - 1 : &one;
+    const int64_t unit = sizeof(T), length = box->n1 - box->n0;
+    const int64_t pieces = (length + FN(SPAN) * E - 1) / (FN(SPAN) * E);
+    tn_walk outer;
+    walk_to(&outer, x->dims, n_outer ? n_outer - 1 : 0, box->batch0 / rows->n);
+    int64_t row = box->batch0 % rows->n;
+    for (int64_t t = box->batch0, count; t < box->batch1; t += count) {
+        count = MIN(rows->n - row, box->batch1 - t);
+        if (pieces > 1) count = MIN(count, (int64_t)TOGETHER);
+        const char *left = a + outer.a + row * rows->sa, *right = b + outer.b + row * rows->sb;
+        char *to = c + outer.c + row * rows->sc;
+        for (int64_t i = 0, first = 0, next; i < pieces; i++, first = next) {
+            next = length * (i + 1) / pieces;
+            const int64_t at = (box->n0 + first) * unit;
+            FN(rows_of)(next - first, unary, a_moves, rows, count, left + (a_moves ? at : 0),
+                        right + at, to + at, a_ks, b_ks, ks, accumulate);
+        }
+        row += count;
+        if (row == rows->n) row = 0, walk_next(&outer);
+    }
+}
+
 /* Nest over [outer ..., inner, k ...]. */
 ALWAYS_INLINE void FN(nest_output)(const int unary, const int a_moves, const tn_contraction *x,
                                    const char *a, const char *b, char *c, const tn_box *box) {
     const int n_outer = x->n_batch + x->n_m + x->n_n - 1;
     const tn_dim *inner = x->dims + n_outer, *dims_k = inner + 1;
+    const int64_t unit = sizeof(T);
     int64_t a_ks[FN(K_TABLE)], b_ks[FN(K_TABLE)];
     int64_t extents[TN_MAX_DIMS];
     tn_boxes boxes;
@@ -117,7 +214,13 @@ ALWAYS_INLINE void FN(nest_output)(const int unary, const int a_moves, const tn_
     for (int64_t k = 0; k < boxes.count; k++) {
         const int64_t ks = fill_box(&boxes, k, ON_A, ON_B, a_ks, b_ks, extents);
         const int far = ks * (box->n1 - box->n0) * (int64_t)sizeof(T) > FN(NEAR);
-        const int64_t rows = far ? FN(STREAMS_READ) : FN(K_TABLE);
+        const int64_t rows = far ? FN(STREAMS_READ) : FN(K_TABLE), length = box->n1 - box->n0;
+        if (length >= E && length <= FN(SHORT) * E && inner->sc == unit &&
+            (unary || inner->sb == unit) && (!a_moves || inner->sa == unit)) {
+            FN(nest_short)(unary, a_moves, x, inner, a, b, c, a_ks, b_ks, ks, box,
+                           x->accumulate || k > 0);
+            continue;
+        }
         tn_walk outer;
         walk_to(&outer, x->dims, n_outer, box->batch0);
         for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&outer))
@@ -159,11 +262,19 @@ ALWAYS_INLINE T FN(dot)(const int unary, const tn_dim *inner, const char *a, con
         for (int i = 0; i < E; i++)
             total = FN(plus)(total, FN(load)((const char *)&all + i * unit));
     }
+    T sums[4] = {0}; /* one would wait for each addition */
+    for (; j + 4 <= n; j += 4)
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            const T left = FN(load)(a + (j + i) * sa);
+            sums[i] = unary ? FN(plus)(sums[i], left)
+                            : FN(muladd)(sums[i], left, FN(load)(b + (j + i) * sb));
+        }
     for (; j < n; j++) {
         const T left = FN(load)(a + j * sa);
         total = unary ? FN(plus)(total, left) : FN(muladd)(total, left, FN(load)(b + j * sb));
     }
-    return total;
+    return FN(plus)(total, FN(plus)(FN(plus)(sums[0], sums[1]), FN(plus)(sums[2], sums[3])));
 }
 
 /* Nest over [outer ..., k ..., inner k]. */

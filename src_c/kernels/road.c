@@ -1,6 +1,7 @@
 /* From the axes of a contraction to the road that runs it: order, fuse, choose. */
 #include "../tn.h"
 #include "boxes.h"
+#include "lane_plan.h"
 #include "tiling.h"
 #include "walk.h"
 
@@ -30,6 +31,25 @@ static void order_group(tn_dim *d, int n, int operand) {
         int j = i;
         for (; j > 0 && outerness(&d[j - 1], operand) < outerness(&x, operand); j--) d[j] = d[j - 1];
         d[j] = x;
+    }
+}
+
+/* Summed axes in the order of a, whose nearest stay innermost; the nearest on b come directly outside of
+ * them, in their order there, so that both operands are packed in squares. */
+static void order_summed(tn_dim *d, int n, int64_t itemsize) {
+    enum { SQUARE = 8 };
+    order_group(d, n, ON_A);
+    int first = n;
+    for (int64_t run = itemsize; first > 0 && d[first - 1].sa == run && run < SQUARE * itemsize;)
+        run *= d[--first].n;
+    for (int64_t run = itemsize; run < SQUARE * itemsize; first--) {
+        int i = first - 1;
+        while (i >= 0 && d[i].sb != run) i--;
+        if (i < 0) return;
+        const tn_dim near = d[i];
+        for (; i < first - 1; i++) d[i] = d[i + 1];
+        d[i] = near;
+        run *= near.n;
     }
 }
 
@@ -306,13 +326,16 @@ static int streams(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const 
  * a product too small or too narrow for packing to pay. */
 static int is_direct(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
     enum { TALL = 16, NEAR_TALL = 768 << 10, NEAR = 384 << 10 }; /* tall tiles read b less often */
+    enum { FEW = 16, SHORT = 16 }; /* sums and vectors for which a nest has less to prepare */
     const tn_kernels *kernels = tn_get_kernels(x->dtype);
     const int64_t itemsize = tn_itemsize(x->dtype);
     if (count[1] > 1 || count[2] != 1 || count[3] > 1) return 0;
     const tn_dim *n = group[2];
     const int64_t m = group_size(group[1], count[1]), k = group_size(group[3], count[3]);
     if (n->n < 2 || n->sc != itemsize || (n->sb != itemsize && k > TN_DIRECT_DEPTH)) return 0;
-    if (m == 1) return n->sb == itemsize;
+    const int short_rows = count[0] && k <= FEW && n->n >= kernels->lanes &&
+                           n->n <= SHORT * kernels->lanes;
+    if (m == 1) return n->sb == itemsize && !short_rows;
     if ((m + n->n) * k * itemsize <= (kernels->mr < TALL ? NEAR : NEAR_TALL)) return 1;
     return n->n <= 3 * kernels->nr || (m <= 4 * kernels->mr && n->sb == itemsize);
 }
@@ -352,9 +375,10 @@ static int choose_unpacked(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_M
 }
 
 /* A huge operand meets a tiny one.  With more entries than a few the arithmetic counts, and the
- * microkernel of packed products is as good once elements have to change places. */
+ * microkernel of packed products is as good once elements have to change places.  With in_vectors, no
+ * element may have to move alone. */
 static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
-                         int count[4], int *swapped) {
+                         int count[4], int in_vectors, int *swapped) {
     enum { FEW_IF_MOVED = 64, MANY_ROWS = 256, CACHED = 16 << 20 };
     const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
                   k = group_size(group[3], count[3]);
@@ -371,6 +395,7 @@ static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX
     pack_groups(&skinny, dims, group, count);
     skinny.dims = dims;
     if (tn_cut_tiles(&skinny, &tiling) &&
+        (!in_vectors || (!tiling.a_elementwise && !tiling.c_elementwise)) &&
         (narrow * k <= FEW_IF_MOVED || skinny.n_k > 1 || tn_reads_in_place(&tiling))) {
         skinny.dims = x->dims;
         skinny.road = TN_ROAD_SKINNY;
@@ -379,6 +404,71 @@ static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX
     }
     if (*swapped) exchange(group, count);
     return 0;
+}
+
+/* Cycles of a product of these sizes, one of a batch, on the roads over operands where they lie. */
+static double cost_in_place(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
+    const int64_t itemsize = tn_itemsize(x->dtype), lanes = tn_get_kernels(x->dtype)->lanes;
+    const double parts = tn_real_count(x->dtype);
+    double size[4], longest = 1, best;
+    const tn_dim *inner[4];
+    for (int g = 0; g < 4; g++) {
+        size[g] = (double)group_size(group[g], count[g]);
+        inner[g] = last(group[g], count[g]);
+        if (inner[g] && (double)inner[g]->n > longest) longest = (double)inner[g]->n;
+    }
+    const double kept = size[1] * size[2], k = size[3];
+    best = kept * (4 + 3 * k * parts + 20 / longest);
+    for (int g = 0; g < 3; g++) { /* vectors along an axis of c */
+        const tn_dim *d = inner[g];
+        if (!d || d->sc != itemsize) continue;
+        const int along = (g == 2 || d->sa == itemsize) && (g == 1 || d->sb == itemsize);
+        if (!along && (!g || k > TN_DIRECT_DEPTH)) continue;
+        const int64_t rest = d->n % lanes;
+        const int odd = rest & (rest - 1) ? 1 : 0;
+        const double n = (double)d->n, strips = (double)(d->n / lanes + (rest > 0) + odd);
+        const double rows = g ? kept / n : kept;
+        double cost = (10 + strips * (2 * k * parts + 1)) * (g ? rows : rows / n);
+        if (along && d->n >= lanes && cost < best) best = cost;
+        cost = 40 + (along ? 0 : k * n) + strips * (10 + rows * (k * parts / 2 + 1)) * (rest ? 1.4 : 1);
+        if (g && cost < best) best = cost;
+    }
+    const tn_dim *d = inner[3];
+    if (d && d->sa == itemsize && d->sb == itemsize) {
+        const double vectors = (double)((d->n + lanes - 1) / lanes) * k / (double)d->n;
+        const double cost = 20 + kept * (vectors * 1.5 * parts + 5);
+        if (cost < best) best = cost;
+    }
+    return best;
+}
+
+/* Many products at once cost less where these are small, or have no unit stride in common.  Vectors then
+ * run along the axis of c along which the fewest elements move. */
+static int choose_lanes(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
+                        int count[4]) {
+    enum { FEW = 16 };
+    double size[4], best = cost_in_place(x, group, count);
+    int from = -1, axis = 0;
+    for (int g = 0; g < 4; g++) size[g] = (double)group_size(group[g], count[g]);
+    if (size[0] * size[1] * size[2] * size[3] < TABLE_MACS) return 0;
+    for (int g = 0; g < 3; g++)
+        for (int d = 0; d < count[g]; d++) {
+            const tn_dim *lane = &group[g][d];
+            if (lane->n < FEW) continue;
+            double each[3] = {size[1], size[2], size[3]};
+            if (g) each[g - 1] /= (double)lane->n;
+            double cost = tn_cost_in_lanes(x, lane, each);
+            if (g) cost *= (double)lane->n;
+            if (cost < best) best = cost, from = g, axis = d;
+        }
+    if (from < 0) return 0;
+    const tn_dim lane = group[from][axis];
+    for (int d = axis; d + 1 < count[from]; d++) group[from][d] = group[from][d + 1];
+    count[from]--;
+    group[0][count[0]++] = lane;
+    x->road = TN_ROAD_LANES;
+    pack_groups(x, dims, group, count);
+    return 1;
 }
 
 int tn_choose_road(tn_contraction *x, tn_dim *dims) {
@@ -402,11 +492,13 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
     const int streaming = streams(x, group, count, k);
     int swapped;
-    if (choose_skinny(x, dims, group, count, &swapped)) return swapped;
+    if (choose_skinny(x, dims, group, count, 1, &swapped)) return swapped;
     const int64_t large = tn_real_count(x->dtype) > 1 ? LARGE : LARGE_REAL;
     if (streaming && m * n * tn_itemsize(x->dtype) > large)
         return choose_nest(x, dims, group, count);
+    if (choose_lanes(x, dims, group, count)) return 0;
     if (choose_unpacked(x, dims, group, count, &swapped)) return swapped;
+    if (choose_skinny(x, dims, group, count, 0, &swapped)) return swapped;
     if (streaming || macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2)
         return choose_nest(x, dims, group, count);
     swapped = prefers_exchange(x, group, count);
@@ -414,7 +506,7 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     order_group(group[1], count[1], ON_A); /* rows of c may come in the order of a */
     for (int i = 0; i < count[3]; i++)
         if (group[3][i].sa == tn_itemsize(x->dtype)) {
-            order_group(group[3], count[3], ON_A); /* b copes with any order of k */
+            order_summed(group[3], count[3], tn_itemsize(x->dtype));
             break;
         }
     x->road = TN_ROAD_GETT;

@@ -5,6 +5,7 @@
 
 /* Bytes of the panels of a tile, which share the first cache with much else; steps of a block. */
 enum { PANELS = 28 << 10, LEAST_DEPTH = 256 };
+enum { JOINED = 4 }; /* positions of weights that are moved together */
 /* Bytes of multiplied reals below which one thread is faster than two that sleep, that are awake. */
 static const double PARALLEL = 1 << 25, PARALLEL_AWAKE = 1 << 21;
 
@@ -120,20 +121,24 @@ void tn_fill_strip(const tn_strips *s, const tn_window_box *box, const char *x, 
                                      low[2] * v->at[2]);
 }
 
-void tn_tabulate(const int64_t *count, const tn_volume *strides, int64_t *to) {
+int64_t *tn_tabulate(const int64_t *first, const int64_t *count, const tn_volume *strides,
+                     int64_t *to) {
     for (int64_t n = 0; n < count[0]; n++)
         for (int64_t d = 0; d < count[1]; d++)
             for (int64_t h = 0; h < count[2]; h++) {
-                const int64_t at =
-                    n * strides->batch + d * strides->at[0] + h * strides->at[1];
+                const int64_t at = (first[0] + n) * strides->batch +
+                                   (first[1] + d) * strides->at[0] +
+                                   (first[2] + h) * strides->at[1] + first[3] * strides->at[2];
                 for (int64_t i = 0; i < count[3]; i++) *to++ = at + i * strides->at[2];
             }
+    return to;
 }
 
-void tn_tabulate_windows(const tn_strips *s, const int64_t *count, int64_t *to) {
+int64_t *tn_tabulate_windows(const tn_strips *s, const int64_t *first, const int64_t *count,
+                             int64_t *to) {
     tn_volume steps = s->strip;
     for (int axis = 0; axis < 3; axis++) steps.at[axis] *= s->call.windows.stride[axis];
-    tn_tabulate(count, &steps, to);
+    return tn_tabulate(first, count, &steps, to);
 }
 
 void tn_tabulate_taps(const tn_strips *s, int64_t channels, int64_t *to) {
@@ -142,8 +147,52 @@ void tn_tabulate_taps(const tn_strips *s, int64_t channels, int64_t *to) {
     const tn_volume steps = {w->dilation[0] * s->strip.at[0], 0,
                              {w->dilation[1] * s->strip.at[1], w->dilation[2] * s->strip.at[2],
                               s->strip.channel}};
-    const int64_t count[4] = {w->kernel[0], w->kernel[1], w->kernel[2], channels};
-    tn_tabulate(count, &steps, to);
+    const int64_t first[4] = {0}, count[4] = {w->kernel[0], w->kernel[1], w->kernel[2], channels};
+    tn_tabulate(first, count, &steps, to);
+}
+
+/* The positions of window o along an axis that are not padding. */
+static void find_seen(const tn_windows *w, int axis, int64_t o, int64_t *low, int64_t *high) {
+    const int64_t start = o * w->stride[axis] - w->before[axis], step = w->dilation[axis];
+    *low = start < 0 ? parts_of(-start, step) : 0;
+    *high = start < w->in[axis] ? smaller(parts_of(w->in[axis] - start, step), w->kernel[axis]) : 0;
+    if (*high <= *low) *low = *high = 0;
+}
+
+/* How many windows from o on see the same positions. */
+static int64_t run_of(const tn_windows *w, int axis, int64_t o, int64_t most, int64_t *low,
+                      int64_t *high) {
+    int64_t run = 0, next_low, next_high;
+    find_seen(w, axis, o, low, high);
+    do {
+        find_seen(w, axis, o + ++run, &next_low, &next_high);
+    } while (run < most && next_low == *low && next_high == *high);
+    return run;
+}
+
+int64_t tn_most_bands(const tn_strips *s) {
+    const int64_t *kernel = s->call.windows.kernel;
+    return smaller(s->box[1], 2 * kernel[0] + 3) * smaller(s->box[2], 2 * kernel[1] + 3);
+}
+
+int64_t tn_cut_bands(const tn_strips *s, const tn_window_box *box, tn_band *bands) {
+    const tn_windows *w = &s->call.windows;
+    const int64_t *first = box->first, *count = box->count;
+    int64_t n = 0, planes, rows;
+    for (int64_t d = 0; d < count[1]; d += planes) {
+        int64_t low[2], high[2];
+        planes = run_of(w, 0, first[1] + d, count[1] - d, &low[0], &high[0]);
+        for (int64_t h = 0; h < count[2]; h += rows) {
+            rows = run_of(w, 1, first[2] + h, count[2] - h, &low[1], &high[1]);
+            bands[n++] = (tn_band){{0, d, h, 0},
+                                   {count[0], planes, rows, count[3]},
+                                   {low[0], low[1]},
+                                   {high[0], high[1]},
+                                   count[0] * planes * rows * count[3],
+                                   0};
+        }
+    }
+    return n;
 }
 
 int64_t tn_box_offset(const tn_window_box *box, const tn_volume *strides) {
@@ -171,6 +220,19 @@ void tn_move_windows(const tn_strips *s, const tn_window_box *box, char *rows, i
                 else
                     s->kernels->move(&out, rows, at);
             }
+}
+
+int64_t tn_joined_taps(const tn_strips *s) {
+    const tn_weights *w = &s->call.w;
+    const int64_t *kernel = s->call.windows.kernel;
+    int64_t taps = 1, unit = 0;
+    for (int axis = 2; axis >= 0; axis--) {
+        if (kernel[axis] == 1) continue;
+        if (!unit) unit = w->at[axis];
+        if (w->at[axis] != unit * taps) return 0;
+        taps *= kernel[axis];
+    }
+    return taps >= JOINED && (unit == s->size || unit == -s->size) ? unit : 0;
 }
 
 int64_t tn_block_depth(const tn_convolver *kernels, int64_t size, int64_t n) {

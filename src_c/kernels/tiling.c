@@ -194,9 +194,7 @@ static int64_t place_digits(layout *l) {
     return points;
 }
 
-/* All sums of multiples of the given strides, the smallest stride of `by_to` or from fastest. */
-static int64_t expand(tn_move *to, const tn_move *strides, const int64_t *extents, int n,
-                      int by_to) {
+int64_t tn_expand(tn_move *to, const tn_move *strides, const int64_t *extents, int n, int by_to) {
     uint8_t order[MOST_DIGITS];
     for (int i = 0; i < n; i++) {
         int j = i;
@@ -246,7 +244,7 @@ static void fill_shuffle(tn_shuffle *x, const layout *l, group rows, const int *
         strides[n] = (tn_move){from[i], to[i]};
         extents[n++] = d->extent;
     }
-    x->count = expand(x->groups, strides, extents, n, by_to);
+    x->count = tn_expand(x->groups, strides, extents, n, by_to);
 }
 
 static void row_offsets(const tn_dim *dims, int n_dims, int64_t *on_b, int64_t *other, group of) {
@@ -336,7 +334,7 @@ static void list_points(tn_tile_points *to, const layout *l, const tn_dim *dims_
         strides[n] = (tn_move){dims_m[axis].sa, dims_m[axis].sc};
         extents[n++] = extent;
     }
-    to->count = expand(to->at, strides, extents, n, 1);
+    to->count = tn_expand(to->at, strides, extents, n, 1);
 }
 
 /* As list_points, in the order of the buffers. */
@@ -367,8 +365,8 @@ static void fill_columns(tn_tiling *t, const layout *l) {
         places[n] = (tn_move){l->place[i], l->place[i]};
         extents[n++] = 2;
     }
-    t->columns = expand(t->column, strides, extents, n, c_direct);
-    expand(t->buffer_column, places, extents, n, 0);
+    t->columns = tn_expand(t->column, strides, extents, n, c_direct);
+    tn_expand(t->buffer_column, places, extents, n, 0);
 }
 
 /* The digits of all axes and the lanes; returns 0 if vectors cannot be filled. */

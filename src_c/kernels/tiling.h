@@ -54,6 +54,10 @@ struct tn_tiling {
     int rest_axis; /* of outer, whose last tile is only `rest`; -1: none */
 };
 
+/* All sums of multiples of the given strides, the smallest stride of `by_to` or from fastest; returns how
+ * many. */
+int64_t tn_expand(tn_move *to, const tn_move *strides, const int64_t *extents, int n, int by_to);
+
 /* Returns 0 if the contraction cannot be cut into such tiles. */
 int tn_cut_tiles(const tn_contraction *x, tn_tiling *tiling);
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ShapeError, TensorNetError
 from ..ops import add, cast
-from ..records import Origin, Record, has_rule, rule_of, state
+from ..records import MISSING, Origin, Record, rule_of, state
 from ..tape import tensor_of
 
 __all__ = ["pull_back"]
@@ -51,19 +51,19 @@ def pull_back(
     horizon = min([record.order for record in wanted], default=0)
     pending: dict[int, tuple[Record, list[Any]]] = {}
     latest: list[int] = []  # a heap of negated orders
-    _collect(pending, latest, horizon, origins, cotangents)
+    _collect(pending, latest, horizon, None, origins, cotangents)
     origins.clear()
     cotangents.clear()
     while latest:
         record, arrived = pending.pop(-heappop(latest))
         if record in wanted:
-            for place, cotangent in enumerate(arrived):
-                if (record, place) in found:
-                    found[record, place] = cotangent
+            found |= {(record, k): g for k, g in enumerate(arrived) if (record, k) in found}
         if record.function is not None and record.order > horizon:
-            _collect(pending, latest, horizon, record.parents, _pull(record, arrived), record)
+            pulled = _pull(record, arrived)
+            _collect(pending, latest, horizon, record, record.parents, pulled)
             if release:
-                record.args, record.parents, record.results = (), (), ()
+                record.args = record.parents = record.results = ()
+                record.saved = None
     return [found[source] for source in sources]
 
 
@@ -71,51 +71,59 @@ def _collect(
     pending: dict[int, tuple[Record, list[Any]]],
     latest: list[int],
     horizon: int,
+    puller: Record | None,
     origins: Iterable[Origin | None],
     cotangents: Iterable[Any],
-    puller: Record | None = None,
 ) -> None:
     """Add cotangents, which `puller` has pulled back, to what waits for their records.
 
     Those of records made before every source are left.
     """
     for origin, cotangent in zip(origins, cotangents):
-        if origin is None or cotangent is None:
+        if origin is None or cotangent is None or origin[0].order < horizon:
             continue
         record, place = origin
+        cotangent = _fitted(cotangent, record, place, puller)
         order = record.order
-        if order < horizon:
-            continue
-        if not record.results:
-            raise TensorNetError(
-                "these gradients have been taken, and what was recorded for them is gone: use "
-                "GradientTape(persistent=True) to take gradients more than once"
-            )
-        made = record.results[place]
-        if cotangent.shape != made.shape:
-            raise ShapeError(
-                f"the gradient rule of {_name(puller)} made a gradient of shape "
-                f"{cotangent.shape} for an operand of shape {made.shape}"
-            )
-        if cotangent.dtype != made.dtype:
-            cotangent = cast(cotangent, made.dtype)
-        waiting = pending.get(order)
-        if waiting is None:
-            waiting = pending[order] = record, [None] * len(record.results)
+        if order in pending:
+            waiting = pending[order][1]
+            known = waiting[place]
+            waiting[place] = cotangent if known is None else add(known, cotangent)
+        else:
+            waiting = [None] * len(record.results)
+            waiting[place] = cotangent
+            pending[order] = record, waiting
             heappush(latest, -order)
-        known = waiting[1][place]
-        waiting[1][place] = cotangent if known is None else add(known, cotangent)
+
+
+def _fitted(cotangent: Any, record: Record, place: int, puller: Record | None) -> Any:
+    """A cotangent in the dtype of the result that it belongs to; its shape must be right."""
+    if not record.results:
+        raise TensorNetError(
+            "these gradients have been taken, and what was recorded for them is gone: use "
+            "GradientTape(persistent=True) to take gradients more than once"
+        )
+    made = record.results[place]
+    if cotangent.shape != made.shape:
+        raise ShapeError(
+            f"the gradient rule of {_name(puller)} made a gradient of shape "
+            f"{cotangent.shape} for an operand of shape {made.shape}"
+        )
+    return cotangent if cotangent.dtype == made.dtype else cast(cotangent, made.dtype)
 
 
 def _pull(record: Record, arrived: list[Any]) -> Sequence[Any]:
     """What the rule of a record makes of the cotangents of its results, for each argument."""
     rule = rule_of(record.function)
-    if rule is None or not has_rule(record.function):
+    if rule is MISSING or rule is None:
         raise TypeError(
             f"{_name(record)} has no gradient rule; give it one with tensornet.custom_op, "
             "or keep what it is applied to from being differentiated with tensornet.stop_gradient"
         )
     args, results, parents = record.args, record.results, record.parents
+    options = record.options
+    if rule.forward is not None:
+        options = {**options, "saved": None if state.depth else record.saved}
     if state.depth:  # the sweep is recorded, so what it reads is tracked
         args = [
             tensor_of(x, origin) if origin and type(x) is np.ndarray else x
@@ -126,7 +134,7 @@ def _pull(record: Record, arrived: list[Any]) -> Sequence[Any]:
         ]
     needed = [parent is not None for parent in parents]
     g, result = (arrived, tuple(results)) if record.is_tuple else (arrived[0], results[0])
-    return rule.pull(g, result, needed, args, record.options)
+    return rule.pull(g, result, needed, args, options)
 
 
 def _name(record: Record | None) -> str:

@@ -17,7 +17,7 @@ from ..tape import Tensor, tensor_of
 from ..tape import any_tensor as _any_tensor
 from .engine import pull_back
 from .structure import leaves_of, rebuilt
-from .variables import alias, recording, stop_gradient, track, tracked
+from .variables import alias, array_of, recording, stop_gradient, track, tracked
 
 __all__ = ["grad", "hvp", "jvp", "value_and_grad", "vjp"]
 
@@ -134,7 +134,7 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[..., tu
     results = leaves_of(result)
     origins = [tracked(each) for each in results]
     values = [_plain(each, given) for each in results]
-    outlines = [(np.shape(each), each.dtype) for each in values]
+    outlines = [(each.shape, each.dtype) for each in values]
     value = rebuilt(result, iter(values))
     del result, results
 
@@ -170,13 +170,13 @@ def jvp(
     (array([9.]), array([60.]))
     """
     value, _ = vjp(function, *args)
-    zero = np.zeros(np.shape(value), value.dtype)
+    zero = np.zeros(value.shape, value.dtype)
 
     def pulled(u: Any) -> tuple[Any, ...]:
         return vjp(function, *args)[1](u)
 
     _, pullback = vjp(pulled, zero)
-    directions = [np.asarray(t, as_numeric(x).dtype) for t, x in zip(tangents, args)]
+    directions = [cast(t, array_of(x).dtype) for t, x in zip(tangents, args)]
     return value, pullback(tuple(directions))[0]
 
 
@@ -231,7 +231,7 @@ def _gradients(found: Sequence[Any], given: Sequence[Any]) -> Iterator[Any]:
     seen: set[int] = set()
     for cotangent, like in zip(found, given):
         if cotangent is None:
-            cotangent = np.zeros_like(as_numeric(like))
+            cotangent = np.zeros_like(array_of(like))
         elif type(cotangent) is np.ndarray:
             if cotangent.base is not None or id(cotangent) in seen:
                 cotangent = cotangent.copy()  # who gets it may write to it
@@ -247,7 +247,7 @@ def _gradients(found: Sequence[Any], given: Sequence[Any]) -> Iterator[Any]:
 
 def _unit(result: Any) -> Any:
     """The cotangent 1 of a single real number."""
-    array = result._array if type(result) is Tensor else np.asarray(result)
+    array = array_of(result)
     if array.size != 1:
         raise ShapeError(
             f"only a single number has a gradient, not a result of shape {array.shape}: use vjp, "

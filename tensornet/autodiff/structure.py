@@ -27,6 +27,8 @@ def rebuilt(structure: Any, leaves: Iterator[Any]) -> Any:
     >>> rebuilt({"w": [1, 2], "b": (3,)}, iter("xyz"))
     {'w': ['x', 'y'], 'b': ('z',)}
     """
+    if not isinstance(structure, (dict, list, tuple)):
+        return next(leaves)
     return _map(structure, lambda _: next(leaves))
 
 

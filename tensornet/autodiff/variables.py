@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..arrays import as_numeric
+from ..arrays import Array, as_numeric
 from ..records import Origin, Record, Rule, set_rule, state
 from ..tape import Tensor, tensor_of
 
-__all__ = ["alias", "no_grad", "recording", "stop_gradient", "track", "tracked"]
+__all__ = ["alias", "array_of", "no_grad", "recording", "stop_gradient", "track", "tracked"]
 
 
 def track(tensor: Tensor, what: str = "the tensor") -> Origin:
@@ -30,11 +30,16 @@ def alias(given: Any, what: str) -> Tensor:
     Raises:
         TypeError: its entries are not floating point numbers.
     """
-    array = as_numeric(given, what)
+    array = array_of(given, what)
     parent = given._origin if type(given) is Tensor and state.depth else None
     if parent is None:
         return tensor_of(array, _beginning(array, what))
     return tensor_of(array, (Record(_same, (array,), {}, (parent,), (array,)), 0))
+
+
+def array_of(given: Any, what: str = "the tensor") -> Array:
+    """The entries, as constants, of an array, Tensor or number."""
+    return given._array if type(given) is Tensor else as_numeric(given, what)
 
 
 def _beginning(array: Any, what: str) -> Origin:

@@ -49,25 +49,25 @@ class Arithmetic(ABC):
         )
 
     def __add__(self, other: Any) -> AbstractNode:
-        return self._like(np.add(self.get_tensor(), self.op_protection(other)))
+        return self._like(self.get_tensor() + self.op_protection(other))
 
     def __radd__(self, other: Any) -> AbstractNode:
-        return self._like(np.add(self.op_protection(other), self.get_tensor()))
+        return self._like(self.op_protection(other) + self.get_tensor())
 
     def __sub__(self, other: Any) -> AbstractNode:
-        return self._like(np.subtract(self.get_tensor(), self.op_protection(other)))
+        return self._like(self.get_tensor() - self.op_protection(other))
 
     def __rsub__(self, other: Any) -> AbstractNode:
-        return self._like(np.subtract(self.op_protection(other), self.get_tensor()))
+        return self._like(self.op_protection(other) - self.get_tensor())
 
     def __mul__(self, other: Any) -> AbstractNode:
-        return self._like(np.multiply(self.get_tensor(), self.op_protection(other)))
+        return self._like(self.get_tensor() * self.op_protection(other))
 
     def __rmul__(self, other: Any) -> AbstractNode:
-        return self._like(np.multiply(self.op_protection(other), self.get_tensor()))
+        return self._like(self.op_protection(other) * self.get_tensor())
 
     def __truediv__(self, other: Any) -> AbstractNode:
-        return self._like(np.true_divide(self.get_tensor(), self.op_protection(other)))
+        return self._like(self.get_tensor() / self.op_protection(other))
 
     def __rtruediv__(self, other: Any) -> AbstractNode:
-        return self._like(np.true_divide(self.op_protection(other), self.get_tensor()))
+        return self._like(self.op_protection(other) / self.get_tensor())

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, check_backend
-from ..arrays import as_numeric as as_array
+from ..arrays import Array, as_numeric, check_backend
 from ..config import available_memory
 from ..errors import MemoryLimitError
+from ..tape import Tensor
 
 __all__ = [
     "Array",
@@ -24,6 +24,17 @@ __all__ = [
 ]
 
 _SURELY_THERE = 2**26  # bytes of memory not worth asking the system about
+
+
+def as_array(given: Any) -> Array:
+    """The array of a node: NumPy's, or a Tensor on a tape, so that nodes can be differentiated.
+
+    Raises:
+        TypeError, ValueError: as `as_numeric`.
+    """
+    if type(given) is np.ndarray or type(given) is not Tensor or given._origin is None:
+        return as_numeric(given)
+    return given  # type: ignore[return-value]  # it has all that nodes use of an array
 
 
 def check_name(name: object, what: str) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 from ..arrays import result_dtype
 from ..errors import ShapeError
 from ..expression import ContractExpression, contract_expression
+from ..ops import shape as shape_of
 from ..planning import plan_expr
 from ..plans import Plan
 from ..progress import Progress
@@ -308,8 +309,8 @@ class CompiledNetwork:
                 f"{self._listed()}"
             ) from None
         for node, array in zip(self._nodes, arrays):
-            if np.shape(array) != node.shape:
-                raise ShapeError(where + node.complaint(np.shape(array))) from None
+            if (given := shape_of(array)) != node.shape:
+                raise ShapeError(where + node.complaint(given)) from None
 
     def _spread(self, result: Any, out: Array | None) -> Any:
         """Results whose axes repeat an index: on a diagonal, zeros elsewhere."""

@@ -7,14 +7,16 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import ShapeError
-from ..expr import Expr
+from ..expr import Expr, from_shapes
+from ..records import Rule, set_rule
 from ..road import contract_expr, recalled
+from ..tape import operation
 from .abstract import CONSUMED, AbstractNode
 from .checks import Array, check_axis_names, check_name, zeros
 from .copynode import CopyNode
@@ -207,6 +209,7 @@ def _merge_copies(nodes: Sequence[AbstractNode], labels: Labels) -> Lowered:
     return Lowered(tuple(terms), tuple(dict.fromkeys(axes)), sizes, tuple(arrays), positions, axes)
 
 
+@operation
 def spread(tensor: Array, lowered: Lowered, out: Array | None = None) -> Array:
     """Put `tensor` on the diagonal that repeated ids in `axes` stand for; zeros elsewhere.
 
@@ -229,3 +232,16 @@ def spread(tensor: Array, lowered: Lowered, out: Array | None = None) -> Array:
     diagonal = np.lib.stride_tricks.as_strided(full, tensor.shape, steps)
     np.copyto(diagonal, tensor, casting="same_kind")
     return full
+
+
+def _gather(
+    g: Any, _: Any, __: list[bool], args: Sequence[Any], ___: Mapping[str, Any]
+) -> Sequence[Any]:
+    """The cotangent of what `spread` put on a diagonal: what is on that of the result's."""
+    lowered = args[1]
+    lead = list(range(len(lowered.sizes), len(lowered.sizes) + len(g.shape) - len(lowered.axes)))
+    terms = [[*lead, *lowered.axes]]
+    return [contract_expr(from_shapes(terms, [*lead, *lowered.output], [g.shape]), [g])]
+
+
+set_rule(spread, Rule(_gather, keeps=()))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import linalg
+from ..ops import diagflat, sqrt
 from .abstract import CONSUMED, AbstractNode
 from .checks import Array, check_axis_names, check_name, join_limited
 from .edge import Edge, check_in_use
@@ -81,8 +82,8 @@ def split_node(
     axis_names = _check_names(cut, [left_name, right_name], [edge_name])
     limits = (max_singular_values, max_truncation_err, relative, method)
     u, s, vh, dropped = _decompose(cut, linalg.svd, *limits)
-    root = np.sqrt(s)
-    weighted = root.reshape(-1, *[1] * len(cut.right)) * vh
+    root = sqrt(s)
+    weighted = root.reshape((-1, *[1] * len(cut.right))) * vh
     left, right = _commit(
         cut, [u * root, weighted], [left_name, right_name], axis_names, [edge_name]
     )
@@ -181,7 +182,7 @@ def split_node_full_svd(
     axis_names = _check_names(cut, names, edge_names)
     limits = (max_singular_values, max_truncation_err, relative, method)
     u, s, vh, dropped = _decompose(cut, linalg.svd, *limits)
-    left, middle, right = _commit(cut, [u, np.diag(s), vh], names, axis_names, edge_names)
+    left, middle, right = _commit(cut, [u, diagflat(s), vh], names, axis_names, edge_names)
     return left, middle, right, dropped
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import krylov
-from .decompositions import eigh, inv, norm, qr, rq, svd
+from .decompositions import eigh, inv, norm, qr, rq, solve, svd
 from .exponential import expm
 from .initialisers import eye, ones, randn, random_uniform, zeros
 
@@ -19,6 +19,7 @@ __all__ = [
     "randn",
     "random_uniform",
     "rq",
+    "solve",
     "svd",
     "zeros",
 ]

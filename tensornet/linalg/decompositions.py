@@ -15,7 +15,7 @@ from ..tape import operation
 from .matrices import adjoint, check_finite, enter, fold, work_dtype
 from .partial_svd import is_worthwhile, partial_svd
 
-__all__ = ["eigh", "inv", "norm", "qr", "rq", "square", "svd"]
+__all__ = ["eigh", "inv", "norm", "qr", "rq", "solve", "square", "svd"]
 
 METHODS = ("auto", "full")
 
@@ -243,6 +243,43 @@ def inv(matrix: Any) -> Array:
             f"the matrix of shape {array.shape} is singular and has no inverse"
         ) from None
     return inverse
+
+
+@operation
+def solve(matrix: Any, right: Any) -> Array:
+    """The solution x of ``matrix @ x = right``, in the dtype of both (float64 for integers).
+
+    Args:
+        matrix: an (n, n) array.
+        right: an (n,) or (n, k) array.
+
+    Raises:
+        ValueError: not a square matrix, or `right` has another first extent; NaN or infinity in
+            the matrix; singular (a LinAlgError).
+        TypeError: a dtype without kernels.
+
+    Cost: O(n**3 + n**2 k).
+
+    >>> solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0]).tolist()
+    [1.0, 0.5]
+    """
+    array, dtype = square(matrix, "solve")
+    side = enter(right, "the right side")
+    if side.ndim not in (1, 2) or len(side) != len(array):
+        raise ValueError(
+            f"solve takes a right side of shape ({len(array)},) or ({len(array)}, k) beside a "
+            f"matrix of shape {array.shape}, not {side.shape}"
+        )
+    work, result = work_dtype(np.result_type(dtype, side.dtype))
+    columns = side.astype(work, copy=False).reshape(len(side), -1)
+    try:
+        solution: Array = np.linalg.solve(array.astype(work, copy=False), columns)
+    except np.linalg.LinAlgError:
+        raise np.linalg.LinAlgError(
+            f"the matrix of shape {array.shape} is singular: there is no one solution"
+        ) from None
+    shaped: Array = solution.reshape(side.shape).astype(result, copy=False)
+    return shaped
 
 
 @operation

@@ -9,6 +9,7 @@ from . import (
     layers,
     losses,
     metrics,
+    networks,
     optimisers,
     schedules,
 )
@@ -18,6 +19,7 @@ from .data import Dataset
 from .history import History
 from .layers import *  # noqa: F403
 from .module import Module
+from .networks import *  # noqa: F403
 from .optimiser import Optimiser
 from .optimisers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .parameter import freeze, is_trainable, thaw
@@ -44,9 +46,11 @@ __all__ = [
     "load_checkpoint",
     "losses",
     "metrics",
+    "networks",
     "optimisers",
     "save_checkpoint",
     "schedules",
     "thaw",
     *layers.__all__,
+    *networks.__all__,
 ]

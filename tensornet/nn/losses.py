@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..autodiff import stop_gradient
 from ..errors import ShapeError
 from ..ops import abs as absolute
 from ..ops import log, minimum, multiply, negative, reshape, subtract, take_along_axis
@@ -222,7 +223,7 @@ def kl_divergence(
     0.0
     """
     rows, targets = _alike("kl_divergence", log_probabilities, targets)
-    constant = np.asarray(targets)
+    constant = np.asarray(stop_gradient(targets))
     logs = log(np.where(constant > 0, constant, 1))
     terms = multiply(constant, logs - rows)
     return reduced(sum_of(terms, -1), weights, reduction)
@@ -271,7 +272,7 @@ def reduced(values: Any, weights: Any = None, reduction: str = "mean") -> Any:
     shape = values.shape
     count: Any = np.size(values) if weights is None else None
     if weights is not None:
-        spread = np.asarray(weights, values.dtype)
+        spread = np.asarray(stop_gradient(weights), values.dtype)
         if spread.shape != shape[: spread.ndim]:
             raise ShapeError(
                 f"weights of shape {spread.shape} do not belong to the first axes of losses of "

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff import GradientTape
+from ..autodiff import GradientTape, stop_gradient
 from ..errors import ShapeError
 from ..records import Outline
 from ..tape import Tensor
@@ -20,10 +20,6 @@ from .state import check_arrays, outline_of
 __all__ = ["Array", "Optimiser"]
 
 Array = np.ndarray[Any, Any]
-
-# Entries that are updated at a time: what an update reads and writes of them stays in the second
-# cache, so that memory is passed over once.
-_BLOCK = 16384
 
 _COUNT = Outline((), np.dtype(np.int64))
 
@@ -56,9 +52,12 @@ class Optimiser:
     Attributes:
         step: how many times gradients have been applied.
         slots: names of the arrays that are remembered of each variable.
+        block: entries that are updated at a time. What several passes read and write of so many
+            stays in the second cache, so that memory is passed over once.
     """
 
     slots: tuple[str, ...] = ()
+    block: int = 16384
 
     def __init__(
         self,
@@ -130,7 +129,7 @@ class Optimiser:
             known = _once(_parameters(model))
         free = [variable for variable in known if is_trainable(variable)]
         found = {id(v): g for v, g in zip(free, tape.gradient(value, free))}
-        return Tensor(np.asarray(value)), [(found.get(id(v)), v) for v in known]
+        return Tensor(stop_gradient(value)), [(found.get(id(v)), v) for v in known]
 
     def apply_gradients(self, gradients: Iterable[tuple[Any, Tensor]]) -> None:
         """Move variables, in place.
@@ -166,10 +165,11 @@ class Optimiser:
 
     def _move(self, variable: Array, gradient: Array, moved: _Moved, rate: float) -> None:
         whole = np.ascontiguousarray(variable)
-        arrays = [_flat(array) for array in (whole, gradient, *moved.slots)]
-        scratch = [np.empty_like(arrays[0][:_BLOCK]) for _ in range(2)]
-        for start in range(0, len(arrays[0]), _BLOCK):
-            parts = [array[start : start + _BLOCK] for array in arrays]
+        given = np.ascontiguousarray(gradient)
+        arrays = [_flat(array) for array in (whole, given, *moved.slots)]
+        scratch = [np.empty_like(arrays[0][: self.block]) for _ in range(2)]
+        for start in range(0, len(arrays[0]), self.block):
+            parts = [array[start : start + self.block] for array in arrays]
             spare = [array[: len(parts[0])] for array in scratch]
             self._update(parts[0], parts[1], parts[2:], spare, rate, moved.count)
         if not variable.flags.c_contiguous:
@@ -184,7 +184,7 @@ class Optimiser:
         rate: float,
         count: int,
     ) -> None:
-        """Move some entries; all arrays are of one shape, and all but the gradient may be written.
+        """Move some entries; all arrays have one axis, and all but the gradient may be written.
 
         Args:
             count: how often the variable has moved, this time included.

@@ -5,12 +5,15 @@ g is the gradient, w the variable, r the learning rate; what else has a name is 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
 import numpy as np
 
+from .. import _kernels
+from ..config import get_num_threads
 from ..tape import Tensor
 from .optimiser import Array, Optimiser
 from .schedules import Rate
@@ -86,6 +89,7 @@ class Adam(Optimiser):
     """
 
     slots = ("sum", "squares")
+    block = sys.maxsize  # which the kernel passes over once
 
     def __init__(
         self,
@@ -112,17 +116,24 @@ class Adam(Optimiser):
         count: int,
     ) -> None:
         g = self._decayed(variable, gradient, scratch[0])
-        (total, squares), spare = slots, scratch[1]
-        total *= self.beta_1
-        total += g
-        squares *= self.beta_2
-        squares += np.multiply(g, g, out=spare)
-        weights = _weights(self.beta_1, count), _weights(self.beta_2, count)
-        np.sqrt(squares, out=spare)
-        spare += self.epsilon * sqrt(weights[1])
-        np.divide(total, spare, out=spare)
-        spare *= rate * sqrt(weights[1]) / weights[0]
-        variable -= spare
+        within = np.result_type(variable, np.float32)  # float16 is computed in float32
+        moved = variable, *slots
+        w, total, squares = (each.astype(within, copy=False) for each in moved)
+        root = sqrt(_weights(self.beta_2, count))
+        _kernels.adam(
+            w,
+            g.astype(within, copy=False),
+            total,
+            squares,
+            self.beta_1,
+            self.beta_2,
+            self.epsilon * root,
+            rate * root / _weights(self.beta_1, count),
+            get_num_threads(),
+        )
+        for array, computed in zip(moved, (w, total, squares)):
+            if computed is not array:
+                array[...] = computed
 
 
 def _weights(beta: float, count: int) -> float:

@@ -36,6 +36,8 @@ def leaky_relu(tensor: Any, negative_slope: float = 0.01) -> Any:
     array([-0.01,  2.  ])
     """
     array = real_operand(tensor, "leaky_relu")
+    if 0 < negative_slope <= 1:
+        return np.maximum(array, np.multiply(array, negative_slope))
     return choose(np.greater(array, 0), array, np.multiply(array, negative_slope))
 
 
@@ -47,7 +49,8 @@ def elu(tensor: Any, alpha: float = 1.0) -> Any:
     array([-0.632,  2.   ])
     """
     array = real_operand(tensor, "elu")
-    return choose(np.greater(array, 0), array, alpha * np.expm1(np.minimum(array, 0)))
+    below = np.tanh(0.5 * np.minimum(array, 0))  # exp(x) - 1 = 2 t / (1 - t) with t = tanh(x / 2)
+    return choose(np.greater(array, 0), array, (2 * alpha) * below / (1 - below))
 
 
 @operation
@@ -109,10 +112,16 @@ def softplus(tensor: Any) -> Any:
     array([  0. ,   0.7, 100. ])
     """
     array = real_operand(tensor, "softplus")
-    result = np.log1p(np.exp(-np.abs(array)))
-    return result + np.maximum(array, 0)
+    small = np.asarray(np.exp(-np.abs(array)))
+    above = small + 1
+    step = above - 1  # small, as it was rounded; log(above) is to be as much too great or too small
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithm = choose(step == 0, small, np.log(above) * (small / step))
+    return logarithm + np.maximum(array, 0)
 
 
 def _sigmoid(array: Any) -> Any:
     with np.errstate(over="ignore"):  # exp(-x) may be inf, and 1 / inf is right
-        return 1 / (1 + np.exp(np.negative(array)))
+        weights = np.asarray(np.exp(np.negative(array)))
+    weights += 1
+    return np.reciprocal(weights, out=weights)

@@ -18,8 +18,7 @@ from ..api import einsum
 from ..arrays import Array, as_numeric, check_dtype
 from ..errors import ShapeError
 from ..tape import as_operands, operation
-from .lattices import slide_back, slide_forward
-from .sliding import slide_to_weights
+from .lattices import slide_back, slide_for_weights, slide_forward
 from .windows import DATA_FORMATS, Windows, place_windows, with_channels
 
 __all__ = [
@@ -30,6 +29,8 @@ __all__ = [
     "convolve_data_gradient",
     "convolve_weight_gradient",
 ]
+
+_CHANNELS_LAST = {n: (0, *range(2, n), 1) for n in (3, 4, 5)}
 
 _placed = lru_cache(maxsize=256, typed=True)(place_windows)
 
@@ -213,7 +214,8 @@ def convolve_weight_gradient(x: Any, y: Any, windows: Windows, groups: int = 1) 
     w for sums. The bits of the result do not depend on the number of threads.
 
     >>> windows = place_windows("conv1d", (1, 4, 1), 2, data_format="NWC", spatial=1)
-    >>> convolve_weight_gradient(np.arange(4.0).reshape(1, 4, 1), np.ones((1, 3, 1)), windows).ravel()
+    >>> x, y = np.arange(4.0).reshape(1, 4, 1), np.ones((1, 3, 1))
+    >>> convolve_weight_gradient(x, y, windows).ravel()
     array([3., 6.])
     """
     x, y, dtype = _operands(x, y)
@@ -226,14 +228,7 @@ def convolve_weight_gradient(x: Any, y: Any, windows: Windows, groups: int = 1) 
         w = _pointwise(x, y, windows, "x", "y", "w")
     else:
         w = empty(shape, x.dtype)
-        slide_to_weights(
-            _pixels(x, last),
-            _pixels(y, last),
-            _grouped(w, groups, last),
-            windows.stride,
-            windows.dilation,
-            windows.before,
-        )
+        slide_for_weights(_pixels(x, last), _pixels(y, last), _grouped(w, groups, last), windows)
     return w.astype(dtype, copy=False)
 
 
@@ -261,7 +256,7 @@ def _weight_shape(windows: Windows, outputs: int, groups: int) -> tuple[int, ...
     channels = windows.channels
     if index(groups) < 1 or channels % groups or outputs % groups:
         raise ShapeError(
-            f"convolution: groups={groups} does not divide {channels} channels and {outputs} outputs"
+            f"convolution: {groups} groups do not divide {channels} channels and {outputs} outputs"
         )
     if windows.channels_last:
         return (*windows.kernel, channels // groups, outputs)
@@ -282,42 +277,44 @@ def _outputs(shape: tuple[int, ...], windows: Windows, groups: int) -> int:
 
 def _pixels(array: Array, last: bool) -> Array:
     """A view with the channels last."""
-    return array if last else array.transpose(0, *range(2, array.ndim), 1)
+    order = _CHANNELS_LAST[array.ndim]
+    view: Array = array if last else array.transpose(order)
+    return view
 
 
 def _grouped(w: Array, groups: int, last: bool) -> Array:
     """A view [groups, spatial axes, channels, outputs] of weights."""
+    n = w.ndim
+    view: Array
     if last:
-        split = w.reshape(*w.shape[:-1], groups, w.shape[-1] // groups)
-        return split.transpose(w.ndim - 1, *range(w.ndim - 1), w.ndim)
-    split = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
-    return split.transpose(0, *range(3, w.ndim + 1), 2, 1)
+        view = w.reshape(*w.shape[:-1], groups, w.shape[-1] // groups)
+        view = view.transpose(n - 1, *range(n - 1), n)
+    else:
+        view = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+        view = view.transpose(0, *range(3, n + 1), 2, 1)
+    return view
 
 
 def _is_pointwise(windows: Windows, groups: int) -> bool:
-    """Is it a product of matrices: each window one position, and one window for each?"""
+    """Is it a product of matrices for each image: channels first, and windows of one position?
+
+    With channels last the kernels of all other windows are quicker.
+    """
     single = {*windows.kernel, *windows.stride} == {1}
-    return single and groups == 1 and windows.counts == windows.extents
+    return (
+        single and groups == 1 and not windows.channels_last and windows.counts == windows.extents
+    )
 
 
 def _pointwise(a: Array, b: Array, windows: Windows, first: str, second: str, result: str) -> Array:
-    """One of x, w and y from the other two, where windows are single positions."""
+    """One of x, w and y from the other two."""
     spatial = list(range(3, 3 + len(windows.kernel)))
-    if windows.channels_last:
-        terms = {"x": [0, *spatial, 1], "y": [0, *spatial, 2], "w": [1, 2]}
-    else:
-        terms = {"x": [0, 1, *spatial], "y": [0, 2, *spatial], "w": [2, 1]}
-    squeezed = [_matrix(x, windows) if name == "w" else x for x, name in ((a, first), (b, second))]
+    terms = {"x": [0, 1, *spatial], "y": [0, 2, *spatial], "w": [2, 1]}
+    matrices = [
+        array.reshape(array.shape[:2]) if name == "w" else array
+        for array, name in ((a, first), (b, second))
+    ]
     product: Array = einsum(
-        squeezed[0], terms[first], squeezed[1], terms[second], terms[result], order="C"
+        matrices[0], terms[first], matrices[1], terms[second], terms[result], order="C"
     )
-    if result != "w":
-        return product
-    return product.reshape(_weight_shape(windows, product.shape[windows.channels_last], 1))
-
-
-def _matrix(w: Array, windows: Windows) -> Array:
-    """Weights without their spatial axes, all of extent 1."""
-    for _ in windows.kernel:
-        w = w[0] if windows.channels_last else w[..., 0]
-    return w
+    return product.reshape(*product.shape, *windows.kernel) if result == "w" else product

@@ -87,7 +87,14 @@ def divide(a: Any, b: Any) -> Any:
 @operation
 def power(a: Any, b: Any) -> Any:
     """a ** b; ValueError for integers to negative integer powers."""
-    return np.power(operand(a), operand(b))
+    a, b = operand(a), operand(b)
+    if type(b) in (int, float) and type(a) is np.ndarray and a.dtype.kind in "fc":
+        if b in (2, 3):  # numpy.power takes the time of a logarithm
+            squared = np.square(a)
+            return squared if b == 2 else squared * a
+        if b == 0.5:
+            return np.sqrt(a)
+    return np.power(a, b)
 
 
 @operation

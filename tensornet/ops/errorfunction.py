@@ -14,6 +14,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..tape import operation
+from .choosing import choose
 from .elementwise import real_operand
 
 __all__ = ["erf", "erf_of"]
@@ -72,11 +73,15 @@ def erf_of(given: Any) -> Array:
 
 
 def _of_block(x: Array, near: Sequence[float], far: Sequence[float]) -> Array:
-    size = np.minimum(np.abs(x), 6)  # where erf is 1 in float64
-    squared = size * size
+    x = np.clip(x, -6, 6)  # where erf is 1 in float64
+    size, squared = np.abs(x), x * x
     slope = 1 / (1 + size / 2)
-    tail = 1 - np.exp(-squared) * _polynomial(far, slope)
-    return np.where(size < 1, x * _polynomial(near, squared), np.copysign(tail, x))
+    tail = _polynomial(far, slope)
+    tail *= np.exp(-squared)
+    with np.errstate(divide="ignore"):
+        ratio: Array = choose(size < 1, _polynomial(near, squared), (1 - tail) / size)
+    ratio *= x
+    return ratio
 
 
 def _polynomial(coefficients: Sequence[float], x: Array) -> Array:

@@ -87,7 +87,7 @@ def scatter_add(values: Any, key: Any, shape: Sequence[int]) -> Any:
         return result
     axis, rows = _rows(key)
     if rows is None:
-        places = np.arange(prod(extents)).reshape(extents)[key]
+        places = _places(key, extents)
         _check_fit(places, array)
         return _summed(places, array, prod(extents)).reshape(extents)
     return _sum_rows(array, axis, rows, extents)
@@ -119,6 +119,19 @@ def _names_entries_once(key: Any) -> bool:
         or isinstance(part, np.integer)
         for part in parts
     )
+
+
+def _places(key: Any, extents: tuple[int, ...]) -> Array:
+    """The positions in C order of the entries that a key names."""
+    parts = key if isinstance(key, tuple) else (key,)
+    whole = [type(part) is np.ndarray and part.dtype.kind in "iu" for part in parts]
+    if not all(whole) or len(parts) < len(extents):
+        named: Array = np.arange(prod(extents)).reshape(extents)[key]
+        return named
+    places = np.zeros((), np.int64)
+    for part, extent in zip(parts, extents):
+        places = places * extent + _positive(part, extent)
+    return places
 
 
 def _rows(key: Any) -> tuple[int, Array | None]:
@@ -159,13 +172,23 @@ def _positive(places: Array, extent: int) -> Array:
 
 
 def _add_sorted(sums: Array, places: Array, rows: Array) -> None:
-    """Add rows to those of `sums` at these places; those of one place lie together once sorted."""
-    if not places.size:
-        return
+    """Put rows into `sums` at these places, those of one place added up.
+
+    They lie together once sorted; then every second is added to the one before until one is left.
+    """
     order = np.argsort(places, kind="stable")
-    ordered = places[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    sums[ordered[starts]] = np.add.reduceat(rows[order], starts, axis=0)
+    places, rows = places[order], rows[order]
+    while True:
+        is_first = np.ones(places.size, bool)
+        np.not_equal(places[1:], places[:-1], out=is_first[1:])
+        if is_first.all():
+            break
+        starts = np.flatnonzero(is_first)
+        is_odd = ((np.arange(places.size) - starts[np.cumsum(is_first) - 1]) & 1).astype(bool)
+        odd = np.flatnonzero(is_odd)
+        rows[odd - 1] += rows[odd]
+        places, rows = places[~is_odd], rows[~is_odd]
+    sums[places] = rows
 
 
 def _summed(places: Array, values: Array, size: int) -> Array:

@@ -30,6 +30,8 @@ def matmul(a: Any, b: Any) -> Any:
     (5, 2, 4)
     """
     a, b = as_numeric(a, "a"), as_numeric(b, "b")
+    if a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0]:
+        return tensordot(a, b, 1)
     if not a.ndim or not b.ndim:
         raise ShapeError(f"@ needs axes on both tensors, but the shapes are {a.shape}, {b.shape}")
     rows = max(b.ndim - 2, 0)  # the axis of b that is summed

@@ -1,8 +1,9 @@
 """Sums over windows of any arrays that `tensornet.ops.convolution` is made of.
 
-Here the axes are always in one order, whatever the order in memory: x and y are [batch, spatial axes,
-channels], w is [groups, spatial axes, channels of x in a group, channels of y in a group]. Views do for
-all else: other formats, weights read backwards or exchanged, results with gaps between their entries.
+Here the axes are always in one order, whatever the order in memory: x and y are [batch, spatial
+axes, channels], w is [groups, spatial axes, channels of x in a group, channels of y in a group].
+Views do for all else: other formats, weights read backwards or exchanged, results with gaps between
+their entries.
 """
 
 from __future__ import annotations
@@ -16,12 +17,19 @@ from .._program import DTYPE_CODES
 from ..api import einsum
 from ..arrays import Array
 
-__all__ = ["LANES", "slide", "slide_to_weights", "slide_wide"]
+__all__ = [
+    "LANE_BYTES",
+    "can_widen",
+    "slide",
+    "slide_to_weights",
+    "slide_to_weights_wide",
+    "slide_wide",
+]
 
 Extents = tuple[int, ...]
 
-# Columns that the kernels compute at once; with fewer, time is lost.
-LANES = 16
+# Bytes of the columns that kernels compute at once; with fewer, time is lost.
+LANE_BYTES = 64
 
 _KERNELS = {d: code for d, code in DTYPE_CODES.items() if d.kind in "fc" and d.itemsize > 2}
 
@@ -71,19 +79,19 @@ def _terms(spatial: int) -> tuple[list[int], list[int], list[int]]:
 def _windows(
     x: Array, w: Array, counts: Extents, stride: Extents, dilation: Extents, before: Extents
 ) -> Array:
-    """All windows as a view of x with its padding: [batch, windows, positions, groups, channels]."""
+    """All windows, padding included: [batch, windows, positions in one, groups, channels]."""
     kernel = w.shape[1:-2]
     spans = [
         (n - 1) * s + (k - 1) * d + 1 if n else 0
         for n, s, k, d in zip(counts, stride, kernel, dilation)
     ]
     padded = np.zeros((x.shape[0], *spans, x.shape[-1]), x.dtype)
-    inside, outside = [], []
+    inside, outside = [slice(None)], [slice(None)]
     for extent, span, front in zip(x.shape[1:], spans, before):
         last = max(min(span, extent + front), max(front, 0))
         inside.append(slice(max(front, 0), last))
         outside.append(slice(max(-front, 0), max(-front, 0) + last - max(front, 0)))
-    padded[(slice(None), *inside)] = x[(slice(None), *outside)]
+    padded[tuple(inside)] = x[tuple(outside)]
     steps = padded.strides[1:-1]
     return as_strided(
         padded,
@@ -117,17 +125,42 @@ def slide_wide(
         picks: [positions, neighbours], which position along the last axis of w a neighbour has
             there, -1 for none; a divisor of the last spatial axis of y are the neighbours.
     """
-    neighbours, channels = picks.shape[1], y.shape[-1]
-    blocks = (*y.shape[:-2], y.shape[-2] // neighbours, neighbours * channels)
-    *outer, pixel, channel = y.strides
-    joined = pixel if channels == 1 else channel
-    view = as_strided(y, blocks, (*outer, pixel * neighbours, joined))
+    view = _blocks(y, picks.shape[1])
     zero = np.zeros((*w.shape[:-3], 1, *w.shape[-2:]), w.dtype)
     chosen = np.concatenate([w, zero], axis=-3)[..., picks, :, :]  # [.., neighbour, in, out]
-    wide = chosen.swapaxes(-3, -2).reshape(*chosen.shape[:-3], w.shape[-2], blocks[-1])
+    wide = chosen.swapaxes(-3, -2).reshape(*chosen.shape[:-3], w.shape[-2], view.shape[-1])
     slide(x, wide, view, stride, dilation, before)
+
+
+def slide_to_weights_wide(
+    x: Array,
+    y: Array,
+    w: Array,
+    picks: Array,
+    stride: Extents,
+    dilation: Extents,
+    before: Extents,
+) -> None:
+    """`slide_to_weights` with the neighbours of `slide_wide`, added to w."""
+    view = _blocks(y, picks.shape[1])
+    shape = (*w.shape[:-3], len(picks), w.shape[-2])
+    wide = np.empty((*shape, view.shape[-1]), w.dtype)
+    slide_to_weights(x, view, wide, stride, dilation, before)
+    split = wide.reshape(*shape, picks.shape[1], w.shape[-1])
+    for tap in range(w.shape[-3]):
+        positions, neighbours = np.nonzero(picks == tap)
+        w[..., tap, :, :] += split[..., positions, :, neighbours, :].sum(0)
+
+
+def _blocks(y: Array, neighbours: int) -> Array:
+    """A view of y in which so many neighbours along the last spatial axis are channels, too."""
+    channels = y.shape[-1]
+    *outer, pixel, channel = y.strides
+    shape = (*y.shape[:-2], y.shape[-2] // neighbours, neighbours * channels)
+    joined = pixel if channels == 1 else channel
+    return as_strided(y, shape, (*outer, pixel * neighbours, joined))
 
 
 def can_widen(y: Array) -> bool:
     """Are entries of all channels next to each other along the last spatial axis?"""
-    return y.shape[-1] == 1 or y.strides[-2] == y.shape[-1] * y.strides[-1]
+    return bool(y.shape[-1] == 1 or y.strides[-2] == y.shape[-1] * y.strides[-1])

@@ -12,6 +12,8 @@ static const struct {
     {"half", half_tests},       {"scaling", scaling_tests}, {"contract", contract_tests},
     {"program", program_tests}, {"lowering", lowering_tests}, {"threads", thread_tests},
     {"copy", copy_tests},       {"parts", parts_tests},
+    {"winograd", winograd_tests},
+    {"convolve", convolve_tests},
 };
 
 static double seconds(void) {

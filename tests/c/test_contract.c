@@ -401,15 +401,46 @@ static void skinny_products_equal_their_definition(void) {
     }
 }
 
+static void many_small_products_equal_their_definition(void) {
+    for (int dtype = 0; dtype < TN_DTYPES; dtype++)
+        for (int number = 0; number < CASES / 2; number++) {
+            rng r = {(uint64_t)(800000 + 1000 * dtype + number)};
+            problem p = {.x.accumulate = (uint8_t)rng_below(&r, 2)};
+            const int along = number % 4 == 0 ? M : number % 4 == 1 ? N : BATCH;
+            for (int g = 0; g < GROUPS; g++) {
+                add_group(&p, &r, g, 1 + rng_below(&r, 6));
+                if (g == along) add_axis(&p, g, 16 + rng_below(&r, number % 5 ? 70 : 500));
+            }
+            finish(&p, &r, dtype, value_random, number % 3 == 0);
+            verify(&p, &r, number);
+        }
+}
+
+/* Rows that follow each other without a gap, of any number of columns; and short rows of others. */
+static void tall_products_equal_their_definition(void) {
+    for (int dtype = 0; dtype < TN_DTYPES; dtype++)
+        for (int number = 0; number < CASES / 2; number++) {
+            rng r = {(uint64_t)(900000 + 1000 * dtype + number)};
+            problem p = {.x.accumulate = (uint8_t)(rng_below(&r, 4) == 0)};
+            const int elementwise = number % 4 == 3;
+            if (number % 4 == 2) add_axis(&p, BATCH, 2);
+            add_axis(&p, elementwise ? BATCH : M, 48 + rng_below(&r, 90));
+            add_axis(&p, elementwise ? M : N, 1 + rng_below(&r, 75));
+            if (!elementwise) add_axis(&p, K, 1 + rng_below(&r, number % 8 ? 9 : 40));
+            finish(&p, &r, dtype, value_random, number % 5 > 0);
+            verify(&p, &r, number);
+        }
+}
+
 /* Must follow the tests above. */
 static void every_road_was_taken_for_every_type(void) {
     for (int dtype = 0; dtype < TN_DTYPES; dtype++)
         for (int road = 0; road < ROADS; road++) {
             const int dots = road == TN_ROAD_DOTS, has_dots = tn_get_kernels(dtype)->dots != NULL;
-            const int skinny = road == TN_ROAD_SKINNY;
+            const int skinny = road == TN_ROAD_SKINNY, lanes = road == TN_ROAD_LANES;
             const int pairs = road != TN_ROAD_TRANSPOSE && (!dots || has_dots) &&
                               (!skinny || is_floating(dtype));
-            const int unary = road > TN_ROAD_DOTS && road != TN_ROAD_N && !skinny;
+            const int unary = road > TN_ROAD_DOTS && road != TN_ROAD_N && !skinny && !lanes;
             CHECK(!pairs || seen[0][dtype][road], "%s: road %d", dtype_name(dtype), road);
             CHECK(!unary || seen[1][dtype][road], "%s: unary road %d", dtype_name(dtype), road);
         }
@@ -437,7 +468,7 @@ static void the_number_of_threads_changes_no_bit(void) {
     static const int64_t sizes[][GROUPS] = {
         {1, 200, 37, 20}, {1, 37, 300, 14},  {1, 700, 2, 200}, {40, 20, 18, 11}, {1, 370, 370, 1},
         {132000, 1, 1, 1}, {1, 300, 1, 450}, {600, 1, 1, 230}, {1, 1, 1, 140000},
-        {1, 2000, 17, 40}, {700, 13, 9, 17}, {1, 3000, 3, 150},
+        {1, 12000, 17, 3}, {30000, 3, 2, 3}, {1, 2000, 17, 40}, {700, 13, 9, 17}, {1, 3000, 3, 150},
         {1, 70001, 2, 2}, {1, 4, 9000, 4}};
     for (int dtype = TN_F32; dtype <= TN_C128; dtype++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -536,6 +567,8 @@ const test contract_tests[] = {
     TEST(products_of_small_matrices_equal_their_definition),
     TEST(thin_products_with_large_operands_equal_their_definition),
     TEST(skinny_products_equal_their_definition),
+    TEST(many_small_products_equal_their_definition),
+    TEST(tall_products_equal_their_definition),
     TEST(every_road_was_taken_for_every_type),
     TEST(rough_numbers_keep_to_the_error_bound_on_any_number_of_threads),
     TEST(the_number_of_threads_changes_no_bit),

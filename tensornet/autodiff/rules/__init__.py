@@ -6,9 +6,11 @@ operations their rules.
 """
 
 from . import activations as activations
+from . import contraction as contraction
 from . import convolution as convolution
 from . import elementwise as elementwise
 from . import functions as functions
+from . import linalg as linalg
 from . import pooling as pooling
 from . import products as products
 from . import reductions as reductions

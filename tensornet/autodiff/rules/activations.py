@@ -10,7 +10,6 @@ from ...ops import (
     erf,
     exp,
     gelu,
-    greater,
     leaky_relu,
     log_softmax,
     logsumexp,
@@ -29,14 +28,14 @@ from .registry import conjugated, rule
 
 __all__: list[str] = []
 
-rule(relu, lambda g, y, a: where(greater(y, 0), g, 0.0), keeps=(), keeps_result=True)
+rule(relu, lambda g, y, a: where(y > 0, g, 0.0), keeps=(), keeps_result=True)
 rule(
     leaky_relu,
-    lambda g, y, a, negative_slope=0.01: where(greater(a, 0), g, negative_slope * g),
+    lambda g, y, a, negative_slope=0.01: where(a > 0, g, negative_slope * g),
 )
 rule(
     elu,
-    lambda g, y, a, alpha=1.0: where(greater(a, 0), g, g * (alpha * exp(minimum(a, 0)))),
+    lambda g, y, a, alpha=1.0: where(a > 0, g, g * (alpha * exp(minimum(a, 0)))),
 )
 rule(sigmoid, lambda g, y, a: g * (y * (1 - y)), keeps=(), keeps_result=True)
 rule(softplus, lambda g, y, a: g * sigmoid(a))

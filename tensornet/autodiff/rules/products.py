@@ -29,7 +29,7 @@ def _of_left(g: Any, _: Any, a: Any, b: Any) -> Any:
         return g * b if len(a.shape) == 1 else expand_dims(g, -1) * b
     if len(a.shape) == 1:
         return like(reshape(matmul(b, expand_dims(g, -1)), b.shape[:-1]), a)
-    return like(matmul(g, transpose(b) if b.ndim == 2 else swapaxes(b, -2, -1)), a)
+    return like(matmul(g, b.T if b.ndim == 2 else swapaxes(b, -2, -1)), a)
 
 
 def _of_right(g: Any, _: Any, a: Any, b: Any) -> Any:
@@ -40,7 +40,7 @@ def _of_right(g: Any, _: Any, a: Any, b: Any) -> Any:
         if a.ndim > 2:  # the rows of all matrices on the left at once
             rows = prod(a.shape[:-1])
             a, g = reshape(a, (rows, a.shape[-1])), reshape(g, (rows, *b.shape[1:]))
-        return matmul(transpose(a), g)
+        return matmul(a.T, g)
     return like(matmul(swapaxes(a, -2, -1), g), b)
 
 

@@ -11,7 +11,7 @@ from ...tape import Tensor, as_operands
 from ..initialisers import Initialiser
 from ..module import Module, Shape
 
-__all__ = ["Embedding"]
+__all__ = ["Embedding", "checked_numbers"]
 
 
 class Embedding(Module):
@@ -57,15 +57,23 @@ class Embedding(Module):
         self.add_parameter("table", (self.input_size, self.output_size), self.initialiser)
 
     def forward(self, x: Any) -> Any:
-        (x,) = as_operands([x])
-        numbers = x.array if type(x) is Tensor else x
-        if numbers.dtype.kind not in "iu":
-            raise TypeError(f"{self.label} expects whole numbers, not {numbers.dtype}")
-        if numbers.size:
-            for extreme in (numbers.min(), numbers.max()):
-                if not 0 <= extreme < self.input_size:
-                    raise ValueError(
-                        f"{self.label} expects numbers from 0 to {self.input_size - 1}, "
-                        f"not {extreme}"
-                    )
-        return take(self.table, numbers, axis=0)
+        return take(self.table, checked_numbers(self, x, self.input_size), axis=0)
+
+
+def checked_numbers(module: Module, x: Any, count: int) -> Any:
+    """Whole numbers from 0 to count - 1, as an array.
+
+    Raises:
+        TypeError, ValueError: they are not; names the module.
+    """
+    (x,) = as_operands([x])
+    numbers = x.array if type(x) is Tensor else x
+    if numbers.dtype.kind not in "iu":
+        raise TypeError(f"{module.label} expects whole numbers, not {numbers.dtype}")
+    if numbers.size:
+        for extreme in (numbers.min(), numbers.max()):
+            if not 0 <= extreme < count:
+                raise ValueError(
+                    f"{module.label} expects numbers from 0 to {count - 1}, not {extreme}"
+                )
+    return numbers

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autodiff import stop_gradient
 from ...errors import ShapeError
 from ...tape import Tensor, as_operands
 from ..module import Module, Shape
@@ -82,7 +83,8 @@ class BatchNorm(Module):
         if not count:
             raise ShapeError(f"{self.label} has nothing to take statistics of: shape {x.shape}")
         result, mean, inverse = normalise(x, self.gamma, self.beta, axes=axes, epsilon=self.epsilon)
-        self._learn(np.asarray(mean).ravel(), np.asarray(inverse).ravel(), count)
+        mean, inverse = (np.asarray(stop_gradient(each)).ravel() for each in (mean, inverse))
+        self._learn(mean, inverse, count)
         return result
 
     def _learn(self, mean: Any, inverse: Any, count: int) -> None:

@@ -1,0 +1,155 @@
+"""Gradients of contractions: einsum, tensordot, ncon, expressions and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tensornet as tn
+from tensornet import grad, vjp
+from tensornet.ops import real
+from tensornet.ops import sum as sum_of
+
+NETWORKS = [
+    ("ij,jk->ik", (2, 3), (3, 4)),
+    ("ij,jk,kl->il", (2, 3), (3, 4), (4, 5)),
+    ("ij,ij,ij->", (2, 3), (2, 3), (2, 3)),  # a hyperedge
+    ("bi,bij,bj->b", (5, 3), (5, 3, 2), (5, 2)),
+    ("ii,ij->", (3, 3), (3, 2)),  # a trace
+    ("iij,jkl->kl", (3, 3, 2), (2, 4, 5)),  # one within, and an index summed on one side
+    ("iii->i", (3, 3, 3)),
+    ("ij->", (3, 2)),
+    ("ij->ji", (3, 2)),
+    ("...i,...ij->...j", (5, 3), (5, 3, 2)),
+    ("...i,...i->...", (5, 3), (1, 3)),  # a stretched axis
+    ("i,j,k->", (2,), (3,), (4,)),
+    (",i->i", (), (3,)),
+    ("ij,jk->ik", (0, 3), (3, 2)),
+    ("ij,jk->ik", (2, 0), (0, 2)),
+]
+
+
+def operands(shapes: Any, dtype: Any) -> list[Any]:
+    rng = np.random.default_rng(5)
+    made = [rng.normal(size=shape) for shape in shapes]
+    if np.dtype(dtype).kind == "c":
+        made = [x + 1j * rng.normal(size=x.shape) for x in made]
+    return [np.asarray(x, dtype) for x in made]
+
+
+def check_against_differences(f: Callable[..., Any], xs: list[Any], tolerance: float) -> None:
+    """<g, D f t> = <pullback(g), t> for a random cotangent g and direction t (real parts)."""
+    value, pullback = vjp(f, *xs)
+    g, *directions = operands([np.shape(value), *[x.shape for x in xs]], np.complex128)
+    if value.dtype.kind != "c":
+        g = g.real
+    directions = [t if x.dtype.kind == "c" else t.real for x, t in zip(xs, directions)]
+    step = 1e-5
+    ahead = f(*[x + step * t for x, t in zip(xs, directions)])
+    behind = f(*[x - step * t for x, t in zip(xs, directions)])
+    along = np.vdot(g, (np.asarray(ahead) - np.asarray(behind)) / (2 * step)).real
+    pulled = pullback(np.asarray(g, value.dtype))
+    assert [p.shape for p in pulled] == [x.shape for x in xs]
+    assert [p.dtype for p in pulled] == [x.dtype for x in xs]
+    back = sum([np.vdot(p, t).real for p, t in zip(pulled, directions)])
+    np.testing.assert_allclose(back, along, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("case", NETWORKS, ids=lambda case: case[0])
+def test_einsum_agrees_with_differences(case: Any, dtype: str) -> None:
+    subscripts, *shapes = case
+    check_against_differences(lambda *xs: tn.einsum(subscripts, *xs), operands(shapes, dtype), 1e-8)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("case", NETWORKS[:9], ids=lambda case: case[0])
+def test_the_gradient_of_einsum_agrees_with_differences(case: Any, dtype: str) -> None:
+    subscripts, *shapes = case
+
+    def f(*xs: Any) -> Any:
+        y = tn.einsum(subscripts, *xs)
+        return sum_of(real(y * tn.conj(y) * y))
+
+    xs = operands(shapes, dtype)
+    check_against_differences(lambda *xs: grad(f)(*xs), xs, 1e-6)
+
+
+def test_the_interleaved_form_and_its_constants() -> None:
+    a, b = operands([(2, 3), (3, 4)], "float64")
+    check_against_differences(lambda a: tn.einsum(a, [0, 1], b, [1, 2], [0, 2]), [a], 1e-8)
+    check_against_differences(lambda b: tn.einsum(a, [0, 1], b, [1, 2]), [b], 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "axes"),
+    [
+        ((2, 3, 4), (4, 2, 5), ((0, 2), (1, 0))),
+        ((2, 3, 4), (4, 2, 5), ((-1, 0), (0, -2))),
+        ((2, 3), (3, 4), 1),
+        ((2, 3), (2, 3), 2),
+        ((2,), (3,), 0),
+        ((2, 3, 4), (5, 3), (1, 1)),
+        ((0, 3), (3, 2), 1),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_tensordot_agrees_with_differences(a: Any, b: Any, axes: Any, dtype: str) -> None:
+    check_against_differences(lambda a, b: tn.tensordot(a, b, axes), operands([a, b], dtype), 1e-8)
+
+
+def test_ncon_and_its_builder() -> None:
+    xs = operands([(2, 3), (3, 4), (4, 2)], "float64")
+    check_against_differences(lambda *xs: tn.ncon(xs, [[1, 2], [2, 3], [3, 1]]), xs, 1e-8)
+
+    def built(a: Any, b: Any) -> Any:
+        return tn.finalize(tn.NconBuilder([a, b], [[-1, 1], [1, -2]]))
+
+    check_against_differences(built, xs[:2], 1e-8)
+
+
+def test_expressions_with_constants() -> None:
+    a, b, c = operands([(2, 3), (3, 4), (4, 5)], "complex128")
+    expression = tn.contract_expression("ij,jk,kl->il", a, (3, 4), c, constants=[0, 2])
+    check_against_differences(lambda b: expression(b), [b], 1e-8)
+
+
+def test_programs_also_sliced_ones() -> None:
+    xs = operands([(4, 5), (5, 6), (6, 4)], "float64")
+    sizes = dict(enumerate((4, 5, 6)))
+    plan = tn.plan([[0, 1], [1, 2], [2, 0]], [], sizes)
+    check_against_differences(plan.compile("float64"), xs, 1e-8)
+    sliced = replace(plan, tree=replace(plan.tree, sliced=(0, 2)))
+    assert sliced.compile("float64").n_slices == 24
+    check_against_differences(sliced.compile("float64"), xs, 1e-8)
+
+
+def test_mixed_dtypes_have_gradients_of_their_own_dtype() -> None:
+    a, b = operands([(2, 3)], "float32") + operands([(3, 2)], "complex128")
+    value, pullback = vjp(lambda a, b: tn.einsum("ij,jk->ik", a, b), a, b)
+    pulled = pullback(np.ones((2, 2), value.dtype))
+    assert [p.dtype for p in pulled] == [np.float32, np.complex128]
+    np.testing.assert_allclose(pulled[0], (np.ones((2, 2)) @ b.conj().T).real, rtol=1e-6)
+
+
+def test_eulers_identity_on_a_whole_network() -> None:
+    # a contraction is linear in each of its n operands: the sum of <x, gradient> is n * value
+    xs = operands([(2, 2, 2), (2, 3), (2, 4), (2, 5), (3, 4, 5)], "float64")
+    f = lambda *xs: tn.einsum("abc,ax,by,cz,xyz->", *xs)  # noqa: E731
+    gradients = grad(f, tuple(range(5)))(*xs)
+    each = [np.vdot(x, g) for x, g in zip(xs, gradients)]
+    np.testing.assert_allclose(each, [f(*xs)] * 5)
+
+
+def test_exponents_are_refused() -> None:
+    with pytest.raises(TypeError, match="strip_exponent has no gradient"):
+        grad(lambda x: tn.einsum("i,i->", x, x, strip_exponent=True)[0])(np.ones(3))
+
+
+def test_whole_numbers_beside_are_constants() -> None:
+    counts = np.array([1, 2, 3])
+    assert grad(lambda x: tn.einsum("i,i->", x, counts))(np.ones(3)).tolist() == [1, 2, 3]
