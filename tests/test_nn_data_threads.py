@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -203,6 +204,35 @@ def test_an_error_of_a_thread_reaches_the_caller_after_what_came_before(
         assert seen == [0, 1, 2]
         assert caught.traceback[-1].name == "failing"
         assert crew() == []
+
+
+class Failure(Exception):
+    """One that can be referred to weakly."""
+
+
+def failure(n: int) -> int:
+    raise Failure
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        lambda d: d.map(failure).prefetch(2),
+        lambda d: d.map(failure, workers=2),
+        lambda d: d.map(failure).map(int, workers=2),
+    ],
+)
+def test_an_error_of_a_thread_is_freed_with_its_last_reference(
+    pipeline: Callable[[Dataset], Dataset],
+) -> None:
+    gc.disable()
+    try:
+        list(pipeline(numbers(10)))
+    except Failure as error:
+        caught = weakref.ref(error)
+    finally:
+        gc.enable()
+    assert caught() is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

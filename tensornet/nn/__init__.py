@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from . import activations, initialisers, layers, losses, networks, optimisers, schedules
+from . import (
+    activations,
+    callbacks,
+    initialisers,
+    layers,
+    losses,
+    metrics,
+    networks,
+    optimisers,
+    schedules,
+)
+from .checkpoints import load_checkpoint, save_checkpoint
 from .clipping import clip_by_global_norm, clip_by_value, global_norm
 from .data import Dataset
+from .history import History
 from .layers import *  # noqa: F403
 from .module import Module
 from .networks import *  # noqa: F403
@@ -18,10 +30,12 @@ __all__ = [
     "Adam",
     "AdamW",
     "Dataset",
+    "History",
     "Module",
     "Optimiser",
     "RMSprop",
     "activations",
+    "callbacks",
     "clip_by_global_norm",
     "clip_by_value",
     "freeze",
@@ -29,9 +43,12 @@ __all__ = [
     "initialisers",
     "is_trainable",
     "layers",
+    "load_checkpoint",
     "losses",
+    "metrics",
     "networks",
     "optimisers",
+    "save_checkpoint",
     "schedules",
     "thaw",
     *layers.__all__,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import index
 from typing import Any, Literal
 
@@ -69,6 +69,13 @@ class Metric(ABC):
     def result(self) -> Any:
         """What was counted since the last reset."""
 
+    def state_dict(self) -> dict[str, Array]:
+        """What was counted since the last reset as arrays, for a checkpoint amid an epoch."""
+        return {}
+
+    def load_state_dict(self, arrays: Mapping[str, Array]) -> None:  # noqa: B027
+        """Take over what `state_dict` has returned."""
+
 
 class Mean:
     """The weighted mean of numbers, such as the losses of batches weighted by their sizes.
@@ -107,6 +114,14 @@ class Mean:
         """The mean; NaN if nothing was counted."""
         return self._total / self._weight if self._weight else float("nan")
 
+    def state_dict(self) -> dict[str, Array]:
+        """The sums, as an array."""
+        return {"sums": np.array([self._total, self._weight])}
+
+    def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        """Take over what `state_dict` has returned."""
+        self._total, self._weight = arrays["sums"].tolist()
+
 
 class MeanOf(Metric):
     """The mean of a function of each sample.
@@ -135,6 +150,12 @@ class MeanOf(Metric):
     def result(self) -> float:
         """The mean; NaN if nothing was counted."""
         return self._mean.result()
+
+    def state_dict(self) -> dict[str, Array]:
+        return self._mean.state_dict()
+
+    def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        self._mean.load_state_dict(arrays)
 
 
 class Accuracy(MeanOf):
@@ -253,6 +274,12 @@ class ConfusionMatrix(Metric):
             return np.zeros((self._classes or 0,) * 2, np.int64)
         counts: Array = self._counts.copy()
         return counts
+
+    def state_dict(self) -> dict[str, Array]:
+        return {} if self._counts is None else {"counts": self._counts.copy()}
+
+    def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        self._counts = arrays.get("counts")
 
 
 class _OfClasses(ConfusionMatrix):

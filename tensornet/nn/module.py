@@ -19,6 +19,7 @@ from .members import arrays_of, load_arrays, members_of, modules_of, parts_of
 from .parameter import freeze, is_trainable, recast, thaw
 from .randomness import Seed, child_seed, generator_of
 from .summary import Summary, summarise
+from .trainable import Trainable
 
 __all__ = ["Module", "Shape"]
 
@@ -26,7 +27,7 @@ Shape = Sequence["int | None"]
 Self = TypeVar("Self", bound="Module")
 
 
-class Module:
+class Module(Trainable):
     """A function with parameters, to be subclassed: layers, models, and parts of them.
 
     A subclass makes its parts in ``__init__`` or `build`, and computes in `forward`:

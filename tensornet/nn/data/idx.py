@@ -128,7 +128,7 @@ def load_mnist(
         (60000, 28, 28) and (60000,), then (10000, 28, 28) and (10000,).
 
     Raises:
-        FileNotFoundError: says which file is missing.
+        FileNotFoundError: says which file is missing, and where MNIST is.
         FormatError: a damaged file, or images and labels that differ in number.
     """
     train, test = (_images_and_labels(Path(folder), name) for name in MNIST.values())
@@ -153,4 +153,7 @@ def _found(path: Path) -> Path:
     for place in (path, packed):
         if place.exists():
             return place
-    raise FileNotFoundError(f"{path.parent} has neither {path.name} nor {packed.name}")
+    raise FileNotFoundError(
+        f"{path.parent} has neither {path.name} nor {packed.name}; the four files of MNIST are at "
+        "https://ossci-datasets.s3.amazonaws.com/mnist/"
+    )

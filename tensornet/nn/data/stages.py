@@ -174,30 +174,28 @@ class Shuffle(Stage):
     def _generator(self, epoch: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, epoch if self.reshuffle else 0])
 
-    @property
-    def _rows(self) -> Range | None:
-        """The range that is permuted as a whole, if it is one."""
-        source = self.source
-        whole = isinstance(source, Range) and (self.buffer is None or self.buffer >= source.size)
-        return source if whole and isinstance(source, Range) else None
+    def _order(self, epoch: int) -> Array | None:
+        """The indices in order, if a range is permuted as a whole."""
+        rows = self.source
+        if not isinstance(rows, Range) or (self.buffer is not None and self.buffer < rows.size):
+            return None
+        return rows.first + self._generator(epoch).permutation(rows.size)
 
     def start(self, epoch: int, position: int) -> Elements:
-        if self._rows is not None:
-            for key in self.keys(epoch, position, BLOCK):
-                assert isinstance(key, np.ndarray)
-                yield from key.tolist()
+        order = self._order(epoch)
+        if order is None:
+            with closing(self.source.start(epoch, 0)) as elements:
+                yield from itertools.islice(self._drawn(elements, epoch), position, None)
             return
-        with closing(self.source.start(epoch, 0)) as elements:
-            yield from itertools.islice(self._drawn(elements, epoch), position, None)
+        for begin in range(position, len(order), BLOCK):
+            yield from order[begin : begin + BLOCK].tolist()
 
     def keys(self, epoch: int, position: int, length: int) -> Generator[Array | slice]:
-        rows = self._rows
-        if rows is None:
+        order = self._order(epoch)
+        if order is None:
             yield from super().keys(epoch, position, length)
             return
-        order = self._generator(epoch).permutation(rows.size)
-        order += rows.first
-        for begin in range(position, rows.size, length):
+        for begin in range(position, len(order), length):
             yield order[begin : begin + length]
 
     def _drawn(self, elements: Iterator[Any], epoch: int) -> Elements:

@@ -43,22 +43,24 @@ class Crew:
         self.pool.shutdown(wait=wait, cancel_futures=True)
 
     def results(self, calls: Iterable[Callable[[], Any]], ahead: int) -> Elements:
-        """The results of the calls, in order, with at most `ahead` of them beyond the last."""
+        """The results of the calls, in order; at most `ahead` of them are under way at a time."""
         pending: deque[Future[Any]] = deque()
         for call in calls:
+            self._check_process()
             pending.append(self.pool.submit(call))
+            del call  # an error refers to what has a name here, which must not refer to it
             if len(pending) == ahead:
-                yield self._result(pending.popleft())
+                yield pending.popleft().result()
         while pending:
-            yield self._result(pending.popleft())
+            self._check_process()
+            yield pending.popleft().result()
 
-    def _result(self, future: Future[Any]) -> Any:
+    def _check_process(self) -> None:
         if os.getpid() != self.process:
             raise RuntimeError(
                 "the threads of this iteration are in the process that it was forked from; "
                 "iterate over the dataset again"
             )
-        return future.result()
 
 
 def _join(members: set[int]) -> None:
@@ -81,7 +83,10 @@ def _calls(function: Callable[[Any], Any], elements: Iterator[Any]) -> Generator
 
 
 def _raise(error: Exception) -> None:
-    raise error
+    try:
+        raise error
+    finally:
+        del error  # which would refer to itself by its traceback
 
 
 @dataclass(frozen=True)
