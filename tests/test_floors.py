@@ -23,6 +23,7 @@ FLOORS = [
     {"plans"},
     {"planning"},
     {"road"},
+    {"gradient"},
     {"expression"},
     {"api", "formats"},
     {"ops"},
