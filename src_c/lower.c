@@ -322,6 +322,7 @@ static tn_status lower_with(const tn_network *net, const tn_stem *stems, int64_t
     p->extents = malloc((size_t)(net->n_sliced + 1) * sizeof *p->extents);
     p->section_start = calloc(2 * (size_t)net->n_sliced + 2, sizeof *p->section_start);
     p->level_macs = calloc((size_t)net->n_sliced + 1, sizeof *p->level_macs);
+    p->forward_macs = calloc((size_t)net->n_sliced + 1, sizeof *p->forward_macs);
     l.sizes = malloc(indices * sizeof *l.sizes);
     l.alive = calloc(indices, sizeof *l.alive);
     l.stride_a = malloc(3 * indices * sizeof *l.stride_a);
@@ -329,7 +330,7 @@ static tn_status lower_with(const tn_network *net, const tn_stem *stems, int64_t
     l.current = malloc(4 * inputs * sizeof *l.current);
     l.loop_of = malloc(indices * sizeof *l.loop_of);
     if (p->values && p->results && p->steps && p->fused && p->slice_strides && p->extents &&
-        p->section_start && p->level_macs && l.sizes && l.alive && l.stride_a && l.on_a &&
+        p->section_start && p->level_macs && p->forward_macs && l.sizes && l.alive && l.stride_a && l.on_a &&
         l.current && l.loop_of) {
         l.prepared = l.current + 2 * inputs;
         l.stride_b = l.stride_a + indices;
@@ -378,5 +379,6 @@ void tn_program_free(tn_program *p) {
     free(p->extents);
     free(p->section_start);
     free(p->level_macs);
+    free(p->forward_macs);
     free(p);
 }

@@ -44,8 +44,8 @@ typedef struct {
 
 static run_state make_run(const tn_execution *run) {
     const tn_program *p = run->program;
-    run->control->total = run->part == TN_FORWARD    ? p->forward_macs
-                          : run->part == TN_BACKWARD ? p->macs - p->forward_macs
+    run->control->total = run->part == TN_FORWARD    ? p->forward_macs[0]
+                          : run->part == TN_BACKWARD ? p->macs - p->forward_macs[0]
                                                      : p->macs;
     return (run_state){.p = p, .kernels = tn_get_kernels(p->dtype), .inputs = run->inputs,
                        .outs = run->outs, .arena = run->arena, .saved = run->saved,
@@ -537,7 +537,7 @@ tn_program_info tn_program_describe(const tn_program *p) {
         .arena_bytes = p->arena_bytes,
         .saved_bytes = p->saved_bytes,
         .macs = p->macs,
-        .forward_macs = p->forward_macs,
+        .forward_macs = p->forward_macs[0],
         .invariant_macs = p->level_macs[0],
         .invariant_steps = p->section_start[1],
         .chunks_at = chunks_at(p),
@@ -552,7 +552,8 @@ tn_program_info tn_program_describe(const tn_program *p) {
 
 int tn_program_step(const tn_program *p, int64_t i, char *text, size_t capacity) {
     static const char *const roads[] = {"gett", "direct", "dots", "nest n",
-                                        "nest batch", "nest k", "transpose", "skinny", "table"};
+                                        "nest batch", "nest k", "transpose", "skinny", "table",
+                                        "inner"};
     const tn_step *s = &p->steps[i];
     const int32_t level = s->level;
     if (s->widen) return snprintf(text, capacity, "level %d  widen %d", level, s->a);

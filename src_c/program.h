@@ -99,7 +99,8 @@ struct tn_program {
     int64_t shared_bytes, worker_bytes, workspace_bytes, block_bytes, sums_bytes, table_bytes, arena_bytes;
     int64_t saved_bytes;
     double *level_macs;   /* macs of one pass over the steps of a level */
-    double macs, forward_macs;
+    double *forward_macs; /* of them in the forward sweep */
+    double macs;
 };
 
 /* How many chunks of slices there is memory for, each with sums of so many elements.  tn_schedule fixes

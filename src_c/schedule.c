@@ -204,6 +204,7 @@ static tn_status order_steps(tn_program *p, int32_t root) {
             const tn_step *s = &p->steps[order[i]];
             if (tn_section(p, s) != section) continue;
             p->level_macs[s->level] += tn_step_macs(s);
+            if (!s->backward) p->forward_macs[s->level] += tn_step_macs(s);
             if (s->fused >= 0 && (!count || sorted[count - 1].fused != s->fused))
                 p->fused[s->fused].first_step = count;
             sorted[count++] = *s;
@@ -278,40 +279,40 @@ void tn_split_slices(tn_program *p, int64_t largest, int64_t elements) {
     p->direct = p->chunks == 1 && !p->strip && !p->half;
 }
 
-/* Macs of a run in so many chunks: each starts its inner loops anew. */
-static double macs_in_chunks(const tn_program *p, int64_t chunks) {
-    double macs = p->level_macs[0];
+/* Macs of a run in so many chunks, each of which starts its inner loops anew, by those of each level. */
+static double macs_in_chunks(const tn_program *p, int64_t chunks, const double *level_macs) {
+    double macs = level_macs[0];
     int64_t inner = 1; /* slices inside loop level - 1 */
     for (int64_t level = p->n_loops; level > 0; level--) {
         int64_t passes = p->slices / inner;
         for (int64_t chunk = 0; chunk < chunks && inner > 1; chunk++)
             passes += tn_slice_of(p->slices, p->grain, chunks, chunk) % inner != 0;
-        macs += (double)passes * p->level_macs[level];
+        macs += (double)passes * level_macs[level];
         inner *= p->extents[level - 1];
     }
     return macs;
 }
 
 /* Of the numbers of chunks that are possible, the one that is worth what is computed again at their
- * starts. */
+ * starts; for the forward sweep, so that it is the same with and without a backward sweep. */
 static void choose_chunks(tn_program *p) {
     const int64_t most = p->chunks;
-    double best = 0;
+    double best = 0, forward = 0;
     for (int64_t n = 1; n <= most; n++) {
-        if (n > CHUNKS && (n % CHUNKS || p->macs < (double)n * LONG_CHUNK)) continue;
-        const double macs = macs_in_chunks(p, n), cost = macs * unevenness(n);
+        if (n > CHUNKS && (n % CHUNKS || forward < (double)n * LONG_CHUNK)) continue;
+        const double macs = macs_in_chunks(p, n, p->forward_macs), cost = macs * unevenness(n);
         if (n > 1 && cost >= best) continue;
         best = cost;
         p->chunks = n;
-        p->macs = macs;
+        forward = macs;
     }
+    p->macs = macs_in_chunks(p, p->chunks, p->level_macs);
 }
 
 static void count_resources(tn_program *p) {
     double largest = 0;
     choose_chunks(p);
     for (int64_t i = 0; i < p->n_steps; i++) {
-        if (!p->steps[i].backward) p->forward_macs += tn_step_macs(&p->steps[i]);
         int64_t workspace = tn_workspace(&p->steps[i].x);
         if (workspace > p->workspace_bytes) p->workspace_bytes = workspace;
         if (tn_step_macs(&p->steps[i]) > largest) largest = tn_step_macs(&p->steps[i]);

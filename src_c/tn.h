@@ -117,7 +117,8 @@ enum {
     TN_ROAD_K,        /* loop nest, innermost over the last k axis:     c += a[j] * b[j] */
     TN_ROAD_TRANSPOSE, /* unary copy in tiles (tiles.h) */
     TN_ROAD_SKINNY,    /* few n and k: tiles of m that stream through registers */
-    TN_ROAD_TABLE      /* tiny: every offset is looked up */
+    TN_ROAD_TABLE,     /* tiny: every offset is looked up */
+    TN_ROAD_INNER      /* few m and n, long k: vectors along k; no integers */
 };
 
 typedef enum { ON_A, ON_B, ON_C } tn_operand;
@@ -131,6 +132,7 @@ typedef struct {
 
 /* A tile on TN_ROAD_TRANSPOSE: rows, elements of one along c, bytes if it consists of runs. */
 enum { TN_COPY_ROWS = 512, TN_COPY_ALONG = 2048, TN_COPY_TILE = 16 << 10 };
+enum { TN_INNER_SUMS = 128, TN_INNER_SIDE = 32 }; /* most sums, rows, columns on TN_ROAD_INNER */
 enum { TN_DIRECT_DEPTH = 256 }; /* summed points for which TN_ROAD_DIRECT can gather columns of b */
 
 /* How a packed product is blocked: at most so many rows, columns and steps in a block, the boxes
@@ -156,6 +158,7 @@ typedef struct {
                  char *c, const tn_box *, const tn_worker *);
     void (*direct)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     void (*dots)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
+    void (*inner)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     void (*nest)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     /* floating point types only; a box is a range of tiles, as batch points */
     void (*skinny)(const tn_contraction *, const tn_tiling *, const char *a, const char *b, char *c,
@@ -227,7 +230,7 @@ typedef struct {
     int64_t output_bytes; /* of all results */
     int64_t saved_bytes;  /* what the forward half of a run leaves for the backward half */
     double macs;          /* multiply-adds of one run, hoisting counted */
-    double forward_macs;  /* of them in the forward half */
+    double forward_macs;  /* of them in the forward half, if there are halves */
     double invariant_macs;   /* of them outside the slice loop */
     int64_t invariant_steps; /* steps that run once although the program has slices */
     /* where in the arena the tn_chunks and the sums of each chunk lie, and bytes of one chunk's sums;

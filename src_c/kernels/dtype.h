@@ -69,6 +69,7 @@ ALWAYS_INLINE T FN(muladd)(T c, T x, T y) { return (T)(c + 1u * x * y); }
 #include "nest.h"
 #include "direct.h"
 #include "dots.h"
+#include "inner.h"
 #include "skinny.h"
 #include "scaling.h"
 
@@ -80,6 +81,7 @@ static const tn_kernels FN(kernels) = {
     .direct = FN(direct),
 #if FLOATING
     .dots = FN(dots),
+    .inner = FN(inner_products),
 #endif
     .nest = FN(nest),
     .unary = FN(unary),

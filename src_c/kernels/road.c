@@ -351,6 +351,25 @@ static int choose_unpacked(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_M
     return 1;
 }
 
+/* Few rows and columns and a long k, of which both operands have a run where they lie, and for which
+ * one axis in each group does not do. */
+static int choose_inner(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
+                        const int count[4]) {
+    enum { LONG = 256, MANY = 8 }; /* summed points; vectors of a run, if they are not whole */
+    const tn_kernels *kernels = tn_get_kernels(x->dtype);
+    const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
+                  k = group_size(group[3], count[3]), itemsize = tn_itemsize(x->dtype);
+    const tn_dim *run = last(group[3], count[3]);
+    if (!kernels->inner || m < 2 || n < 2 || m > TN_INNER_SIDE || n > TN_INNER_SIDE ||
+        m * n > TN_INNER_SUMS || k < LONG || run->sa != itemsize || run->sb != itemsize)
+        return 0;
+    if (run->n < kernels->lanes || (run->n % kernels->lanes && run->n < MANY * kernels->lanes))
+        return 0;
+    x->road = TN_ROAD_INNER;
+    pack_groups(x, dims, group, count);
+    return 1;
+}
+
 /* A huge operand meets a tiny one.  With more entries than a few the arithmetic counts, and the
  * microkernel of packed products is as good once elements have to change places. */
 static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
@@ -406,6 +425,7 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     const int64_t large = tn_real_count(x->dtype) > 1 ? LARGE : LARGE_REAL;
     if (streaming && m * n * tn_itemsize(x->dtype) > large)
         return choose_nest(x, dims, group, count);
+    if (choose_inner(x, dims, group, count)) return 0;
     if (choose_unpacked(x, dims, group, count, &swapped)) return swapped;
     if (streaming || macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2)
         return choose_nest(x, dims, group, count);
