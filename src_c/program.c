@@ -242,9 +242,9 @@ static void move_to_slice(worker_state *w, const int64_t *digits) {
             char **at = !result ? &w->at[s->value]
                         : result->value < 0 ? &w->collected
                                             : &w->at[result->value];
-            if (pass)
+            if (pass && *at) /* a value that is not wanted is nowhere */
                 *at += digits[s->loop] * s->stride;
-            else
+            else if (!pass)
                 *at = !result            ? (char *)r->inputs[s->value]
                       : result->own_sums ? w->sums + result->offset
                                          : r->outs[-1 - s->value];

@@ -132,7 +132,7 @@ typedef struct {
 
 /* A tile on TN_ROAD_TRANSPOSE: rows, elements of one along c, bytes if it consists of runs. */
 enum { TN_COPY_ROWS = 512, TN_COPY_ALONG = 2048, TN_COPY_TILE = 16 << 10 };
-enum { TN_INNER_SUMS = 128, TN_INNER_SIDE = 32 }; /* most sums, rows, columns on TN_ROAD_INNER */
+enum { TN_INNER_SUMS = 256, TN_INNER_SIDE = 32 }; /* most sums, rows, columns on TN_ROAD_INNER */
 enum { TN_DIRECT_DEPTH = 256 }; /* summed points for which TN_ROAD_DIRECT can gather columns of b */
 
 /* How a packed product is blocked: at most so many rows, columns and steps in a block, the boxes

@@ -50,20 +50,39 @@ cdef class GradientExecutor(Executor):
         return [self.network.needed[i] for i in range(self.network.n_needed)]
 
     cdef list _gradients(self):
-        """Fresh arrays for the gradients, zero where nothing will be computed."""
-        cdef int64_t bytes
+        """Fresh arrays for the gradients, zero where nothing will be computed.
+
+        Many small ones lie in one block: pages that are touched for the first time in each run
+        would cost more than what is written to them.
+        """
+        cdef int64_t small = 0, at = 0, bytes
+        cdef cnp.ndarray block = None
+        if self.fill is not None:
+            return [np.zeros(self.shapes[operand], self.dtype) for operand in self.needed]
+        sizes = [self._bytes(i) for i in range(self.network.n_needed)]
+        for bytes in sizes:
+            small += bytes if bytes < OWN_MEMORY else 0
+        if small >= OWN_MEMORY:
+            block = fresh(small, np.uint8)
         made = []
-        for operand in self.needed:
+        for operand, bytes in zip(self.needed, sizes):
             shape = self.shapes[operand]
-            if self.fill is not None:
-                made.append(np.zeros(shape, self.dtype))
-                continue
-            bytes = self.dtype.itemsize
-            for extent in shape:
-                bytes *= extent
-            made.append(
-                np.empty(shape, self.dtype) if bytes < OWN_MEMORY else fresh(shape, self.dtype))
+            if bytes >= OWN_MEMORY:
+                made.append(fresh(shape, self.dtype))
+            elif block is None:
+                made.append(np.empty(shape, self.dtype))
+            else:
+                made.append(np.ndarray(shape, self.dtype, block, at))
+                at += bytes
         return made
+
+    cdef int64_t _bytes(self, int64_t gradient):
+        """Of a gradient, by its position among those needed."""
+        cdef const tn_network *net = &self.network
+        cdef int64_t operand = net.needed[gradient], bytes = self.dtype.itemsize, d
+        for d in range(net.starts[operand], net.starts[operand + 1]):
+            bytes *= net.sizes[net.ids[d]]
+        return bytes
 
     cdef object _value(self):
         value = self.empty()

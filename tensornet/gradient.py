@@ -8,10 +8,11 @@ conj(g) * b, so that only the cotangent and the results are conjugated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from math import prod
 from operator import index
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from .expr import Expr
 from .planner import Tree
 from .program import check_available, fitting_operands, recall
 from .progress import Progress, progress_bar
-from .road import find_program
+from .road import find_program, hashable_optimize
 
 __all__ = ["GradientProgram", "contraction_gradients", "lower_gradient"]
 
@@ -44,6 +45,8 @@ class GradientProgram:
         memory_required: bytes that a call allocates, results included, exactly, if its arrays are
             of the program's dtype and in C order. Beyond the results it is what a slice takes,
             with the intermediates that the way back reads.
+        accepts: ``accepts(arrays)`` tells whether a tuple holds one plain array of just the right
+            dtype and shape per operand, so that a run takes them as they are.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class GradientProgram:
         self._executor = GradientExecutor(
             tree.expr, tree.steps, tree.sliced, dtype, _kept(tree), threads, False, self.needed
         )
+        self.accepts = self._executor.accepts
         facts = self._executor.info
         shapes = tree.expr.shapes
         results = [tree.expr.output_shape, *[shapes[k] for k in self.needed]]
@@ -292,8 +296,40 @@ def contraction_gradients(
     [array([[3., 4.],
            [3., 4.]]), array([1., 1.])]
     """
-    arrays = as_arrays(operands)
-    wanted = tuple(range(len(arrays)) if needed is None else sorted(set(needed)))
+    given = tuple(operands)
+    wanted = tuple(range(len(given)) if needed is None else needed)
+    dtype = getattr(given[0], "dtype", None) if given else None
+    key = network, wanted, hashable_optimize(optimize), dtype, get_num_threads()
+    found = _latest.get(key, _nothing)()
+    if found is not None and found.accepts(given):
+        return found.gradients(given, cotangent)
+    program, made = _planned_gradients(network, as_arrays(given), cotangent, wanted, optimize)
+    if program is not None and isinstance(optimize, (str, bool)):
+        if len(_latest) >= _RECALLED:
+            _latest.clear()
+        _latest[key] = ref(program)
+    return made
+
+
+# The program of the latest gradients with some key, if it is still there. It looks at dtypes and
+# shapes itself.
+_latest: dict[Hashable, Callable[[], GradientProgram | None]] = {}
+_RECALLED = 256  # how many of them
+
+
+def _nothing() -> None:
+    return None
+
+
+def _planned_gradients(
+    network: Expr | Tree,
+    arrays: Sequence[Array],
+    cotangent: Any,
+    needed: Sequence[int],
+    optimize: Any,
+) -> tuple[GradientProgram | None, list[Array]]:
+    """The gradients of `contraction_gradients`, and the program that made them, if there are any."""
+    wanted = sorted(set(needed))
     dtypes = [array.dtype for array in arrays]
     for operand in wanted:
         if operand < len(dtypes) and dtypes[operand].kind not in "fc":
@@ -302,12 +338,12 @@ def contraction_gradients(
                 "have gradients"
             )
     if not wanted:
-        return []
+        return None, []
     dtype = result_dtype(dtypes, None, "same_kind")
     tree = network if isinstance(network, Tree) else find_program(network, dtype, optimize).tree
     program = lower_gradient(tree, dtype, wanted)
     made = program.gradients(converted(arrays, dtype), cotangent)
-    return [_as_dtype(gradient, dtypes[k]) for gradient, k in zip(made, wanted)]
+    return program, [_as_dtype(gradient, dtypes[k]) for gradient, k in zip(made, wanted)]
 
 
 def _as_dtype(gradient: Array, dtype: np.dtype[Any]) -> Array:

@@ -1,6 +1,9 @@
-/* Few rows times few columns summed over a long k, such as the gradient of a gate: vectors along k, of which
- * both operands have a run, and sums that stay while k passes in blocks of which everything is in the
- * first cache.  Axes of any number in each group; lanes are added at the end, in a fixed order. */
+/* Few rows times few columns summed over a long k, such as the gradient of a gate: vectors along k, and sums
+ * that stay while k passes in blocks of which everything is in the first cache.  Axes of any number in
+ * each group; lanes are added at the end, in a fixed order.
+ *
+ * Where both operands have a run along k they are read where they lie; else a block of k is copied, of
+ * each operand that does not have it in one piece. */
 
 #if FLOATING
 #define E (VL / PARTS)
@@ -8,8 +11,9 @@
 enum {
     FN(INNER_TILE) = (VBYTES == 64 ? 16 : 8) / PARTS, /* sums of one tile, which are registers */
     FN(INNER_SUMS) = TN_INNER_SUMS + 4 * TN_INNER_SIDE, /* of all tiles, those at the edges whole */
-    FN(INNER_POINTS) = 64,                            /* of the outer axes of k, in one block */
-    FN(INNER_BLOCK) = 24 << 10                        /* bytes of both operands */
+    FN(INNER_POINTS) = 64,     /* runs in one block */
+    FN(INNER_COPIED) = 512,    /* points in one block that is copied */
+    FN(INNER_BLOCK) = 24 << 10 /* bytes of both operands */
 };
 
 /* A block of k: where its runs are, from the rows of a and the columns of b. */
@@ -69,7 +73,8 @@ ALWAYS_INLINE void FN(inner_tile)(const int rows, const int columns, const FN(in
 /* What is known of the rows and columns of one product. */
 typedef struct {
     int64_t m, n, rows, columns; /* how many there are, and in one tile */
-    int64_t a[TN_INNER_SIDE + 4], b[TN_INNER_SIDE + 4], c_row[TN_INNER_SIDE], c_column[TN_INNER_SIDE];
+    int64_t a[TN_INNER_SIDE + 4], c_row[TN_INNER_SIDE];
+    int64_t b[TN_INNER_SIDE + 4], c_column[TN_INNER_SIDE];
 } FN(inner_sides);
 
 /* Offsets of rows and columns; beyond the last, that one again. */
@@ -115,9 +120,9 @@ static void FN(inner_store)(const FN(inner_sides) *s, V (*sums)[PARTS], char *c,
         }
 }
 
-/* All of k, block by block, for one batch point. */
-static void FN(inner_sum)(const tn_contraction *x, const FN(inner_sides) *s, const char *a,
-                          const char *b, V (*sums)[PARTS]) {
+/* All of k in runs, which both operands have. */
+static void FN(inner_runs)(const tn_contraction *x, const FN(inner_sides) *s, const char *a,
+                           const char *b, V (*sums)[PARTS]) {
     const tn_dim *k = x->dims + x->n_batch + x->n_m + x->n_n;
     const int64_t unit = sizeof(T), run = k[x->n_k - 1].n, outer = x->k / run;
     const int64_t most = MAX(FN(INNER_BLOCK) / unit / (s->m + s->n), (int64_t)E) / E * E;
@@ -126,25 +131,122 @@ static void FN(inner_sum)(const tn_contraction *x, const FN(inner_sides) *s, con
     walk_to(&w, k, x->n_k - 1, 0);
     for (int64_t q = 0; q < outer; q += block.points) {
         block.points = MIN(MIN(MAX(most / run, (int64_t)1), outer - q), (int64_t)FN(INNER_POINTS));
-        for (int64_t i = 0; i < block.points; i++, walk_next(&w)) block.a[i] = w.a, block.b[i] = w.b;
+        for (int64_t i = 0; i < block.points; i++, walk_next(&w)) {
+            block.a[i] = w.a;
+            block.b[i] = w.b;
+        }
         for (int64_t p = 0; p < run; p += block.length) {
-            block.length = MIN(run - p, MAX(most, (int64_t)E));
+            block.length = MIN(run - p, most);
             FN(inner_tiles)(s, &block, a + p * unit, b + p * unit, sums);
         }
     }
 }
 
+/* The innermost axes of k that make a block, the outermost of them in pieces: where its points lie. */
+typedef struct {
+    int axes;                /* of k outside the block */
+    int64_t piece;           /* how many points of the first axis are in one */
+    int64_t points, inside;  /* of a block; of its other axes */
+    int64_t a[FN(INNER_COPIED)], b[FN(INNER_COPIED)];
+    int64_t broken_a, broken_b; /* inner_broken of these */
+} FN(inner_points);
+
+/* Of the points in order: bits of those that do not follow the one before. */
+static int64_t FN(inner_broken)(const int64_t *at, int64_t points) {
+    int64_t broken = 0;
+    for (int64_t q = 1; q < points; q++)
+        if (at[q] != at[q - 1] + (int64_t)sizeof(T)) broken |= q;
+    return broken;
+}
+
+static void FN(inner_cut)(FN(inner_points) *c, const tn_dim *k, int n_k, int64_t most) {
+    c->axes = n_k;
+    c->inside = 1;
+    while (c->axes > 1 && c->inside * k[c->axes - 1].n <= most) c->inside *= k[--c->axes].n;
+    const tn_dim *cut = &k[--c->axes];
+    c->piece = MIN(MAX(most / c->inside, (int64_t)1), cut->n);
+    c->points = c->piece * c->inside;
+    c->a[0] = c->b[0] = 0;
+    int64_t made = 1;
+    for (int d = n_k - 1; d >= c->axes; d--) {
+        const int64_t n = d > c->axes ? k[d].n : c->piece, before = made;
+        for (int64_t i = 1; i < n; i++)
+            for (int64_t j = 0; j < before; j++, made++) {
+                c->a[made] = c->a[j] + i * k[d].sa;
+                c->b[made] = c->b[j] + i * k[d].sb;
+            }
+    }
+    c->broken_a = FN(inner_broken)(c->a, c->points);
+    c->broken_b = FN(inner_broken)(c->b, c->points);
+}
+
+/* Copies groups of so many points that are together. */
+ALWAYS_INLINE void FN(inner_gather)(const int together, const int64_t *at, int64_t points,
+                                    const char *from, char *to) {
+    for (int64_t q = 0; q < points; q += together)
+        memcpy(to + q * (int64_t)sizeof(T), from + at[q], (size_t)together * sizeof(T));
+}
+
+/* The points of a block, of each line, in one piece; returns where they are. */
+static const char *FN(inner_copy)(const int64_t *at, int64_t broken, int64_t points, int64_t lines,
+                                  int64_t *offsets, const char *from, char *to) {
+    const int together = (broken | points) & 1 ? 1 : (broken | points) & 2 ? 2 : 4;
+    if (!broken) return from;
+    for (int64_t i = 0; i < lines; i++) {
+        const char *line = from + offsets[i];
+        offsets[i] = i * points * (int64_t)sizeof(T);
+        if (together == 4)
+            FN(inner_gather)(4, at, points, line, to + offsets[i]);
+        else if (together == 2)
+            FN(inner_gather)(2, at, points, line, to + offsets[i]);
+        else
+            FN(inner_gather)(1, at, points, line, to + offsets[i]);
+    }
+    for (int64_t i = lines; i < lines + 4; i++) offsets[i] = offsets[lines - 1];
+    return to;
+}
+
+/* All of k in blocks of which what is needed is copied. */
+static void FN(inner_copies)(const tn_contraction *x, const FN(inner_sides) *s, const char *a,
+                             const char *b, V (*sums)[PARTS]) {
+    const tn_dim *k = x->dims + x->n_batch + x->n_m + x->n_n;
+    const int64_t most = FN(INNER_BLOCK) / (int64_t)sizeof(T) / (s->m + s->n);
+    _Alignas(64) char copied[2][FN(INNER_BLOCK)];
+    FN(inner_points) cut;
+    FN(inner_block) block = {.points = 1};
+    tn_walk w;
+    FN(inner_cut)(&cut, k, x->n_k, MIN(most, (int64_t)FN(INNER_COPIED)));
+    const int64_t outer = x->k / cut.inside / k[cut.axes].n;
+    walk_to(&w, k, cut.axes, 0);
+    for (int64_t q = 0; q < outer; q++, walk_next(&w))
+        for (int64_t p = 0; p < k[cut.axes].n; p += cut.piece) {
+            FN(inner_sides) lines = *s;
+            block.length = MIN(cut.piece, k[cut.axes].n - p) * cut.inside;
+            const char *left = FN(inner_copy)(cut.a, cut.broken_a, block.length, s->m, lines.a,
+                                              a + w.a + p * k[cut.axes].sa, copied[0]);
+            const char *right = FN(inner_copy)(cut.b, cut.broken_b, block.length, s->n, lines.b,
+                                               b + w.b + p * k[cut.axes].sb, copied[1]);
+            block.a[0] = block.b[0] = 0;
+            FN(inner_tiles)(&lines, &block, left, right, sums);
+        }
+}
+
 /* A box is a range of batch points. */
 static void FN(inner_products)(const tn_contraction *x, const char *a, const char *b, char *c,
-                      const tn_box *box) {
+                               const tn_box *box) {
     FN(inner_sides) sides;
     V sums[FN(INNER_SUMS)][PARTS];
     tn_walk batch;
+    const tn_dim *run = x->dims + x->n_batch + x->n_m + x->n_n + x->n_k - 1;
+    const int runs = run->sa == (int64_t)sizeof(T) && run->sb == run->sa &&
+                     (run->n >= 4 * E || (run->n >= E && run->n % E == 0));
     FN(inner_offsets)(&sides, x);
+    const size_t tiles = (size_t)((sides.m + sides.rows - 1) / sides.rows) *
+                         (size_t)((sides.n + sides.columns - 1) / sides.columns);
     walk_to(&batch, x->dims, x->n_batch, box->batch0);
     for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&batch)) {
-        memset(sums, 0, sizeof sums);
-        FN(inner_sum)(x, &sides, a + batch.a, b + batch.b, sums);
+        memset(sums, 0, tiles * FN(INNER_TILE) * sizeof *sums);
+        (runs ? FN(inner_runs) : FN(inner_copies))(x, &sides, a + batch.a, b + batch.b, sums);
         FN(inner_store)(&sides, sums, c + batch.c, x->accumulate);
     }
 }

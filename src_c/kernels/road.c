@@ -351,19 +351,19 @@ static int choose_unpacked(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_M
     return 1;
 }
 
-/* Few rows and columns and a long k, of which both operands have a run where they lie, and for which
- * one axis in each group does not do. */
+/* Few rows and columns and a long k, for which one axis in each group does not do. */
 static int choose_inner(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
                         const int count[4]) {
-    enum { LONG = 256, MANY = 8 }; /* summed points; vectors of a run, if they are not whole */
+    enum { LONG = 256, FEW_IF_COPIED = 64 }; /* summed points; sums, unless both have a run along k */
     const tn_kernels *kernels = tn_get_kernels(x->dtype);
     const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
                   k = group_size(group[3], count[3]), itemsize = tn_itemsize(x->dtype);
     const tn_dim *run = last(group[3], count[3]);
     if (!kernels->inner || m < 2 || n < 2 || m > TN_INNER_SIDE || n > TN_INNER_SIDE ||
-        m * n > TN_INNER_SUMS || k < LONG || run->sa != itemsize || run->sb != itemsize)
+        m * n > TN_INNER_SUMS || k < LONG || is_dots(x, group, count))
         return 0;
-    if (run->n < kernels->lanes || (run->n % kernels->lanes && run->n < MANY * kernels->lanes))
+    if ((run->sa != itemsize || run->sb != itemsize || run->n < kernels->lanes) &&
+        m * n > FEW_IF_COPIED)
         return 0;
     x->road = TN_ROAD_INNER;
     pack_groups(x, dims, group, count);

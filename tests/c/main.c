@@ -11,7 +11,7 @@ static const struct {
 } suites[] = {
     {"half", half_tests},       {"scaling", scaling_tests}, {"contract", contract_tests},
     {"program", program_tests}, {"lowering", lowering_tests}, {"threads", thread_tests},
-    {"copy", copy_tests},       {"parts", parts_tests},
+    {"copy", copy_tests},       {"parts", parts_tests},     {"backward", backward_tests},
 };
 
 static double seconds(void) {
