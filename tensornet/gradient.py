@@ -328,7 +328,7 @@ def _planned_gradients(
     needed: Sequence[int],
     optimize: Any,
 ) -> tuple[GradientProgram | None, list[Array]]:
-    """The gradients of `contraction_gradients`, and the program that made them, if there are any."""
+    """The gradients of `contraction_gradients`, and the program that made them, if any."""
     wanted = sorted(set(needed))
     dtypes = [array.dtype for array in arrays]
     for operand in wanted:
