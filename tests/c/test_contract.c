@@ -405,7 +405,7 @@ static void skinny_products_equal_their_definition(void) {
 static void few_sums_over_a_long_k_equal_their_definition(void) {
     static const int64_t lengths[] = {256, 300, 513, 1000, 3000};
     for (int dtype = TN_F32; dtype <= TN_C128; dtype++)
-        for (int number = 0; number < CASES; number++) {
+        for (int number = 0; number < CASES / 2; number++) {
             rng r = {(uint64_t)(850000 + 1000 * dtype + number)};
             problem p = {.x.accumulate = (uint8_t)rng_below(&r, 2)};
             const int digits = rng_below(&r, 3) == 0;
