@@ -3,6 +3,8 @@ from typing import Any
 from ._program import Executor
 from .arrays import Array
 
+def conjugate(arrays: list[Array]) -> None: ...
+
 class Saved:
     @property
     def arrays(self) -> tuple[Array, ...]: ...

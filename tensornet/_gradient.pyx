@@ -20,6 +20,27 @@ cdef int64_t OWN_MEMORY = 64 << 10, QUICK_BYTES = 4 << 20
 cdef double QUICK_MACS = 1 << 22
 
 
+cdef fused real:
+    float
+    double
+
+
+cdef void _negate_imaginary(real *at, int64_t elements) noexcept nogil:
+    cdef int64_t i
+    for i in range(elements):
+        at[2 * i + 1] = -at[2 * i + 1]
+
+
+def conjugate(list arrays):
+    """Conjugates complex arrays in C order in place: of small ones, quicker than NumPy's."""
+    cdef cnp.ndarray array
+    for array in arrays:
+        if cnp.PyArray_TYPE(array) == cnp.NPY_CFLOAT:
+            _negate_imaginary(<float *> cnp.PyArray_DATA(array), cnp.PyArray_SIZE(array))
+        else:
+            _negate_imaginary(<double *> cnp.PyArray_DATA(array), cnp.PyArray_SIZE(array))
+
+
 cdef class Saved:
     """What the forward half of a run leaves for the backward half: intermediates, and the operands.
 
@@ -44,6 +65,11 @@ cdef class GradientExecutor(Executor):
     gradient is the cotangent contracted with all other operands, nothing conjugated.
     """
 
+    cdef int64_t itemsize
+
+    def __init__(self, *arguments):
+        self.itemsize = self.dtype.itemsize
+
     @property
     def needed(self):
         """The operands whose gradients are computed."""
@@ -55,34 +81,45 @@ cdef class GradientExecutor(Executor):
         Many small ones lie in one block: pages that are touched for the first time in each run
         would cost more than what is written to them.
         """
-        cdef int64_t small = 0, at = 0, bytes
+        cdef int64_t i, bytes, small = 0, at = 0
         cdef cnp.ndarray block = None
-        if self.fill is not None:
-            return [np.zeros(self.shapes[operand], self.dtype) for operand in self.needed]
-        sizes = [self._bytes(i) for i in range(self.network.n_needed)]
-        for bytes in sizes:
+        cdef list made = []
+        for i in range(self.network.n_needed):
+            bytes = self._bytes(i)
             small += bytes if bytes < OWN_MEMORY else 0
         if small >= OWN_MEMORY:
             block = fresh(small, np.uint8)
-        made = []
-        for operand, bytes in zip(self.needed, sizes):
-            shape = self.shapes[operand]
-            if bytes >= OWN_MEMORY:
-                made.append(fresh(shape, self.dtype))
+        for i in range(self.network.n_needed):
+            bytes = self._bytes(i)
+            if self.fill is not None:
+                made.append(np.zeros(self.shapes[self.network.needed[i]], self.dtype))
+            elif bytes >= OWN_MEMORY:
+                made.append(fresh(self.shapes[self.network.needed[i]], self.dtype))
             elif block is None:
-                made.append(np.empty(shape, self.dtype))
+                made.append(self._plain(i))
             else:
+                shape = self.shapes[self.network.needed[i]]
                 made.append(np.ndarray(shape, self.dtype, block, at))
                 at += bytes
         return made
 
-    cdef int64_t _bytes(self, int64_t gradient):
+    cdef int64_t _bytes(self, int64_t gradient) noexcept:
         """Of a gradient, by its position among those needed."""
         cdef const tn_network *net = &self.network
-        cdef int64_t operand = net.needed[gradient], bytes = self.dtype.itemsize, d
+        cdef int64_t operand = net.needed[gradient], d, elements = 1
         for d in range(net.starts[operand], net.starts[operand + 1]):
-            bytes *= net.sizes[net.ids[d]]
-        return bytes
+            elements *= net.sizes[net.ids[d]]
+        return elements * self.itemsize
+
+    cdef object _plain(self, int64_t gradient):
+        """An array for a gradient, its entries undefined."""
+        cdef const tn_network *net = &self.network
+        cdef int64_t first = net.starts[net.needed[gradient]]
+        cdef int n = <int> (net.starts[net.needed[gradient] + 1] - first), d
+        cdef cnp.npy_intp extents[64]
+        for d in range(n):
+            extents[d] = net.sizes[net.ids[first + d]]
+        return cnp.PyArray_EMPTY(n, extents, self.number, 0)
 
     cdef object _value(self):
         value = self.empty()

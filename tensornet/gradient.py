@@ -16,7 +16,7 @@ from weakref import ref
 
 import numpy as np
 
-from ._gradient import GradientExecutor, Saved
+from ._gradient import GradientExecutor, Saved, conjugate
 from .arrays import Array, as_array, as_arrays, check_dtype, converted, result_dtype
 from .config import check_threads, get_num_threads
 from .errors import ShapeError
@@ -194,8 +194,7 @@ class GradientProgram:
 
     def _finished(self, gradients: list[Array]) -> list[Array]:
         if self._complex:
-            for gradient in gradients:
-                np.conjugate(gradient, out=gradient)
+            conjugate(gradients)
         return gradients
 
     @property
