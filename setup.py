@@ -1,4 +1,4 @@
-"""Builds the three C doors; kernels/isa*.c are compiled once per instruction set."""
+"""Builds the C doors; kernels/isa*.c are compiled once per instruction set."""
 
 from __future__ import annotations
 
@@ -96,6 +96,7 @@ def extension(name: str, c_sources: list[str], *flags: str) -> Extension:
 extensions = [
     extension(KERNELS, sources("*.c", "kernels/*.c")),
     extension("tensornet._program", []),
+    extension("tensornet._gradient", []),
     # plans are bitwise the same everywhere: no fused multiply-add in the planner
     extension("tensornet.planner._search", sources("planner/*.c"), "-ffp-contract=off"),
 ]

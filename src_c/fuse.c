@@ -129,7 +129,7 @@ tn_status tn_find_stems(const tn_lowering *l, tn_stem **stems, int64_t *count) {
     const int64_t n = l->net->n_inputs, wanted = l->net->block_bytes;
     *stems = NULL;
     *count = 0;
-    if (n < 3 || wanted < 0 || l->p->strip) return TN_OK;
+    if (n < 3 || wanted < 0 || l->p->strip || l->net->n_needed) return TN_OK;
     search f = {l, wanted ? wanted : BLOCK_BYTES, malloc((size_t)n * sizeof *f.reader),
                 calloc((size_t)n, 1), calloc((size_t)l->net->n_indices + 1, 1)};
     tn_status status = TN_NO_MEMORY;
@@ -196,10 +196,9 @@ tn_status tn_lower_stem(tn_lowering *l, const tn_stem *stem) {
     int32_t from = fused.first_block;
     for (int64_t i = 0, id = stem->stem; i < stem->n_steps && !status; i++) {
         const int64_t t = stem->steps[i], *ids = l->net->steps + 2 * t;
-        const int32_t other = l->current[ids[0] == id ? ids[1] : ids[0]];
-        int32_t c;
+        int32_t other = l->current[ids[0] == id ? ids[1] : ids[0]], c;
         status = tn_new_value(l, &c);
-        if (!status) status = tn_pair_step(l, from, other, 0, c);
+        if (!status) status = tn_pair_step(l, &from, &other, TN_NEW_VALUE, c);
         if (status) return status;
         p->values[c].place = PLACE_BLOCK;
         p->steps[p->n_steps - 1].fused = (int32_t)p->n_fused;

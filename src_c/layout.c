@@ -41,25 +41,25 @@ void tn_contiguous_strides(const int64_t *sizes, const int64_t *ids, int64_t n, 
     }
 }
 
-/* The axes of operand v: repeated indices become their diagonal, sliced ones a base offset, axes
- * of extent 1 vanish; the rest is ordered from the largest stride to the smallest. */
-tn_status tn_add_input(tn_lowering *l, int64_t v, const int32_t *loop_of) {
-    const tn_network *net = l->net;
-    const int64_t first = net->starts[v], n = net->starts[v + 1] - first, *ids = net->ids + first;
+/* The axes of an operand: repeated indices become their diagonal, sliced ones a base offset, axes of
+ * extent 1 vanish; the rest is ordered from the largest stride to the smallest.  Without strides the
+ * operand is contiguous. */
+tn_status tn_add_input(tn_lowering *l, int32_t v, const int64_t *ids, int64_t n,
+                       const int64_t *strides) {
     tn_value *value = &l->p->values[v];
+    const int32_t *loop_of = l->loop_of;
     int64_t made[TN_MAX_DIMS];
     if (n > TN_MAX_DIMS) return TN_TOO_LARGE;
-    const int64_t *strides = made;
-    if (net->input_strides)
-        strides = net->input_strides + first;
-    else
-        tn_contiguous_strides(net->sizes, ids, n, l->p->half ? 2 : tn_itemsize(l->p->dtype), made);
+    if (!strides) {
+        tn_contiguous_strides(l->net->sizes, ids, n, l->p->half ? 2 : tn_itemsize(l->p->dtype), made);
+        strides = made;
+    }
     *value = (tn_value){.first_axis = l->axes.count, .producer = -1, .elements = 1};
     for (int64_t d = 0; d < n; d++) {
         const int64_t i = ids[d];
         if (loop_of[i] >= 0) {
             value->sliced |= (uint64_t)1 << loop_of[i];
-            tn_slice_stride s = {(int32_t)v, loop_of[i], strides[d]};
+            tn_slice_stride s = {v, loop_of[i], strides[d]};
             l->p->slice_strides[l->p->n_slice_strides++] = s;
         }
         if (!l->on_a[i]) l->alive[i]++;
@@ -107,9 +107,10 @@ tn_status tn_finish_value(tn_lowering *l, int32_t v, int64_t first_axis) {
     return TN_OK;
 }
 
-/* The result as the program writes it: the axes of the output with their real strides. */
-tn_status tn_output_value(tn_lowering *l, int32_t v, int64_t first_axis) {
+/* A result as the program writes it: its axes with their real strides. */
+tn_status tn_output_value(tn_lowering *l, int32_t v, int64_t first_axis, int32_t result) {
     tn_value *value = &l->p->values[v];
+    l->p->results[result].value = v;
     value->first_axis = first_axis;
     value->n_axes = (int32_t)(l->axes.count - first_axis);
     value->place = PLACE_OUTPUT;
@@ -171,16 +172,24 @@ static int push_own(tn_lowering *l, int32_t v, const uint8_t *on_other) {
     return 1;
 }
 
+/* The axes in the order of another value, which has the same ones: a cotangent in that of its value, so
+ * that sums over both run along memory. */
+static int push_like(tn_lowering *l, int32_t like) {
+    const tn_value value = l->p->values[like];
+    for (int32_t d = 0; d < value.n_axes; d++)
+        if (!tn_push_axis(&l->axes, l->axes.index[value.first_axis + d], 0)) return 0;
+    return 1;
+}
+
 /* Layout of an intermediate: [batch, axes of the smaller operand, axes of the larger]. The large
  * operand's axes stay together and innermost, so that both reading it and writing the result run
  * along memory; when nearly everything is batch, the batch axes are innermost instead. */
-tn_status tn_lay_out(tn_lowering *l, int32_t a, int32_t b, int to_output, int32_t c) {
+static int push_chosen(tn_lowering *l, int32_t a, int32_t b) {
     const tn_value *va = &l->p->values[a], *vb = &l->p->values[b];
     const int a_smaller = va->elements <= vb->elements;
     const int32_t small = a_smaller ? a : b, large = a_smaller ? b : a;
     const uint8_t *on_small = a_smaller ? l->on_a : l->on_b, *on_large = a_smaller ? l->on_b
                                                                                    : l->on_a;
-    const int64_t first = l->axes.count;
     int64_t batch = 1;
     const tn_value big = l->p->values[large];
     for (int32_t d = 0; d < big.n_axes; d++) {
@@ -188,9 +197,15 @@ tn_status tn_lay_out(tn_lowering *l, int32_t a, int32_t b, int to_output, int32_
         if (on_small[i] && l->alive[i] > 2) batch *= l->sizes[i];
     }
     const int batch_inside = batch > big.elements / batch;
-    if (!batch_inside && !push_kept(l, large, on_small, 1)) return TN_NO_MEMORY;
-    if (!push_kept(l, small, on_large, 0) || !push_own(l, large, on_small))
-        return TN_NO_MEMORY;
-    if (batch_inside && !push_kept(l, large, on_small, 1)) return TN_NO_MEMORY;
-    return to_output ? tn_output_value(l, c, first) : tn_finish_value(l, c, first);
+    if (!batch_inside && !push_kept(l, large, on_small, 1)) return 0;
+    if (!push_kept(l, small, on_large, 0) || !push_own(l, large, on_small)) return 0;
+    return !batch_inside || push_kept(l, large, on_small, 1);
+}
+
+/* The axes of c, which a and b are contracted to. */
+tn_status tn_lay_out(tn_lowering *l, int32_t a, int32_t b, tn_target target, int32_t c) {
+    const int64_t first = l->axes.count;
+    if (!(target.like >= 0 ? push_like(l, target.like) : push_chosen(l, a, b))) return TN_NO_MEMORY;
+    return target.result >= 0 ? tn_output_value(l, c, first, target.result)
+                              : tn_finish_value(l, c, first);
 }

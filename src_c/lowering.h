@@ -1,5 +1,5 @@
 /* What the parts of lowering share: the program being made, and the axes of its values.
- * Internal to lower.c, layout.c and fuse.c. */
+ * Internal to lower.c, layout.c, fuse.c, results.c and backward.c. */
 #ifndef TN_LOWERING_H
 #define TN_LOWERING_H
 
@@ -23,6 +23,15 @@ typedef struct {
     int64_t n_blocked;
 } tn_stem;
 
+/* What becomes of the result of a step. */
+typedef struct {
+    int32_t result; /* of the program, that it is written to, with the strides in stride_c; or -1 */
+    int32_t like;   /* a value in whose order it has its axes; -1: in one that suits the step */
+    int accumulate; /* adds to what is there */
+} tn_target;
+
+#define TN_NEW_VALUE ((tn_target){.result = -1, .like = -1})
+
 typedef struct {
     const tn_network *net;
     tn_program *p;
@@ -33,6 +42,8 @@ typedef struct {
     int64_t *stride_a, *stride_b, *stride_c; /* byte strides of the current step, by index */
     uint8_t *on_a, *on_b;
     int32_t *current; /* id of the tree -> value that now stands for it */
+    int32_t *prepared; /* with a backward sweep: what each step read, after steps on single operands */
+    int32_t *loop_of;  /* index -> slice loop, or -1 */
     const tn_stem **stem_of; /* by step of the tree: that it is fused in; NULL: nothing is */
 } tn_lowering;
 
@@ -42,17 +53,30 @@ int tn_grow(void **memory, int64_t *capacity, int64_t needed, size_t item);
 int tn_push_axis(tn_axis_pool *pool, int32_t index, int64_t stride);
 void tn_contiguous_strides(const int64_t *sizes, const int64_t *ids, int64_t n, int64_t itemsize,
                            int64_t *strides);
-tn_status tn_add_input(tn_lowering *l, int64_t v, const int32_t *loop_of);
+tn_status tn_add_input(tn_lowering *l, int32_t v, const int64_t *ids, int64_t n,
+                       const int64_t *strides);
 tn_status tn_new_value(tn_lowering *l, int32_t *v);
 tn_status tn_finish_value(tn_lowering *l, int32_t v, int64_t first_axis);
-tn_status tn_output_value(tn_lowering *l, int32_t v, int64_t first_axis);
-tn_status tn_lay_out(tn_lowering *l, int32_t a, int32_t b, int to_output, int32_t c);
+tn_status tn_output_value(tn_lowering *l, int32_t v, int64_t first_axis, int32_t result);
+tn_status tn_lay_out(tn_lowering *l, int32_t a, int32_t b, tn_target target, int32_t c);
 
-/* lower.c: the step that contracts a and b to c. */
-tn_status tn_pair_step(tn_lowering *l, int32_t a, int32_t b, int to_output, int32_t c);
+/* lower.c: steps.  tn_pair_step contracts a and b to c, and tells what they were after steps on each
+ * alone; an index that neither the other nor, by l->alive, anyone else has is summed. */
+void tn_mark(tn_lowering *l, int32_t v, uint8_t *on, int64_t *strides, uint8_t set);
+tn_status tn_add_step(tn_lowering *l, tn_step step, const tn_dim *dims);
+tn_status tn_widen(tn_lowering *l, int32_t *v);
+tn_status tn_pair_step(tn_lowering *l, int32_t *a, int32_t *b, tn_target target, int32_t c);
 
 /* fuse.c */
 tn_status tn_find_stems(const tn_lowering *l, tn_stem **stems, int64_t *count);
 tn_status tn_lower_stem(tn_lowering *l, const tn_stem *stem);
+
+/* results.c: where results go, and the passes over whole results. */
+tn_status tn_add_results(tn_lowering *l);
+tn_status tn_add_passes(tn_lowering *l, int32_t root);
+
+/* backward.c: the steps of the backward sweep, once the loops are ranked. */
+tn_status tn_add_cotangent(tn_lowering *l);
+tn_status tn_lower_backward(tn_lowering *l);
 
 #endif

@@ -18,8 +18,10 @@ typedef struct {
     const tn_program *p;
     const tn_kernels *kernels;
     const char *const *inputs;
-    char *out, *arena;
+    char *const *outs;
+    char *arena, *saved;
     tn_control *control;
+    int part;
     int64_t workers;              /* that take part, each on one thread; 1: all threads in each step */
     int64_t last;                 /* the end of the chunks to run */
     atomic_llong next_chunk;
@@ -32,7 +34,8 @@ typedef struct {
     run_state *run;
     char **at;
     int64_t *exponent;
-    char *sums; /* where results go: the output, or the sums of this chunk */
+    char *sums; /* of this chunk */
+    char *collected; /* with strip, where among them the result of this slice goes */
     int worker, threads;
     double done, most;      /* macs finished, and how many to report before the slice is over */
     double unchecked;       /* macs since the last look at the clock */
@@ -41,9 +44,12 @@ typedef struct {
 
 static run_state make_run(const tn_execution *run) {
     const tn_program *p = run->program;
-    run->control->total = p->macs;
+    run->control->total = run->part == TN_FORWARD    ? p->forward_macs[0]
+                          : run->part == TN_BACKWARD ? p->macs - p->forward_macs[0]
+                                                     : p->macs;
     return (run_state){.p = p, .kernels = tn_get_kernels(p->dtype), .inputs = run->inputs,
-                       .out = run->out, .arena = run->arena, .control = run->control};
+                       .outs = run->outs, .arena = run->arena, .saved = run->saved,
+                       .control = run->control, .part = run->part};
 }
 
 static int64_t workspaces_at(const tn_program *p) {
@@ -59,7 +65,7 @@ static int64_t sums_at(const tn_program *p) { return blocks_at(p) + p->threads *
 static int64_t chunks_at(const tn_program *p) { return sums_at(p) + p->chunks * p->sums_bytes; }
 
 static char *chunk_sums(const run_state *r, int64_t chunk) {
-    return r->p->direct ? r->out : r->arena + sums_at(r->p) + chunk * r->p->sums_bytes;
+    return r->arena + sums_at(r->p) + chunk * r->p->sums_bytes;
 }
 
 static tn_chunk *chunk_states(const run_state *r) {
@@ -71,10 +77,24 @@ static worker_state make_worker(run_state *r, int worker) {
     char *table = r->arena + p->shared_bytes + p->workers * p->worker_bytes +
                   worker * p->table_bytes;
     worker_state w = {.run = r, .at = (char **)table, .worker = worker, .threads = 1,
-                      .sums = chunk_sums(r, 0), .most = p->macs};
+                      .most = p->macs};
+    w.sums = w.collected = chunk_sums(r, 0);
     if (p->strip)
         w.exponent = (int64_t *)(table + TN_ALIGNED(p->n_values * (int64_t)sizeof(char *)));
     return w;
+}
+
+/* Points the results, and what is summed over all slices, to the sums of the worker's chunk. */
+static void point_to_sums(worker_state *w) {
+    const run_state *r = w->run;
+    const tn_program *p = r->p;
+    for (int64_t i = 0; i < p->n_results; i++) {
+        const tn_result *result = &p->results[i];
+        if (result->value >= 0)
+            w->at[result->value] = result->own_sums ? w->sums + result->offset : r->outs[i];
+    }
+    for (int64_t v = 0; v < p->n_values && p->has_late; v++)
+        if (p->values[v].place == PLACE_SUMS) w->at[v] = w->sums + p->values[v].offset;
 }
 
 static void fill_table(worker_state *w) {
@@ -85,10 +105,12 @@ static void fill_table(worker_state *w) {
         const tn_value *value = &p->values[v];
         w->at[v] = value->place == PLACE_SHARED   ? r->arena + value->offset
                    : value->place == PLACE_WORKER ? own + value->offset
+                   : value->place == PLACE_SAVED  ? r->saved + value->offset
                    : value->place == PLACE_INPUT  ? (char *)r->inputs[v]
-                                                  : w->sums;
+                                                  : NULL;
         if (w->exponent) w->exponent[v] = 0;
     }
+    point_to_sums(w);
 }
 
 /* Takes the power of two out of a fresh value. */
@@ -119,6 +141,7 @@ static void contract(const run_state *r, const tn_step *s, const char *a, const 
 }
 
 static void run_step(worker_state *w, const tn_step *s) {
+    if (s->value_only && !w->run->outs[0]) return;
     contract(w->run, s, w->at[s->a], s->b >= 0 ? w->at[s->b] : NULL, w->at[s->c], w->threads,
              w->worker);
     if (w->exponent) strip(w, s);
@@ -190,39 +213,42 @@ static int run_steps(worker_state *w, int64_t from, int64_t to) {
 static int64_t at_least(int64_t shift) { return shift < LOWEST_SHIFT ? LOWEST_SHIFT : shift; }
 
 /* sums += result * 2^exponent, where sums stand for sums * 2^*have. */
-static void collect(worker_state *w, int64_t *have, char *to) {
+static void collect(worker_state *w, int64_t *have) {
     run_state *r = w->run;
     const tn_program *p = r->p;
-    const int64_t parts = tn_real_count(p->dtype), elements = p->values[p->result].elements;
-    char *result = w->at[p->result];
-    const int64_t e = w->exponent[p->result];
+    const int64_t parts = tn_real_count(p->dtype), elements = p->values[p->stripped].elements;
+    char *result = w->at[p->stripped];
+    const int64_t e = w->exponent[p->stripped];
     if (r->kernels->exponent(result, elements * parts) == TN_NO_EXPONENT) return;
     if (*have == TN_NO_EXPONENT) {
         *have = e;
     } else if (e > *have) {
-        r->kernels->scale(w->sums, p->output_elements * parts, (int)at_least(*have - e));
+        r->kernels->scale(w->sums, p->results[0].elements * parts, (int)at_least(*have - e));
         *have = e;
     } else if (e < *have) {
         r->kernels->scale(result, elements * parts, (int)at_least(e - *have));
     }
-    tn_contract(&p->collect, result, NULL, to, 1, NULL, 0, w->worker, r->control);
+    tn_contract(&p->collect, result, NULL, w->collected, 1, NULL, 0, w->worker, r->control);
 }
 
-/* Points the operands at slice `digits`; returns where the slice's result goes. */
-static char *move_to_slice(worker_state *w, const int64_t *digits) {
-    const tn_program *p = w->run->p;
-    char *to = w->sums;
-    for (int64_t i = 0; i < p->n_slice_strides; i++) {
-        const int32_t v = p->slice_strides[i].value;
-        if (v >= 0) w->at[v] = (char *)w->run->inputs[v];
-    }
-    for (int64_t i = 0; i < p->n_slice_strides; i++) {
-        const tn_slice_stride *s = &p->slice_strides[i];
-        *(s->value < 0 ? &to : &w->at[s->value]) += digits[s->loop] * s->stride;
-    }
-    const int32_t root = p->steps[p->n_steps - 1].c;
-    if (p->values[root].place == PLACE_OUTPUT) w->at[root] = to;
-    return to;
+/* Points the operands and the results at slice `digits`. */
+static void move_to_slice(worker_state *w, const int64_t *digits) {
+    const run_state *r = w->run;
+    const tn_program *p = r->p;
+    for (int pass = 0; pass < 2; pass++) /* to where they begin, then along each loop */
+        for (int64_t i = 0; i < p->n_slice_strides; i++) {
+            const tn_slice_stride *s = &p->slice_strides[i];
+            const tn_result *result = s->value < 0 ? &p->results[-1 - s->value] : NULL;
+            char **at = !result ? &w->at[s->value]
+                        : result->value < 0 ? &w->collected
+                                            : &w->at[result->value];
+            if (pass && *at) /* a value that is not wanted is nowhere */
+                *at += digits[s->loop] * s->stride;
+            else if (!pass)
+                *at = !result            ? (char *)r->inputs[s->value]
+                      : result->own_sums ? w->sums + result->offset
+                                         : r->outs[-1 - s->value];
+        }
 }
 
 /* Macs once so many slices are done, as if all took the same. */
@@ -231,51 +257,84 @@ static double macs_at(const tn_program *p, int64_t slices) {
     return outside + (p->macs - outside) * (double)slices / (double)p->slices;
 }
 
+/* Zeroes what is summed inside loops that begin anew from `level` on. */
+static void clear_sums(worker_state *w, int64_t level) {
+    const tn_program *p = w->run->p;
+    if (!p->has_late || level == p->n_loops) return;
+    for (int64_t v = 0; v < p->n_values; v++) {
+        const tn_value *value = &p->values[v];
+        if (value->summed && value->place == PLACE_WORKER && value->level >= level)
+            memset(w->at[v], 0, (size_t)(value->elements * tn_itemsize(p->dtype)));
+    }
+}
+
 /* One slice from the steps of `level` on; nonzero when the run was cancelled in it.  What is in the
- * sums is torn while the last step, or with strip what follows it, adds to them. */
-static int run_slice(worker_state *w, tn_chunk *chunk, const int64_t *digits, int64_t level) {
+ * sums is torn while steps, or with strip what follows them, add to them. */
+static int run_slice(worker_state *w, tn_chunk *chunk, int64_t slice, const int64_t *digits,
+                     int64_t level) {
     run_state *r = w->run;
     const tn_program *p = r->p;
-    const int64_t slice = chunk->next, done = atomic_load(&r->slices_done), last = p->n_steps - 1;
-    char *to = move_to_slice(w, digits);
+    const int64_t done = atomic_load(&r->slices_done);
+    const int64_t innermost = p->section_start[p->n_loops];
+    const int64_t last = p->section_start[p->n_loops + 1] - 1;
+    move_to_slice(w, digits);
     w->done = macs_at(p, done);
     w->most = macs_at(p, done + 1);
-    if (run_steps(w, p->level_start[level], last)) return 1;
+    if (run_steps(w, p->section_start[level], innermost)) return 1;
+    clear_sums(w, level); /* where other values have been until now */
+    if (run_steps(w, innermost, p->first_sum)) return 1;
     if (!p->strip) chunk->next = TN_TORN;
+    if (run_steps(w, p->first_sum, last)) return 1;
     run_step(w, &p->steps[last]);
     if (p->strip) {
         if (tn_stopped(r->control, w->worker)) return 1;
         chunk->next = TN_TORN;
-        collect(w, &chunk->exponent, to);
+        collect(w, &chunk->exponent);
     }
     if (__atomic_load_n(&r->control->cancel, __ATOMIC_RELAXED)) return 1;
-    chunk->next = slice + 1;
+    if (!p->has_late) chunk->next = slice + 1;
     atomic_fetch_add(&r->slices_done, 1);
     return 0;
 }
 
+/* The steps that follow loops which have ended, down to `level`; nonzero as run_slice. */
+static int run_late(worker_state *w, int64_t level) {
+    const tn_program *p = w->run->p;
+    if (!p->has_late) return 0;
+    return run_steps(w, p->section_start[p->n_loops + 1], p->section_start[2 * p->n_loops - level + 1]);
+}
+
+/* The next slice: returns the level of the outermost loop that moves. */
+static int64_t advance(const tn_program *p, int64_t *digits) {
+    int64_t l = p->n_loops - 1;
+    for (; l >= 0 && ++digits[l] == p->extents[l]; l--) digits[l] = 0;
+    return l + 1;
+}
+
 /* What is left of a chunk, up to a pause after at least one slice, in order; steps that do not depend
- * on the loops that moved are kept. */
+ * on the loops that moved are kept.  Where it stops, all loops end: what follows them is linear. */
 static void run_chunk(worker_state *w, int64_t number) {
     run_state *r = w->run;
     const tn_program *p = r->p;
     tn_chunk *chunk = &chunk_states(r)[number];
     const int64_t end = tn_first_slice(p, number + 1);
-    int64_t digits[64], rest = chunk->next, level = 1;
+    int64_t digits[64], slice = chunk->next, rest = slice, level = 1;
     for (int64_t l = p->n_loops - 1; l >= 0; l--) {
         digits[l] = rest % p->extents[l];
         rest /= p->extents[l];
     }
-    w->sums = chunk_sums(r, number);
-    for (;;) {
-        if (run_slice(w, chunk, digits, level)) return;
+    w->sums = w->collected = chunk_sums(r, number);
+    point_to_sums(w);
+    for (;; slice++) {
+        if (run_slice(w, chunk, slice, digits, level)) return;
         if (w->worker == 0) r->control->done = macs_at(p, atomic_load(&r->slices_done));
         if (tn_stopped(r->control, w->worker)) return;
-        if (chunk->next == end || tn_paused(r->control)) return;
-        int64_t l = p->n_loops - 1;
-        for (; l >= 0 && ++digits[l] == p->extents[l]; l--) digits[l] = 0;
-        level = l + 1;
+        const int ends = slice + 1 == end || tn_paused(r->control);
+        level = ends ? 1 : advance(p, digits);
+        if (run_late(w, level)) return;
+        if (ends) break;
     }
+    chunk->next = slice + 1;
 }
 
 /* The calling thread has no more to do: it listens until the others are done too. */
@@ -309,7 +368,7 @@ static void chunks_task(void *argument, int64_t task, int worker) {
 /* Sums of chunk `from` join those of chunk `to`. */
 static void combine(run_state *r, int64_t to, int64_t from) {
     const tn_program *p = r->p;
-    const int64_t reals = p->output_elements * tn_real_count(p->dtype);
+    const int64_t reals = p->sums_bytes / tn_itemsize(p->dtype) * tn_real_count(p->dtype);
     int64_t shift = 0;
     if (p->strip) {
         int64_t *have = &chunk_states(r)[to].exponent, e = chunk_states(r)[from].exponent;
@@ -324,22 +383,32 @@ static void combine(run_state *r, int64_t to, int64_t from) {
     r->kernels->add(chunk_sums(r, to), chunk_sums(r, from), reals, (int)shift);
 }
 
-static void write_output(run_state *r, int64_t *exponent) {
+/* Takes the power of two out of the value, in its sums. */
+static int64_t strip_value(run_state *r) {
     const tn_program *p = r->p;
-    char *sums = chunk_sums(r, 0);
-    for (int64_t distance = 1; distance < p->chunks; distance *= 2)
-        for (int64_t c = 0; c + distance < p->chunks; c += 2 * distance) combine(r, c, c + distance);
-    if (p->strip) {
-        const int64_t reals = p->output_elements * tn_real_count(p->dtype);
-        int e = r->kernels->exponent(sums, reals);
-        *exponent = chunk_states(r)[0].exponent;
-        if (e == TN_NO_EXPONENT) *exponent = TN_NO_EXPONENT;
-        else if (e) r->kernels->scale(sums, reals, -e), *exponent += e;
+    const int64_t reals = p->results[0].elements * tn_real_count(p->dtype);
+    const int e = r->kernels->exponent(chunk_sums(r, 0), reals);
+    if (e == TN_NO_EXPONENT) return e;
+    if (e) r->kernels->scale(chunk_sums(r, 0), reals, -e);
+    return chunk_states(r)[0].exponent + e;
+}
+
+/* Whether result i is made in this part of a run. */
+static int is_made(const run_state *r, int64_t i) {
+    return r->outs[i] && r->part != (i ? TN_FORWARD : TN_BACKWARD);
+}
+
+static void write_results(run_state *r) {
+    const tn_program *p = r->p;
+    for (int64_t i = 0; i < p->n_results; i++) {
+        const tn_result *result = &p->results[i];
+        const char *sums = chunk_sums(r, 0) + result->offset;
+        if (!result->own_sums || !is_made(r, i)) continue;
+        if (p->half)
+            tn_float_to_half(result->copy.dims, result->copy.n_batch, sums, r->outs[i]);
+        else
+            tn_contract(&result->copy, sums, NULL, r->outs[i], (int)p->threads, NULL, 0, 0, r->control);
     }
-    if (p->half)
-        tn_float_to_half(p->copy.dims, p->copy.n_batch, sums, r->out);
-    else
-        tn_contract(&p->copy, sums, NULL, r->out, (int)p->threads, NULL, 0, 0, r->control);
 }
 
 int64_t tn_first_slice(const tn_program *p, int64_t chunk) {
@@ -348,31 +417,35 @@ int64_t tn_first_slice(const tn_program *p, int64_t chunk) {
 
 int64_t tn_loop_index(const tn_program *p, int64_t loop) { return p->order[loop]; }
 
-void tn_execution_begin(const tn_execution *run, int clear_output) {
+void tn_execution_begin(const tn_execution *run, int clear_results) {
     static const char zero[16];
     const tn_program *p = run->program;
     run_state r = make_run(run);
     for (int64_t c = 0; c < p->chunks; c++)
         chunk_states(&r)[c] = (tn_chunk){tn_first_slice(p, c), TN_NO_EXPONENT};
-    if (!p->direct)
-        memset(chunk_sums(&r, 0), 0, (size_t)(p->chunks * p->sums_bytes));
-    else if (p->n_loops && clear_output)
-        tn_contract(&p->fill, zero, NULL, r.out, (int)p->threads, NULL, 0, 0, r.control);
+    memset(chunk_sums(&r, 0), 0, (size_t)(p->chunks * p->sums_bytes));
+    for (int64_t i = 0; i < p->n_results && clear_results; i++)
+        if (p->results[i].cleared && is_made(&r, i))
+            tn_contract(&p->results[i].fill, zero, NULL, r.outs[i], (int)p->threads, NULL, 0, 0,
+                        r.control);
 }
 
+/* The steps outside the slice loop; without one, those of this part of the run. */
 static tn_status prepare(run_state *r) {
     const tn_program *p = r->p;
     worker_state w = make_worker(r, 0);
     w.threads = (int)p->threads;
     fill_table(&w);
-    if (run_steps(&w, 0, p->level_start[1])) return TN_INTERRUPTED;
+    const int64_t first = r->part == TN_BACKWARD ? p->n_forward : 0;
+    const int64_t end = r->part == TN_FORWARD ? p->n_forward : p->section_start[1];
+    if (run_steps(&w, first, end)) return TN_INTERRUPTED;
     for (int i = 1; i < p->workers; i++) {
         worker_state other = make_worker(r, i);
         fill_table(&other);
         if (p->strip)
             memcpy(other.exponent, w.exponent, (size_t)p->n_values * sizeof *w.exponent);
     }
-    if (p->n_loops == 0 && p->strip) collect(&w, &chunk_states(r)[0].exponent, w.sums);
+    if (p->n_loops == 0 && p->strip) collect(&w, &chunk_states(r)[0].exponent);
     return TN_OK;
 }
 
@@ -392,10 +465,24 @@ static tn_status run_chunks(run_state *r, int64_t first, int64_t last) {
     return TN_OK;
 }
 
+/* Combines the chunks, runs what follows the slice loop, and writes what is not in its place yet. */
 static tn_status finish(run_state *r, int64_t *exponent) {
+    const tn_program *p = r->p;
     *exponent = 0;
     if (tn_stopped(r->control, 0)) return TN_INTERRUPTED;
-    if (!r->p->direct) write_output(r, exponent);
+    if (p->sums_bytes)
+        for (int64_t distance = 1; distance < p->chunks; distance *= 2)
+            for (int64_t c = 0; c + distance < p->chunks; c += 2 * distance)
+                combine(r, c, c + distance);
+    if (p->has_late) {
+        worker_state w = make_worker(r, 0);
+        w.threads = (int)p->threads;
+        w.done = macs_at(p, p->slices);
+        fill_table(&w);
+        if (run_steps(&w, p->section_start[2 * p->n_loops], p->n_steps)) return TN_INTERRUPTED;
+    }
+    if (p->strip) *exponent = strip_value(r);
+    write_results(r);
     return TN_OK;
 }
 
@@ -427,13 +514,12 @@ tn_status tn_execution_finish(const tn_execution *run, int64_t *exponent) {
     return finish(&r, exponent);
 }
 
-tn_status tn_program_run(const tn_program *p, const char *const *inputs, char *out, char *arena,
-                         tn_control *control, int64_t *exponent) {
-    const tn_execution run = {p, inputs, out, arena, control};
+tn_status tn_program_run(const tn_execution *run, int64_t *exponent) {
+    const tn_program *p = run->program;
     const int wakes = wakes_pool(p);
     if (wakes) tn_begin_run((int)p->threads);
-    tn_execution_begin(&run, 1);
-    run_state r = make_run(&run);
+    tn_execution_begin(run, 1);
+    run_state r = make_run(run);
     tn_status status = prepare(&r);
     if (!status) status = run_chunks(&r, 0, p->chunks);
     if (!status) status = finish(&r, exponent);
@@ -442,29 +528,34 @@ tn_status tn_program_run(const tn_program *p, const char *const *inputs, char *o
 }
 
 tn_program_info tn_program_describe(const tn_program *p) {
-    return (tn_program_info){
+    tn_program_info info = {
         .steps = p->n_steps,
         .slices = p->slices,
         .chunks = p->chunks,
         .workers = p->workers,
         .threads = p->threads,
         .arena_bytes = p->arena_bytes,
-        .output_bytes = p->output_elements * (p->half ? 2 : tn_itemsize(p->dtype)),
+        .saved_bytes = p->saved_bytes,
         .macs = p->macs,
+        .forward_macs = p->forward_macs[0],
         .invariant_macs = p->level_macs[0],
-        .invariant_steps = p->level_start[1],
+        .invariant_steps = p->section_start[1],
         .chunks_at = chunks_at(p),
         .sums_at = sums_at(p),
         .sums_bytes = p->sums_bytes,
         .places = p->slices / p->grain,
     };
+    for (int64_t r = 0; r < p->n_results; r++)
+        info.output_bytes += p->results[r].elements * (p->half ? 2 : tn_itemsize(p->dtype));
+    return info;
 }
 
 int tn_program_step(const tn_program *p, int64_t i, char *text, size_t capacity) {
     static const char *const roads[] = {"gett", "direct", "dots", "nest n",
-                                        "nest batch", "nest k", "transpose", "skinny", "lanes", "table"};
+                                        "nest batch", "nest k", "transpose", "skinny", "lanes", "table",
+                                        "inner"};
     const tn_step *s = &p->steps[i];
-    const int32_t level = p->values[s->c].level;
+    const int32_t level = s->level;
     if (s->widen) return snprintf(text, capacity, "level %d  widen %d", level, s->a);
     const int n = snprintf(text, capacity,
                            "level %d  %-10s %s(%d, %d) batch %lld m %lld n %lld k %lld",

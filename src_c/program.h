@@ -1,4 +1,9 @@
-/* What lowering hands to the runner.  Internal to lower.c, schedule.c and program.c. */
+/* What lowering hands to the runner.  Internal to lower.c, schedule.c, place.c and program.c.
+ *
+ * Levels nest like the slice loops: what is at level 0 is computed once, what is at level l once for
+ * each pass of loop l - 1.  A cotangent of a value at level l is a sum over the loops inside: it is
+ * there when these have ended, and the steps that read it run then, after the others of their level.
+ * The steps of one level before its inner loops, or after them, are a section. */
 #ifndef TN_PROGRAM_H
 #define TN_PROGRAM_H
 
@@ -11,7 +16,9 @@ typedef enum {
     PLACE_SHARED, /* computed once per run, read by all workers */
     PLACE_WORKER, /* depends on a sliced index: one per worker */
     PLACE_OUTPUT,
-    PLACE_BLOCK   /* a block of a value, in fused steps: one per thread */
+    PLACE_BLOCK,  /* a block of a value, in fused steps: one per thread */
+    PLACE_SUMS,   /* summed over all slices: among the sums of a chunk */
+    PLACE_SAVED   /* left by the forward half of a run for the backward half */
 } tn_place;
 
 typedef struct {
@@ -20,6 +27,8 @@ typedef struct {
     int32_t producer;          /* step, or -1 for inputs */
     int32_t level;             /* 0: no sliced index; l: depends on loop l - 1, maybe on outer ones */
     uint8_t place;
+    uint8_t summed;            /* over the loops inside its level */
+    uint8_t late;              /* there only when the loops inside its level have ended */
     uint64_t sliced;           /* bit p: depends on sliced index p */
     int64_t elements, offset;
 } tn_value;
@@ -30,7 +39,11 @@ typedef struct {
     int32_t a, b, c; /* values; b is -1 in a unary step */
     int32_t fused;   /* the fused steps that it is one of, or -1 */
     int64_t blocks;  /* how often it runs for that */
+    int32_t level;
     uint8_t widen;   /* float16 operand copied to float32 */
+    uint8_t backward;
+    uint8_t late;       /* runs when the loops inside its level have ended */
+    uint8_t value_only; /* nothing but the value depends on it */
 } tn_step;
 
 enum { TN_MOST_FUSED = 16, TN_MOST_BLOCKED = 24 };
@@ -45,14 +58,25 @@ typedef struct {
     tn_dim dims[TN_MOST_BLOCKED]; /* of the blocks: extent, byte strides on stem (sa) and result (sc) */
 } tn_fused;
 
-/* The byte stride of one sliced index on one operand (or on the output: value -1). */
+/* The byte stride of one sliced index on one operand, or on result r: value -1 - r. */
 typedef struct {
     int32_t value, loop;
     int64_t stride;
 } tn_slice_stride;
 
+/* The value of the network, or the gradient of an operand. */
+typedef struct {
+    int32_t value;    /* that is written to it; -1: none, it is collected */
+    uint8_t own_sums; /* summed among the sums of each chunk, not in the caller's array */
+    uint8_t cleared;  /* made zero before a run */
+    int64_t elements, offset; /* among the sums */
+    tn_contraction fill, copy; /* zero it; sums -> the caller's array */
+    int64_t fill_dims, copy_dims;
+} tn_result;
+
 struct tn_program {
-    tn_step *steps; /* ordered by level, so that a loop restarts at level_start[its level] */
+    tn_step *steps; /* ordered by section, so that a loop restarts at section_start[its level] */
+    tn_result *results; /* the value first */
     tn_value *values;
     tn_dim *dims;
     int32_t *tables;
@@ -60,23 +84,28 @@ struct tn_program {
     tn_fused *fused;
     int64_t *extents;     /* of the slice loops, outermost first */
     int64_t order[64];    /* which sliced index each loop runs over */
-    int64_t *level_start; /* levels + 1 */
-    int64_t n_inputs, n_values, n_steps, n_slice_strides, n_loops, n_fused;
+    int64_t rank[64];     /* which loop each sliced index has */
+    int64_t *section_start; /* levels upwards, then those that have something after inner loops down */
+    int64_t n_inputs, n_values, n_steps, n_slice_strides, n_loops, n_fused, n_results;
+    int64_t n_forward;    /* steps; the others are the backward sweep */
+    int64_t first_sum;    /* the first step in the innermost loop that adds to results or sums */
     int64_t slices, chunks, workers, threads;
     int64_t grain;        /* slices from one that may start a chunk to the next */
     int dtype, half, strip, direct;
-    int32_t result;       /* the value that an accumulated run adds to the sums, or -1 */
-    tn_contraction fill, copy, collect; /* zero c; sums -> output; result -> sums of its chunk */
-    int64_t fill_dims, copy_dims, collect_dims;
+    int has_late;         /* some step runs after the loops inside its level */
+    int32_t stripped;     /* the value that is added to the sums with its exponent, or -1 */
+    tn_contraction collect; /* that value -> sums of its chunk */
+    int64_t collect_dims;
     int64_t shared_bytes, worker_bytes, workspace_bytes, block_bytes, sums_bytes, table_bytes, arena_bytes;
-    int64_t output_elements;
+    int64_t saved_bytes;
     double *level_macs;   /* macs of one pass over the steps of a level */
+    double *forward_macs; /* of them in the forward sweep */
     double macs;
 };
 
-/* How many chunks of slices there is memory for, whose number tn_schedule fixes: by the plan alone,
- * threads only decide who runs them. */
-void tn_split_slices(tn_program *program, int64_t largest);
+/* How many chunks of slices there is memory for, each with sums of so many elements.  tn_schedule fixes
+ * their number: by the plan alone, threads only decide who runs them. */
+void tn_split_slices(tn_program *program, int64_t largest, int64_t elements);
 
 /* The first slice of a chunk, if so many chunks share the slices, by the grain, as evenly as they can. */
 static inline int64_t tn_slice_of(int64_t slices, int64_t grain, int64_t chunks, int64_t chunk) {
@@ -91,7 +120,27 @@ static inline double tn_step_macs(const tn_step *s) {
            (double)s->x.k;
 }
 
-/* Orders the steps and places the values; sums of the whole network are known after it. */
-tn_status tn_schedule(tn_program *program, int32_t root);
+/* The section in which a step runs, of 2 n_loops + 1. */
+static inline int64_t tn_section(const tn_program *p, const tn_step *s) {
+    return s->late ? 2 * p->n_loops - s->level : s->level;
+}
+
+/* The level of what depends on these sliced indices, once the loops are ranked. */
+static inline int32_t tn_level(const tn_program *p, uint64_t sliced) {
+    int32_t level = 0;
+    for (; sliced; sliced &= sliced - 1)
+        if (p->rank[__builtin_ctzll(sliced)] >= level)
+            level = (int32_t)p->rank[__builtin_ctzll(sliced)] + 1;
+    return level;
+}
+
+/* schedule.c: ranks the loops, from the steps of the forward sweep, and gives values and steps their
+ * levels; then, with all steps there, orders them and counts. */
+void tn_rank_loops(tn_program *program);
+tn_status tn_schedule(tn_program *program, int32_t root, int64_t largest);
+
+/* place.c */
+int64_t tn_value_bytes(const tn_program *program, int32_t v);
+tn_status tn_place_values(tn_program *program);
 
 #endif

@@ -1,5 +1,5 @@
-/* When each step runs and where each value lives: order by slice level, then depth first with the
- * hungrier operand first; arena offsets by liveness. */
+/* When each step runs, and how many chunks of slices there are: steps are ordered by section, in it those
+ * of the forward sweep depth first with the hungrier operand first, then those of the backward sweep. */
 #include "program.h"
 
 #include <stdlib.h>
@@ -11,11 +11,6 @@ static const int64_t SMALL_SUMS = 256;          /* bytes of one chunk's sums tha
 static const int64_t CHUNK_SUMS = 64 << 20;     /* bytes that the sums of all chunks may take */
 static const int64_t WORKER_ARENA = 256 << 20;  /* larger slices run one after the other */
 static const double ALONE_MACS = 1 << 17;       /* as in contract.c: no step of it is split */
-
-static int64_t value_bytes(const tn_program *p, int32_t v) {
-    if (v < 0 || p->values[v].producer < 0 || p->values[v].place == PLACE_OUTPUT) return 0;
-    return TN_ALIGNED(p->values[v].elements * tn_itemsize(p->dtype));
-}
 
 enum { MOST_OPERANDS = TN_MOST_FUSED + 1 };
 
@@ -53,21 +48,21 @@ static int32_t result_of(const tn_program *p, int64_t i) {
 static int64_t order_reads(const tn_program *p, const int64_t *peak, int32_t *values, int count) {
     for (int i = 1; i < count; i++) {
         const int32_t v = values[i];
-        const int64_t spare = peak[v] - value_bytes(p, v);
+        const int64_t spare = peak[v] - tn_value_bytes(p, v);
         int j = i;
-        for (; j > 0 && peak[values[j - 1]] - value_bytes(p, values[j - 1]) < spare; j--)
+        for (; j > 0 && peak[values[j - 1]] - tn_value_bytes(p, values[j - 1]) < spare; j--)
             values[j] = values[j - 1];
         values[j] = v;
     }
     int64_t held = 0, most = 0;
     for (int i = 0; i < count; i++) {
         if (held + peak[values[i]] > most) most = held + peak[values[i]];
-        held += value_bytes(p, values[i]);
+        held += tn_value_bytes(p, values[i]);
     }
     return most;
 }
 
-/* Postorder from the root, children in the order that needs less memory at its worst. */
+/* The forward sweep: postorder from the root, operands in the order that needs less memory at its worst. */
 static tn_status depth_first(const tn_program *p, int32_t root, int32_t *order) {
     const size_t n = (size_t)p->n_values;
     int64_t *peak = calloc(n, sizeof *peak);
@@ -76,13 +71,13 @@ static tn_status depth_first(const tn_program *p, int32_t root, int32_t *order) 
     tn_status status = TN_NO_MEMORY;
     if (!peak || !stack || !entered) goto done;
     int32_t reads[MOST_OPERANDS];
-    for (int64_t i = 0; i < p->n_steps; i++) { /* steps come operands first */
+    for (int64_t i = 0; i < p->n_forward; i++) { /* steps come operands first */
         if (is_inside(p, i)) continue;
         const int n_reads = read_values(p, i, reads);
         const int32_t c = result_of(p, i);
         const int64_t before = order_reads(p, peak, reads, n_reads);
-        int64_t self = value_bytes(p, c);
-        for (int r = 0; r < n_reads; r++) self += value_bytes(p, reads[r]);
+        int64_t self = tn_value_bytes(p, c);
+        for (int r = 0; r < n_reads; r++) self += tn_value_bytes(p, reads[r]);
         peak[c] = before > self ? before : self;
     }
     int64_t depth = 0, count = 0;
@@ -158,6 +153,7 @@ static double unevenness(int64_t n) { return 1 + 2 / (double)n; }
 static void separate_places(tn_program *p, int64_t *rank) {
     int64_t apart[64], places = 1;
     uint64_t outer = 0;
+    if (p->n_results > 1) return; /* their places would not be the same */
     for (int64_t i = 0; i < p->n_slice_strides; i++)
         if (p->slice_strides[i].value < 0) outer |= (uint64_t)1 << p->slice_strides[i].loop;
     for (uint64_t l = outer; l; l &= l - 1) places *= p->extents[__builtin_ctzll(l)];
@@ -173,8 +169,9 @@ static void separate_places(tn_program *p, int64_t *rank) {
     memcpy(rank, apart, (size_t)p->n_loops * sizeof *rank);
 }
 
-static void order_loops(tn_program *p) {
-    int64_t rank[64], extents[64];
+void tn_rank_loops(tn_program *p) {
+    int64_t *rank = p->rank, extents[64];
+    p->n_forward = p->n_steps;
     p->grain = p->direct ? p->slices : 1;
     rank_loops(p, 0, rank);
     if (p->direct) separate_places(p, rank);
@@ -183,16 +180,11 @@ static void order_loops(tn_program *p) {
     for (int64_t l = 0; l < p->n_loops; l++) p->extents[rank[l]] = extents[l];
     for (int64_t i = 0; i < p->n_slice_strides; i++)
         p->slice_strides[i].loop = (int32_t)rank[p->slice_strides[i].loop];
-    for (int64_t v = 0; v < p->n_values; v++) {
-        tn_value *value = &p->values[v];
-        for (uint64_t depends = value->sliced; depends; depends &= depends - 1) {
-            int32_t level = (int32_t)rank[__builtin_ctzll(depends)] + 1;
-            if (level > value->level) value->level = level;
-        }
-    }
+    for (int64_t v = 0; v < p->n_values; v++) p->values[v].level = tn_level(p, p->values[v].sliced);
+    for (int64_t i = 0; i < p->n_steps; i++) p->steps[i].level = p->values[p->steps[i].c].level;
 }
 
-/* Reorders the steps: by level, depth first within a level. */
+/* Reorders the steps: by section, those of the forward sweep depth first. */
 static tn_status order_steps(tn_program *p, int32_t root) {
     int32_t *order = malloc((size_t)(p->n_steps + 1) * sizeof *order);
     tn_step *sorted = malloc((size_t)(p->n_steps + 1) * sizeof *sorted);
@@ -200,19 +192,26 @@ static tn_status order_steps(tn_program *p, int32_t root) {
     if (!order || !sorted) goto done;
     status = depth_first(p, root, order);
     if (status) goto done;
+    for (int64_t i = p->n_forward; i < p->n_steps; i++) {
+        order[i] = (int32_t)i;
+        if (p->steps[i].late) p->has_late = 1;
+    }
     int64_t count = 0;
-    for (int64_t level = 0; level <= p->n_loops; level++) {
-        p->level_start[level] = count;
+    const int64_t last = p->has_late ? 2 * p->n_loops : p->n_loops;
+    for (int64_t section = 0; section <= last; section++) {
+        p->section_start[section] = count;
         for (int64_t i = 0; i < p->n_steps; i++) {
             const tn_step *s = &p->steps[order[i]];
-            if (p->values[s->c].level != level) continue;
-            p->level_macs[level] += tn_step_macs(s);
+            if (tn_section(p, s) != section) continue;
+            p->level_macs[s->level] += tn_step_macs(s);
+            if (!s->backward) p->forward_macs[s->level] += tn_step_macs(s);
             if (s->fused >= 0 && (!count || sorted[count - 1].fused != s->fused))
                 p->fused[s->fused].first_step = count;
             sorted[count++] = *s;
         }
     }
-    p->level_start[p->n_loops + 1] = count;
+    for (int64_t section = last + 1; section <= 2 * p->n_loops + 1; section++)
+        p->section_start[section] = count;
     memcpy(p->steps, sorted, (size_t)count * sizeof *sorted);
     for (int64_t i = 0; i < count; i++) {
         p->values[sorted[i].c].producer = (int32_t)i;
@@ -224,172 +223,90 @@ done:
     return status;
 }
 
-/* Free blocks of an arena, sorted by offset. */
-typedef struct {
-    int64_t *offset, *size;
-    int64_t count, capacity, end;
-} arena;
-
-static int64_t arena_take(arena *a, int64_t bytes) {
-    int64_t best = -1;
-    for (int64_t i = 0; i < a->count; i++)
-        if (a->size[i] >= bytes && (best < 0 || a->size[i] < a->size[best])) best = i;
-    if (best < 0) {
-        /* grow, starting in a free block that touches the end */
-        int64_t at = a->end;
-        if (a->count && a->offset[a->count - 1] + a->size[a->count - 1] == a->end)
-            at = a->offset[--a->count];
-        a->end = at + bytes;
-        return at;
+/* Marks what need not run where the value is not wanted: no step of the backward sweep reads it. */
+static tn_status mark_value_only(tn_program *p) {
+    uint8_t *read = calloc((size_t)p->n_values, 1);
+    if (!read) return TN_NO_MEMORY;
+    for (int64_t i = p->n_steps - 1; i >= 0; i--) { /* readers before what they read */
+        tn_step *s = &p->steps[i];
+        s->value_only = !s->backward && !read[s->c];
+        if (s->value_only) continue;
+        read[s->a] = 1;
+        if (s->b >= 0) read[s->b] = 1;
     }
-    int64_t at = a->offset[best];
-    a->offset[best] += bytes;
-    a->size[best] -= bytes;
-    if (!a->size[best]) {
-        a->count--;
-        size_t tail = (size_t)(a->count - best) * sizeof(int64_t);
-        memmove(&a->offset[best], &a->offset[best + 1], tail);
-        memmove(&a->size[best], &a->size[best + 1], tail);
-    }
-    return at;
-}
-
-static tn_status arena_give(arena *a, int64_t offset, int64_t bytes) {
-    if (!bytes) return TN_OK;
-    if (a->count == a->capacity) {
-        int64_t capacity = a->capacity ? 2 * a->capacity : 64;
-        int64_t *offsets = realloc(a->offset, (size_t)capacity * sizeof *offsets);
-        if (offsets) a->offset = offsets;
-        int64_t *sizes = realloc(a->size, (size_t)capacity * sizeof *sizes);
-        if (sizes) a->size = sizes;
-        if (!offsets || !sizes) return TN_NO_MEMORY;
-        a->capacity = capacity;
-    }
-    int64_t low = 0, high = a->count;
-    while (low < high) {
-        int64_t middle = (low + high) / 2;
-        if (a->offset[middle] < offset) low = middle + 1;
-        else high = middle;
-    }
-    int joins_left = low > 0 && a->offset[low - 1] + a->size[low - 1] == offset;
-    int joins_right = low < a->count && offset + bytes == a->offset[low];
-    if (joins_left) {
-        a->size[low - 1] += bytes;
-        if (!joins_right) return TN_OK;
-        a->size[low - 1] += a->size[low];
-        a->count--;
-        size_t tail = (size_t)(a->count - low) * sizeof(int64_t);
-        memmove(&a->offset[low], &a->offset[low + 1], tail);
-        memmove(&a->size[low], &a->size[low + 1], tail);
-    } else if (joins_right) {
-        a->offset[low] = offset;
-        a->size[low] += bytes;
-    } else {
-        size_t tail = (size_t)(a->count - low) * sizeof(int64_t);
-        memmove(&a->offset[low + 1], &a->offset[low], tail);
-        memmove(&a->size[low + 1], &a->size[low], tail);
-        a->offset[low] = offset;
-        a->size[low] = bytes;
-        a->count++;
-    }
+    free(read);
     return TN_OK;
 }
 
-/* What is taken from an arena before step i, and given back after it. */
-static int32_t value_made(const tn_program *p, int64_t i) {
-    const tn_step *s = &p->steps[i];
-    if (s->fused < 0) return s->c;
-    const tn_fused *f = &p->fused[s->fused];
-    return i == f->first_step ? f->result : -1;
+/* The first step of the innermost loop after which sums are torn until the slice is done. */
+static int64_t find_first_sum(const tn_program *p) {
+    int64_t i = p->section_start[p->n_loops];
+    const int64_t last = p->section_start[p->n_loops + 1] - 1;
+    while (i < last && p->values[p->steps[i].c].place != PLACE_OUTPUT &&
+           !p->values[p->steps[i].c].summed)
+        i++;
+    return i;
 }
 
-/* The blocks between fused steps: those of one step and of the next. */
-static void place_blocks(tn_program *p) {
-    for (int64_t f = 0; f < p->n_fused; f++) {
-        const tn_fused *fused = &p->fused[f];
-        int64_t largest[2] = {0, 0};
-        for (int64_t i = 0; i + 1 < fused->n_steps; i++) {
-            const int64_t bytes = TN_ALIGNED(p->values[fused->first_block + 1 + i].elements *
-                                             tn_itemsize(p->dtype));
-            if (bytes > largest[i % 2]) largest[i % 2] = bytes;
-        }
-        for (int64_t i = 0; i + 1 < fused->n_steps; i++)
-            p->values[fused->first_block + 1 + i].offset = i % 2 ? largest[0] : 0;
-        if (largest[0] + largest[1] > p->block_bytes) p->block_bytes = largest[0] + largest[1];
+/* Where the sums of a chunk have each result, and each cotangent of a value outside all loops. */
+static void place_sums(tn_program *p) {
+    const int64_t itemsize = tn_itemsize(p->dtype);
+    for (int64_t r = 0; r < p->n_results; r++) {
+        if (!p->results[r].own_sums) continue;
+        p->results[r].offset = p->sums_bytes;
+        p->sums_bytes += TN_ALIGNED(p->results[r].elements * itemsize);
+    }
+    for (int64_t v = 0; v < p->n_values; v++) {
+        if (p->values[v].place != PLACE_SUMS) continue;
+        p->values[v].offset = p->sums_bytes;
+        p->sums_bytes += tn_value_bytes(p, (int32_t)v);
     }
 }
 
-/* Offsets by liveness.  A value is read once; it is freed there unless its reader runs in a deeper
- * loop, which will want it again. */
-static tn_status place_values(tn_program *p) {
-    arena arenas[2] = {{0}, {0}};
-    tn_status status = TN_OK;
-    place_blocks(p);
-    for (int64_t i = 0; i < p->n_steps && !status; i++) {
-        const tn_step *s = &p->steps[i];
-        const int32_t made = value_made(p, i);
-        const int32_t level = p->values[s->c].level;
-        if (made >= 0 && p->values[made].place != PLACE_OUTPUT) {
-            p->values[made].place = level ? PLACE_WORKER : PLACE_SHARED;
-            p->values[made].offset = arena_take(&arenas[level > 0], value_bytes(p, made));
-        }
-        int32_t operands[2] = {s->a, s->b};
-        for (int o = 0; o < 2 && !status; o++) {
-            int32_t v = operands[o];
-            if (s->fused >= 0 && v == p->fused[s->fused].first_block) v = p->fused[s->fused].stem;
-            if (v < 0 || p->values[v].producer < 0 || p->values[v].level != level) continue;
-            if (p->values[v].place == PLACE_BLOCK) continue;
-            status = arena_give(&arenas[level > 0], p->values[v].offset, value_bytes(p, v));
-        }
-    }
-    p->shared_bytes = arenas[0].end;
-    p->worker_bytes = arenas[1].end;
-    for (int i = 0; i < 2; i++) {
-        free(arenas[i].offset);
-        free(arenas[i].size);
-    }
-    return status;
-}
-
-void tn_split_slices(tn_program *p, int64_t largest) {
-    const int64_t sums = TN_ALIGNED(p->output_elements * tn_itemsize(p->dtype));
-    p->chunks = p->slices < MOST_CHUNKS ? p->slices : MOST_CHUNKS;
+/* For how many chunks there is memory, if their sums have so many elements each. */
+static int64_t limit_chunks(const tn_program *p, int64_t largest, int64_t elements) {
+    const int64_t sums = TN_ALIGNED(elements * tn_itemsize(p->dtype));
+    int64_t chunks = p->slices < MOST_CHUNKS ? p->slices : MOST_CHUNKS;
     /* their sums must not undo what slicing saves */
-    if (largest && p->chunks > largest / (2 * p->output_elements) && sums > SMALL_SUMS)
-        p->chunks = largest / (2 * p->output_elements);
-    if (p->chunks > CHUNK_SUMS / sums) p->chunks = p->chunks > CHUNKS ? CHUNKS : p->chunks;
-    if (p->chunks < 1 || sums > CHUNK_SUMS / p->chunks) p->chunks = 1;
-    p->direct = p->chunks == 1 && !p->strip && !p->half;
-    p->sums_bytes = p->direct ? 0 : sums;
+    if (largest && chunks > largest / (2 * elements) && sums > SMALL_SUMS)
+        chunks = largest / (2 * elements);
+    if (chunks > CHUNK_SUMS / sums) chunks = chunks > CHUNKS ? CHUNKS : chunks;
+    return chunks < 1 || sums > CHUNK_SUMS / chunks ? 1 : chunks;
 }
 
-/* Macs of a run in so many chunks: each starts its inner loops anew. */
-static double macs_in_chunks(const tn_program *p, int64_t chunks) {
-    double macs = p->level_macs[0];
+void tn_split_slices(tn_program *p, int64_t largest, int64_t elements) {
+    p->chunks = limit_chunks(p, largest, elements);
+    p->direct = p->chunks == 1 && !p->strip && !p->half;
+}
+
+/* Macs of a run in so many chunks, each of which starts its inner loops anew, by those of each level. */
+static double macs_in_chunks(const tn_program *p, int64_t chunks, const double *level_macs) {
+    double macs = level_macs[0];
     int64_t inner = 1; /* slices inside loop level - 1 */
     for (int64_t level = p->n_loops; level > 0; level--) {
         int64_t passes = p->slices / inner;
         for (int64_t chunk = 0; chunk < chunks && inner > 1; chunk++)
             passes += tn_slice_of(p->slices, p->grain, chunks, chunk) % inner != 0;
-        macs += (double)passes * p->level_macs[level];
+        macs += (double)passes * level_macs[level];
         inner *= p->extents[level - 1];
     }
     return macs;
 }
 
 /* Of the numbers of chunks that are possible, the one that is worth what is computed again at their
- * starts. */
+ * starts; for the forward sweep, so that it is the same with and without a backward sweep. */
 static void choose_chunks(tn_program *p) {
     const int64_t most = p->chunks;
-    double best = 0;
+    double best = 0, forward = 0;
     for (int64_t n = 1; n <= most; n++) {
-        if (n > CHUNKS && (n % CHUNKS || p->macs < (double)n * LONG_CHUNK)) continue;
-        const double macs = macs_in_chunks(p, n), cost = macs * unevenness(n);
+        if (n > CHUNKS && (n % CHUNKS || forward < (double)n * LONG_CHUNK)) continue;
+        const double macs = macs_in_chunks(p, n, p->forward_macs), cost = macs * unevenness(n);
         if (n > 1 && cost >= best) continue;
         best = cost;
         p->chunks = n;
-        p->macs = macs;
+        forward = macs;
     }
+    p->macs = macs_in_chunks(p, p->chunks, p->level_macs);
 }
 
 static void count_resources(tn_program *p) {
@@ -404,7 +321,7 @@ static void count_resources(tn_program *p) {
     if (p->chunks > 1 && p->worker_bytes <= WORKER_ARENA)
         p->workers = p->threads < p->chunks ? p->threads : p->chunks;
     /* a program of small steps never leaves its thread */
-    int64_t elements = p->output_elements;
+    int64_t elements = p->results[0].elements;
     for (int64_t v = 0; v < p->n_values; v++)
         if (p->values[v].elements > elements) elements = p->values[v].elements;
     if (largest < ALONE_MACS && (double)elements < ALONE_MACS && p->workers == 1) p->threads = 1;
@@ -417,10 +334,17 @@ static void count_resources(tn_program *p) {
                      TN_ALIGNED(p->chunks * (int64_t)sizeof(tn_chunk));
 }
 
-tn_status tn_schedule(tn_program *p, int32_t root) {
-    order_loops(p);
+tn_status tn_schedule(tn_program *p, int32_t root, int64_t largest) {
     tn_status status = order_steps(p, root);
-    if (!status) status = place_values(p);
-    if (!status) count_resources(p);
-    return status;
+    if (!status) status = tn_place_values(p);
+    if (!status && p->n_results > 1) status = mark_value_only(p);
+    if (status) return status;
+    p->first_sum = find_first_sum(p);
+    place_sums(p);
+    if (p->n_results > 1 && p->chunks > 1) {
+        const int64_t chunks = limit_chunks(p, largest, p->sums_bytes / tn_itemsize(p->dtype));
+        if (chunks < p->chunks) p->chunks = chunks;
+    }
+    count_resources(p);
+    return TN_OK;
 }

@@ -118,7 +118,8 @@ enum {
     TN_ROAD_TRANSPOSE, /* unary copy in tiles (tiles.h) */
     TN_ROAD_SKINNY,    /* few n and k: tiles of m that stream through registers */
     TN_ROAD_LANES,     /* many small products: vectors along the last batch axis */
-    TN_ROAD_TABLE      /* tiny: every offset is looked up */
+    TN_ROAD_TABLE,     /* tiny: every offset is looked up */
+    TN_ROAD_INNER      /* few m and n, long k: vectors along k; no integers */
 };
 
 typedef enum { ON_A, ON_B, ON_C } tn_operand;
@@ -132,6 +133,7 @@ typedef struct {
 
 /* A tile on TN_ROAD_TRANSPOSE: rows, elements of one along c, bytes if it consists of runs. */
 enum { TN_COPY_ROWS = 512, TN_COPY_ALONG = 2048, TN_COPY_TILE = 16 << 10 };
+enum { TN_INNER_SUMS = 256, TN_INNER_SIDE = 32 }; /* most sums, rows, columns on TN_ROAD_INNER */
 enum { TN_DIRECT_DEPTH = 256 }; /* summed points for which TN_ROAD_DIRECT can gather columns of b */
 
 /* How a packed product is blocked: at most so many rows, columns and steps in a block, the boxes
@@ -160,6 +162,7 @@ typedef struct {
                  char *c, const tn_box *, const tn_worker *);
     void (*direct)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     void (*dots)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
+    void (*inner)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     void (*nest)(const tn_contraction *, const char *a, const char *b, char *c, const tn_box *);
     /* floating point types only; a box is a range of tiles, as batch points */
     void (*skinny)(const tn_contraction *, const tn_tiling *, const char *a, const char *b, char *c,
@@ -309,9 +312,16 @@ void tn_adam(int dtype, char *w, const char *g, char *total, char *squares, int6
 /* ---- programs ----------------------------------------------------------------------------- */
 
 /* A contraction tree in flat arrays.  Operand i has the indices ids[starts[i] .. starts[i+1]);
- * step t contracts values steps[2t] and steps[2t+1] into value n_inputs + t. */
+ * step t contracts values steps[2t] and steps[2t+1] into value n_inputs + t.
+ *
+ * With needed, the program has a backward sweep, too: besides the operands it reads the cotangent of
+ * the output, input n_inputs, and besides the value it writes, for each operand that is needed, the
+ * product of the cotangent and all other operands: its gradient, if none of them is complex, else
+ * the conjugate of the gradient for the conjugate cotangent.  These are in C order. */
 typedef struct {
     int64_t n_inputs, n_indices, n_output, n_sliced;
+    int64_t n_needed;
+    const int64_t *needed;
     int64_t largest; /* entries of the largest intermediate within a slice; 0: unknown */
     const int64_t *starts, *ids, *sizes, *output, *sliced, *steps;
     const int64_t *input_strides;  /* bytes, one per entry of ids; NULL: contiguous, C order */
@@ -324,9 +334,11 @@ typedef struct tn_program tn_program;
 
 typedef struct {
     int64_t steps, slices, chunks, workers, threads;
-    int64_t arena_bytes;  /* everything a run allocates, the output excepted */
-    int64_t output_bytes;
+    int64_t arena_bytes;  /* everything a run allocates, results and what is saved excepted */
+    int64_t output_bytes; /* of all results */
+    int64_t saved_bytes;  /* what the forward half of a run leaves for the backward half */
     double macs;          /* multiply-adds of one run, hoisting counted */
+    double forward_macs;  /* of them in the forward half, if there are halves */
     double invariant_macs;   /* of them outside the slice loop */
     int64_t invariant_steps; /* steps that run once although the program has slices */
     /* where in the arena the tn_chunks and the sums of each chunk lie, and bytes of one chunk's sums;
@@ -338,20 +350,28 @@ typedef struct {
 tn_status tn_lower(const tn_network *network, tn_program **program);
 void tn_program_free(tn_program *program);
 tn_program_info tn_program_describe(const tn_program *program);
-/* Runs into out; arena has arena_bytes.  With strip, *exponent is the power of two by which out
- * must be multiplied (TN_NO_EXPONENT: out is exactly zero).  Safe to call from many threads. */
-tn_status tn_program_run(const tn_program *program, const char *const *inputs, char *out,
-                         char *arena, tn_control *control, int64_t *exponent);
+/* What of a program with a backward sweep is run; there are halves only without slices. */
+enum { TN_WHOLE, TN_FORWARD, TN_BACKWARD };
+
+/* A run.  outs holds the value, or NULL if it is not wanted, then the gradients; arena has arena_bytes,
+ * and saved has saved_bytes, which the backward half finds as the forward half left it. */
+typedef struct {
+    const tn_program *program;
+    const char *const *inputs;
+    char *const *outs;
+    char *arena;
+    tn_control *control;
+    char *saved;
+    int part;
+} tn_execution;
+
+/* With strip, *exponent is the power of two by which the value must be multiplied (TN_NO_EXPONENT: it
+ * is exactly zero).  Safe to call from many threads. */
+tn_status tn_program_run(const tn_execution *run, int64_t *exponent);
 
 /* A run in parts: begin, prepare, sum chunks until all are done, finish; in between it may be stored,
  * or continued elsewhere.  What has been summed so far is in the tn_chunks and sums of its arena and
  * may be replaced by what another run of the same program has summed. */
-typedef struct {
-    const tn_program *program;
-    const char *const *inputs;
-    char *out, *arena;
-    tn_control *control;
-} tn_execution;
 
 /* How far a chunk of slices is. */
 typedef struct {
@@ -365,13 +385,13 @@ enum { TN_TORN = -1 };
 int64_t tn_first_slice(const tn_program *program, int64_t chunk);
 /* Which of the network's sliced indices a loop runs over; loops count from the outermost. */
 int64_t tn_loop_index(const tn_program *program, int64_t loop);
-/* All sums become zero, but those in the output only if asked for. */
-void tn_execution_begin(const tn_execution *run, int clear_output);
+/* All sums become zero, but those in the results only if asked for. */
+void tn_execution_begin(const tn_execution *run, int clear_results);
 /* The steps outside the slice loop: once for all calls of tn_execution_chunks in this arena. */
 tn_status tn_execution_prepare(const tn_execution *run);
 /* Sums what is left of chunks first .. last - 1; TN_PAUSED when a pause came first. */
 tn_status tn_execution_chunks(const tn_execution *run, int64_t first, int64_t last);
-/* Combines the chunks into out; their sums are gone after it.  exponent as in tn_program_run. */
+/* Combines the chunks into the results; their sums are gone after it.  exponent as in tn_program_run. */
 tn_status tn_execution_finish(const tn_execution *run, int64_t *exponent);
 
 /* One line about step i for people: road, group sizes, level; returns its length. */

@@ -9,11 +9,10 @@ cdef int check_status(tn_status status) except -1
 cdef tn_status lower(const tn_network *network, tn_program **program) noexcept nogil
 cdef void program_free(tn_program *program) noexcept nogil
 cdef tn_program_info program_describe(const tn_program *program) noexcept nogil
-cdef tn_status program_run(const tn_program *program, const char **inputs, char *out, char *arena,
-                           tn_control *control, int64_t *exponent) noexcept nogil
+cdef tn_status program_run(const tn_execution *run, int64_t *exponent) noexcept nogil
 cdef int64_t first_slice(const tn_program *program, int64_t chunk) noexcept nogil
 cdef int64_t loop_index(const tn_program *program, int64_t loop) noexcept nogil
-cdef void run_begin(const tn_execution *run, bint clear_output) noexcept nogil
+cdef void run_begin(const tn_execution *run, bint clear_results) noexcept nogil
 cdef tn_status run_prepare(const tn_execution *run) noexcept nogil
 cdef tn_status run_chunks(const tn_execution *run, int64_t first, int64_t last) noexcept nogil
 cdef tn_status run_finish(const tn_execution *run, int64_t *exponent) noexcept nogil

@@ -113,9 +113,8 @@ cdef tn_program_info program_describe(const tn_program *program) noexcept nogil:
     return tn_program_describe(program)
 
 
-cdef tn_status program_run(const tn_program *program, const char **inputs, char *out, char *arena,
-                           tn_control *control, int64_t *exponent) noexcept nogil:
-    return tn_program_run(program, inputs, out, arena, control, exponent)
+cdef tn_status program_run(const tn_execution *run, int64_t *exponent) noexcept nogil:
+    return tn_program_run(run, exponent)
 
 
 cdef int64_t first_slice(const tn_program *program, int64_t chunk) noexcept nogil:
@@ -126,8 +125,8 @@ cdef int64_t loop_index(const tn_program *program, int64_t loop) noexcept nogil:
     return tn_loop_index(program, loop)
 
 
-cdef void run_begin(const tn_execution *run, bint clear_output) noexcept nogil:
-    tn_execution_begin(run, clear_output)
+cdef void run_begin(const tn_execution *run, bint clear_results) noexcept nogil:
+    tn_execution_begin(run, clear_results)
 
 
 cdef tn_status run_prepare(const tn_execution *run) noexcept nogil:

@@ -15,7 +15,9 @@ class Facts(TypedDict):
     threads: int
     arena_bytes: int
     output_bytes: int
+    saved_bytes: int
     macs: float
+    forward_macs: float
     invariant_macs: float
     invariant_steps: int
     chunks_at: int
@@ -35,6 +37,7 @@ class Executor:
         largest: int,
         threads: int,
         strip: bool,
+        needed: tuple[int, ...] = ...,
     ) -> None: ...
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]: ...

@@ -64,10 +64,6 @@ cdef class _Watch:
     what has not reached one after so many seconds.
     """
 
-    cdef object progress
-    cdef object error
-    cdef double pause_at, patience, cancel_at  # seconds; 0: never
-
 
 cdef int _poll(void *watch, double done, double total) noexcept with gil:
     cdef _Watch self = <_Watch> watch
@@ -92,11 +88,6 @@ cdef int _poll(void *watch, double done, double total) noexcept with gil:
 cdef class _Lowered:
     """The C program for one set of operand strides."""
 
-    cdef tn_program *program
-    cdef tn_program_info info
-    cdef int64_t *strides
-    cdef void *spare
-
     def __dealloc__(self):
         release(self.spare, self.info.arena_bytes)
         program_free(self.program)
@@ -107,22 +98,11 @@ cdef class Executor:
     """Runs one contraction tree on arrays of one dtype, whatever their strides.
 
     Compiles once per set of strides and keeps the last few. Safe to call from many threads.
+    With operands in `needed` the programs have a backward sweep (`_gradient.pyx`).
     """
 
-    cdef tn_network network
-    cdef int64_t n_axes
-    cdef int number  # NumPy's type number
-    cdef readonly object dtype
-    cdef readonly tuple output_shape
-    cdef object expr
-    cdef tuple known_shapes
-    cdef list variants
-    cdef _Lowered contiguous
-    cdef object fill
-    cdef cnp.npy_intp output_extents[64]  # NumPy's most; quick() needs no more
-
     def __cinit__(self, expr, steps, sliced, dtype, int64_t largest, int threads,
-                  bint strip):
+                  bint strip, tuple needed=()):
         cdef tn_network *net = &self.network
         cdef int64_t position = 0
         starts = [0]
@@ -139,6 +119,7 @@ cdef class Executor:
         net.n_indices = len(expr.sizes)
         net.n_output = len(expr.output)
         net.n_sliced = len(sliced)
+        net.n_needed = len(needed)
         net.largest = largest
         net.dtype = DTYPE_CODES[dtype]
         net.threads = threads
@@ -148,13 +129,14 @@ cdef class Executor:
         net.sizes = _flat(expr.sizes, net.n_indices)
         net.output = _flat(expr.output, net.n_output)
         net.sliced = _flat(sliced, net.n_sliced)
+        net.needed = _flat(needed, net.n_needed)
         net.steps = _flat(chain.from_iterable(steps), 2 * len(steps))
         for position in range(min(net.n_output, 64)):
             self.output_extents[position] = net.sizes[net.output[position]]
         # an empty network is the number one; a sum over nothing is zero
         self.fill = 1 if not expr.inputs else 0 if 0 in expr.sizes else None
         if self.fill is None:
-            self.contiguous = self._lower(NULL)
+            self.contiguous = self._lower(NULL, False)
 
     def __dealloc__(self):
         free(<void *> self.network.starts)
@@ -162,16 +144,18 @@ cdef class Executor:
         free(<void *> self.network.sizes)
         free(<void *> self.network.output)
         free(<void *> self.network.sliced)
+        free(<void *> self.network.needed)
         free(<void *> self.network.steps)
 
-    cdef _Lowered _lower(self, int64_t *strides):
-        """Compiles for these strides (inputs, then output), which the result owns."""
+    cdef _Lowered _lower(self, int64_t *strides, bint output):
+        """Compiles for these strides (inputs, then maybe output), which the result owns."""
         cdef _Lowered made = _Lowered()
         cdef tn_network net = self.network
         cdef tn_status status
         made.strides = strides
         if strides != NULL:
             net.input_strides = strides
+        if output:
             net.output_strides = strides + self.n_axes
         with nogil:
             status = lower(&net, &made.program)
@@ -194,8 +178,9 @@ cdef class Executor:
             itemsize = self.dtype.itemsize
             return {"steps": 0, "slices": 1, "chunks": 1, "workers": 1, "threads": 1,
                     "arena_bytes": 0, "output_bytes": int(np.prod(self.output_shape)) * itemsize,
-                    "macs": 0.0, "invariant_macs": 0.0, "invariant_steps": 0,
-                    "chunks_at": 0, "sums_at": 0, "sums_bytes": 0, "places": 1}
+                    "saved_bytes": 0, "macs": 0.0, "forward_macs": 0.0, "invariant_macs": 0.0,
+                    "invariant_steps": 0, "chunks_at": 0, "sums_at": 0,
+                    "sums_bytes": 0, "places": 1}
         facts = self.contiguous.info
         return facts
 
@@ -243,22 +228,26 @@ cdef class Executor:
                     return False
         return True
 
-    cdef _Lowered _variant(self, tuple arrays, cnp.ndarray out):
-        """The program for the strides at hand: the contiguous one, a recent one, or a new one."""
-        cdef bint contiguous = cnp.PyArray_IS_C_CONTIGUOUS(out)
-        for operand in arrays:
-            contiguous = contiguous and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> operand)
-        if contiguous:
-            return self.contiguous
-        cdef int64_t *strides = <int64_t *> malloc((self.n_axes + out.ndim + 1) * sizeof(int64_t))
+    cdef _Lowered _variant(self, tuple arrays, out):
+        """The program for the strides at hand: the contiguous one, a recent one, or a new one.
+
+        Without `out` the result is in C order.
+        """
+        cdef tuple given = arrays if out is None else arrays + (out,)
+        cdef bint contiguous = True
+        cdef int64_t *strides
         cdef int64_t at = 0
         cdef cnp.ndarray array
         cdef _Lowered variant
         cdef int d
+        for array in given:
+            contiguous = contiguous and cnp.PyArray_IS_C_CONTIGUOUS(array)
+        if contiguous:
+            return self.contiguous
+        strides = <int64_t *> malloc((self.n_axes + self.network.n_output + 1) * sizeof(int64_t))
         if strides == NULL:
             raise MemoryError()
-        for operand in arrays + (out,):
-            array = operand
+        for array in given:
             for d in range(array.ndim):
                 # axes of extent 1 have strides of no meaning
                 strides[at] = array.strides[d] if array.shape[d] > 1 else 0
@@ -267,7 +256,7 @@ cdef class Executor:
             if _same(variant.strides, strides, at):
                 free(strides)
                 return variant
-        variant = self._lower(strides)
+        variant = self._lower(strides, out is not None)
         self.variants = [variant] + self.variants[:VARIANTS - 1]
         return variant
 
@@ -344,49 +333,60 @@ cdef class Executor:
         cdef _Lowered variant = self._variant(arrays, out)
         cdef const char *few[4]
         cdef const char **inputs = few
-        cdef tn_control control
-        cdef int64_t exponent = 0, bytes_needed
-        cdef tn_status status
-        cdef void *arena
+        cdef char *to = <char *> cnp.PyArray_DATA(out)
         cdef Py_ssize_t i
-        cdef char *to
-        bytes_needed = variant.info.arena_bytes
-        control.cancel = control.pause = 0
-        control.poll = NULL
-        if watch is not None:
-            control.poll = _poll
-        control.self = <void *> watch
-        control.done = control.total = control.next_poll = 0
         if len(arrays) > 4:
             inputs = <const char **> malloc(len(arrays) * sizeof(char *))
-        arena = exchange(&variant.spare, NULL)
-        if arena == NULL:
-            arena = allocate(bytes_needed)
-        if inputs == NULL or arena == NULL:
-            if inputs != few:
-                free(inputs)
-            release(arena, bytes_needed)
-            raise MemoryLimitError(f"could not allocate {bytes_needed} bytes of workspace")
+            if inputs == NULL:
+                raise MemoryError()
         for i in range(len(arrays)):
             inputs[i] = <const char *> cnp.PyArray_DATA(<cnp.ndarray> arrays[i])
-        to = <char *> cnp.PyArray_DATA(out)
-        # held: too short to be worth a release of the GIL
-        if (watch is None and variant.info.macs <= HELD_MACS
-                and bytes_needed + variant.info.output_bytes <= OWN_MEMORY):
-            status = program_run(variant.program, inputs, to, <char *> arena, &control, &exponent)
-        else:
-            with nogil:
-                status = program_run(
-                    variant.program, inputs, to, <char *> arena, &control, &exponent)
-        if bytes_needed <= KEPT_ARENA:
-            arena = exchange(&variant.spare, arena)
-        release(arena, bytes_needed)
-        if inputs != few:
-            free(inputs)
-        if watch is not None and watch.error is not None:
-            raise watch.error
-        check_status(status)
-        return exponent
+        try:
+            return execute(variant, inputs, &to, NULL, TN_WHOLE, watch)
+        finally:
+            if inputs != few:
+                free(inputs)
+
+
+cdef int64_t execute(_Lowered program, const char **inputs, char **outs, char *saved, int part,
+                     _Watch watch) except? -1:
+    """One run, or a part of it, in an arena of its own; returns the stripped exponent."""
+    cdef int64_t needed = program.info.arena_bytes, exponent = 0
+    cdef tn_control control
+    cdef tn_execution run
+    cdef tn_status status
+    cdef void *arena = exchange(&program.spare, NULL)
+    if arena == NULL:
+        arena = allocate(needed)
+    if arena == NULL:
+        raise MemoryLimitError(f"could not allocate {needed} bytes of workspace")
+    control.cancel = control.pause = 0
+    control.poll = NULL
+    if watch is not None:
+        control.poll = _poll
+    control.self = <void *> watch
+    control.done = control.total = control.next_poll = 0
+    run.program = program.program
+    run.inputs = inputs
+    run.outs = outs
+    run.arena = <char *> arena
+    run.control = &control
+    run.saved = saved
+    run.part = part
+    # held: too short to be worth a release of the GIL
+    if (watch is None and program.info.macs <= HELD_MACS
+            and needed + program.info.saved_bytes + program.info.output_bytes <= OWN_MEMORY):
+        status = program_run(&run, &exponent)
+    else:
+        with nogil:
+            status = program_run(&run, &exponent)
+    if needed <= KEPT_ARENA:
+        arena = exchange(&program.spare, arena)
+    release(arena, needed)
+    if watch is not None and watch.error is not None:
+        raise watch.error
+    check_status(status)
+    return exponent
 
 
 cdef class Run:
@@ -407,6 +407,7 @@ cdef class Run:
     cdef tuple arrays
     cdef cnp.ndarray out, arena
     cdef const char **inputs
+    cdef char *to
     cdef bint prepared
     cdef list place_axes  # of the output, outermost loop first, whose values are its places
     cdef readonly list starts
@@ -420,6 +421,7 @@ cdef class Run:
         self.program = executor._variant(arrays, out)
         self.arrays = arrays
         self.out = out
+        self.to = <char *> cnp.PyArray_DATA(out)
         facts = self.program.info
         self.starts = [first_slice(self.program.program, i) for i in range(facts.chunks + 1)]
         self.inputs = <const char **> malloc(max(len(arrays), 1) * sizeof(char *))
@@ -473,7 +475,9 @@ cdef class Run:
         control.done = control.total = control.next_poll = 0
         run.program = self.program.program
         run.inputs = self.inputs
-        run.out = <char *> cnp.PyArray_DATA(self.out)
+        run.outs = &self.to
+        run.saved = NULL
+        run.part = TN_WHOLE
         run.arena = <char *> cnp.PyArray_DATA(self.arena)
         run.control = control
 

@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Sized
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -115,8 +115,7 @@ class Program:
                 options = {"progress": progress, "executor": executor, "checkpoint": checkpoint}
                 return apply(run_operands, (self, *arrays), options)
             operands = self._operands(arrays)
-        if self.memory_required > _CHECKED:
-            self._check_memory(out)
+        check_available(self.memory_required - (0 if out is None else self._facts["output_bytes"]))
         target = door.empty() if out is None else self._target(out, operands)
         if not progress and executor is None and checkpoint is None:
             exponent = door.run(operands, target)
@@ -145,43 +144,10 @@ class Program:
         variant = 4096 + 400 * len(self.tree.steps) + min(self.memory_required, 64 << 10)
         return self._executor.n_compiled * variant
 
-    def _check_memory(self, out: object) -> None:
-        needed = self.memory_required - (0 if out is None else self._facts["output_bytes"])
-        available = available_memory()
-        if needed > available:
-            raise MemoryLimitError(
-                f"this contraction needs {format_bytes(needed)} ({needed} bytes) but "
-                f"{format_bytes(available)} are available; give a memory_limit to slice it"
-            )
-
     def _operands(
         self, arrays: Sequence[Any], convert: _Convert = np.ndarray.astype
     ) -> tuple[Array, ...]:
-        shapes = self._executor.shapes
-        if len(arrays) != len(shapes):
-            raise ShapeError(f"the network has {len(shapes)} operands but {len(arrays)} were given")
-        return tuple(
-            [self._operand(i, array, shapes[i], convert) for i, array in enumerate(arrays)]
-        )
-
-    def _operand(
-        self,
-        position: int,
-        array: Any,
-        shape: tuple[int, ...],
-        convert: _Convert = np.ndarray.astype,
-    ) -> Array:
-        operand = as_array(array, f"operand {position}")
-        if operand.shape != shape:
-            raise ShapeError(f"operand {position} has shape {operand.shape}, expected {shape}")
-        if operand.dtype == self.dtype and operand.dtype.isnative:
-            return operand
-        if not np.can_cast(operand.dtype, self.dtype, "same_kind"):
-            raise TypeError(
-                f"operand {position} has dtype {operand.dtype}, which a program for "
-                f"{self.dtype} does not accept; compile it for another dtype"
-            )
-        return convert(operand, self.dtype)
+        return fitting_operands(arrays, self._executor.shapes, self.dtype, convert)
 
     def _target(self, out: Any, operands: Sequence[Array]) -> Array:
         """`out` itself where it can be written directly, else a fresh array."""
@@ -275,7 +241,7 @@ class Program:
         compiled = partial(
             lower, dtype=self.dtype, threads=self.threads, strip_exponent=self.strip_exponent
         )
-        ready = {k: self._operand(k, constants[k], shapes[k]) for k in constants}
+        ready = {k: fitting_operand(k, constants[k], shapes[k], self.dtype) for k in constants}
         kept = self.memory_required // self.dtype.itemsize
         folds, rest = fold_tree(self.tree, ready.keys(), entries_of_folds(self.dtype, kept))
         shared = contract_folds(folds, ready, compiled)
@@ -298,16 +264,72 @@ class Program:
         )
 
 
+def check_available(needed: int) -> None:
+    """Raise MemoryLimitError if a run needs more bytes than the machine has left."""
+    if needed > _CHECKED and needed > (available := available_memory()):
+        raise MemoryLimitError(
+            f"this contraction needs {format_bytes(needed)} ({needed} bytes) but "
+            f"{format_bytes(available)} are available; give a memory_limit to slice it"
+        )
+
+
+def fitting_operands(
+    arrays: Sequence[Any],
+    shapes: Sequence[tuple[int, ...]],
+    dtype: np.dtype[Any],
+    convert: _Convert = np.ndarray.astype,
+) -> tuple[Array, ...]:
+    """The operands as arrays of just this dtype, if they have these shapes.
+
+    Raises:
+        ShapeError, TypeError: they do not fit; says which.
+    """
+    if len(arrays) != len(shapes):
+        raise ShapeError(f"the network has {len(shapes)} operands but {len(arrays)} were given")
+    return tuple(
+        [fitting_operand(i, array, shapes[i], dtype, convert) for i, array in enumerate(arrays)]
+    )
+
+
+def fitting_operand(
+    position: int,
+    array: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    convert: _Convert = np.ndarray.astype,
+) -> Array:
+    """One operand of `fitting_operands`."""
+    operand = as_array(array, f"operand {position}")
+    if operand.shape != shape:
+        raise ShapeError(f"operand {position} has shape {operand.shape}, expected {shape}")
+    if operand.dtype == dtype and operand.dtype.isnative:
+        return operand
+    if not np.can_cast(operand.dtype, dtype, "same_kind"):
+        raise TypeError(
+            f"operand {position} has dtype {operand.dtype}, which a program for "
+            f"{dtype} does not accept; compile it for another dtype"
+        )
+    return convert(operand, dtype)
+
+
+class _Compiled(Protocol):
+    @property
+    def footprint(self) -> int: ...
+
+
+P = TypeVar("P", bound=_Compiled)
+
+
 class _Cache:
     """Programs, least recently used first out, bounded by the bytes they roughly take."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._lock = threading.Lock()
-        self._programs: OrderedDict[Any, tuple[Program, int]] = OrderedDict()
+        self._programs: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
         self._bytes = 0
 
-    def get(self, key: Any) -> Program | None:
+    def get(self, key: Any) -> Any:
         with self._lock:
             found = self._programs.get(key)
             if found is None:
@@ -318,7 +340,7 @@ class _Cache:
             self._bytes += program.footprint - before
             return program
 
-    def put(self, key: Any, program: Program) -> None:
+    def put(self, key: Any, program: _Compiled) -> None:
         size = program.footprint
         with self._lock:
             _, before = self._programs.pop(key, (None, 0))
@@ -343,9 +365,9 @@ def clear_cache() -> None:
     trim()
 
 
-def recall(key: Hashable, make: Callable[[], Program]) -> Program:
+def recall(key: Hashable, make: Callable[[], P]) -> P:
     """The program remembered under `key`, made if there is none; the cache is that of `lower`."""
-    program = _cache.get(key)
+    program: P | None = _cache.get(key)
     if program is None:
         program = make()
         _cache.put(key, program)

@@ -33,6 +33,9 @@ cdef extern from "tn.h" nogil:
         TN_SLIDE_PICK
         TN_SLIDE_AVERAGE
         TN_SLIDE_WEIGH
+        TN_WHOLE
+        TN_FORWARD
+        TN_BACKWARD
 
     ctypedef struct tn_control:
         int cancel
@@ -44,7 +47,8 @@ cdef extern from "tn.h" nogil:
         double next_poll
 
     ctypedef struct tn_network:
-        int64_t n_inputs, n_indices, n_output, n_sliced, largest
+        int64_t n_inputs, n_indices, n_output, n_sliced, n_needed, largest
+        const int64_t *needed
         const int64_t *starts
         const int64_t *ids
         const int64_t *sizes
@@ -60,26 +64,27 @@ cdef extern from "tn.h" nogil:
 
     ctypedef struct tn_program_info:
         int64_t steps, slices, chunks, workers, threads
-        int64_t arena_bytes, output_bytes
-        double macs, invariant_macs
+        int64_t arena_bytes, output_bytes, saved_bytes
+        double macs, forward_macs, invariant_macs
         int64_t invariant_steps
         int64_t chunks_at, sums_at, sums_bytes, places
 
     ctypedef struct tn_execution:
         const tn_program *program
         const char *const *inputs
-        char *out
+        char **outs
         char *arena
         tn_control *control
+        char *saved
+        int part
 
     tn_status tn_lower(const tn_network *network, tn_program **program)
     void tn_program_free(tn_program *program)
     tn_program_info tn_program_describe(const tn_program *program)
-    tn_status tn_program_run(const tn_program *program, const char *const *inputs, char *out,
-                             char *arena, tn_control *control, int64_t *exponent)
+    tn_status tn_program_run(const tn_execution *run, int64_t *exponent)
     int64_t tn_first_slice(const tn_program *program, int64_t chunk)
     int64_t tn_loop_index(const tn_program *program, int64_t loop)
-    void tn_execution_begin(const tn_execution *run, int clear_output)
+    void tn_execution_begin(const tn_execution *run, int clear_results)
     tn_status tn_execution_prepare(const tn_execution *run)
     tn_status tn_execution_chunks(const tn_execution *run, int64_t first, int64_t last)
     tn_status tn_execution_finish(const tn_execution *run, int64_t *exponent)

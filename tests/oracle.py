@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -56,6 +56,34 @@ def contract(expr: Network, arrays: Sequence[Array], dtype: Any = None) -> Array
             value = np.zeros([expr.sizes[label] for label in kept], dtype)
         term = kept
     return np.transpose(value, [term.index(label) for label in expr.output])
+
+
+class _Rest(NamedTuple):
+    """All operands of a network but one, and the cotangent of its output."""
+
+    inputs: list[list[int]]
+    output: list[int]
+    sizes: Sequence[int]
+
+
+def gradient(expr: Network, arrays: Sequence[Array], cotangent: Array, operand: int) -> Array:
+    """The gradient of a real loss: the cotangent times the conjugates of all other operands.
+
+    An index that only this operand has is summed, so that the gradient is the same along it; one
+    that it has twice is its diagonal, off which the gradient is zero.
+    """
+    own = expr.inputs[operand]
+    axes = list(dict.fromkeys(own))
+    dtype = np.result_type(*arrays, cotangent)
+    ones = np.ones([expr.sizes[i] for i in axes], dtype)
+    others = [k for k in range(len(arrays)) if k != operand]
+    terms = [*[list(expr.inputs[k]) for k in others], list(expr.output), axes]
+    rest = [*[np.conj(arrays[k]) for k in others], cotangent, ones]
+    along = contract(_Rest(terms, axes, expr.sizes), rest, dtype)
+    made = np.zeros([expr.sizes[i] for i in own], dtype)
+    points = np.indices(along.shape)
+    made[tuple([points[axes.index(i)] for i in own])] = along
+    return made
 
 
 def magnitude(expr: Network, arrays: Sequence[Array]) -> Array:

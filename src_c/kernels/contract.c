@@ -311,6 +311,22 @@ static void run_lanes(const contract_job *base, int threads) {
     tn_parallel_for(threads, job.pieces, lanes_task, &job);
 }
 
+static void inner_task(void *argument, int64_t task, int worker) {
+    const contract_job *job = argument;
+    if (tn_stopped(job->control, worker + job->worker)) return;
+    const int64_t end = smaller((task + 1) * job->batch_piece, job->x->batch);
+    const tn_box box = {.batch0 = task * job->batch_piece, .batch1 = end};
+    job->kernels->inner(job->x, job->a, job->b, job->c, &box);
+}
+
+static void run_inner(contract_job *job, int threads) {
+    const tn_contraction *x = job->x;
+    const double each = (double)x->m * (double)x->n * (double)x->k;
+    if (!pays(PARALLEL_NEST, each * (double)x->batch, threads)) threads = 1;
+    job->batch_piece = larger(1, (int64_t)((double)NEST_TASK / each));
+    tn_parallel_for(threads, parts_of(x->batch, job->batch_piece), inner_task, job);
+}
+
 static void contract_whole(contract_job *job, int threads) {
     const int road = job->x->road;
     if (road == TN_ROAD_SKINNY && run_skinny(job, threads)) return;
@@ -320,6 +336,8 @@ static void contract_whole(contract_job *job, int threads) {
         run_direct(job, threads);
     else if (road == TN_ROAD_LANES)
         run_lanes(job, threads);
+    else if (road == TN_ROAD_INNER)
+        run_inner(job, threads);
     else
         run_nest(job, threads);
 }

@@ -10,6 +10,7 @@
 #include "direct.h"
 #include "dots.h"
 #include "lanes.h"
+#include "inner.h"
 #include "skinny.h"
 #include "scaling.h"
 #if FLOATING && !COMPLEX
@@ -28,6 +29,7 @@ static const tn_kernels FN(kernels) = {
     .direct = FN(direct),
 #if FLOATING
     .dots = FN(dots),
+    .inner = FN(inner_products),
 #endif
     .nest = FN(nest),
     .in_lanes = FN(in_lanes),

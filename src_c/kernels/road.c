@@ -374,6 +374,25 @@ static int choose_unpacked(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_M
     return 1;
 }
 
+/* Few rows and columns and a long k, for which one axis in each group does not do. */
+static int choose_inner(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
+                        const int count[4]) {
+    enum { LONG = 256, FEW_IF_COPIED = 64 }; /* summed points; sums, unless both have a run along k */
+    const tn_kernels *kernels = tn_get_kernels(x->dtype);
+    const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
+                  k = group_size(group[3], count[3]), itemsize = tn_itemsize(x->dtype);
+    const tn_dim *run = last(group[3], count[3]);
+    if (!kernels->inner || m < 2 || n < 2 || m > TN_INNER_SIDE || n > TN_INNER_SIDE ||
+        m * n > TN_INNER_SUMS || k < LONG || is_dots(x, group, count))
+        return 0;
+    if ((run->sa != itemsize || run->sb != itemsize || run->n < kernels->lanes) &&
+        m * n > FEW_IF_COPIED)
+        return 0;
+    x->road = TN_ROAD_INNER;
+    pack_groups(x, dims, group, count);
+    return 1;
+}
+
 /* A huge operand meets a tiny one.  With more entries than a few the arithmetic counts, and the
  * microkernel of packed products is as good once elements have to change places.  With in_vectors, no
  * element may have to move alone. */
@@ -497,6 +516,7 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     if (streaming && m * n * tn_itemsize(x->dtype) > large)
         return choose_nest(x, dims, group, count);
     if (choose_lanes(x, dims, group, count)) return 0;
+    if (choose_inner(x, dims, group, count)) return 0;
     if (choose_unpacked(x, dims, group, count, &swapped)) return swapped;
     if (choose_skinny(x, dims, group, count, 0, &swapped)) return swapped;
     if (streaming || macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2)

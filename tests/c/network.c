@@ -190,6 +190,31 @@ static value entry(const network *g, int64_t v, const int64_t *digit) {
     return value_get(g->net.dtype, at);
 }
 
+/* The place, counted in C order, of the element with these digits in an array of these indices. */
+static int64_t element(const network *g, const int64_t *ids, int64_t n, const int64_t *digit) {
+    int64_t at = 0;
+    for (int64_t d = 0; d < n; d++) at = at * g->sizes[ids[d]] + digit[ids[d]];
+    return at;
+}
+
+value *network_gradient(const network *g, int64_t v, const value *cotangent) {
+    const int dtype = g->net.dtype;
+    const int64_t *ids = g->ids + g->starts[v], n = g->starts[v + 1] - g->starts[v];
+    int64_t digit[MAX_INDICES] = {0}, i = 0, elements = 1;
+    for (int64_t d = 0; d < n; d++) elements *= g->sizes[ids[d]];
+    value *result = allocate(elements * (int64_t)sizeof *result);
+    memset(result, 0, (size_t)elements * sizeof *result);
+    do {
+        value product = cotangent[element(g, g->output, g->net.n_output, digit)];
+        for (int64_t w = 0; w < g->net.n_inputs; w++)
+            if (w != v) product = value_multiply(dtype, product, entry(g, w, digit));
+        value *to = &result[element(g, ids, n, digit)];
+        *to = value_add(dtype, *to, product);
+        for (i = g->net.n_indices - 1; i >= 0 && ++digit[i] == g->sizes[i]; i--) digit[i] = 0;
+    } while (i >= 0);
+    return result;
+}
+
 value *network_value(const network *g) {
     const int dtype = g->net.dtype;
     int64_t digit[MAX_INDICES] = {0}, i = 0;
@@ -199,9 +224,7 @@ value *network_value(const network *g) {
         value product = entry(g, 0, digit);
         for (int64_t v = 1; v < g->net.n_inputs; v++)
             product = value_multiply(dtype, product, entry(g, v, digit));
-        int64_t to = 0;
-        for (int64_t d = 0; d < g->net.n_output; d++)
-            to = to * g->sizes[g->output[d]] + digit[g->output[d]];
+        const int64_t to = element(g, g->output, g->net.n_output, digit);
         result[to] = value_add(dtype, result[to], product);
         for (i = g->net.n_indices - 1; i >= 0 && ++digit[i] == g->sizes[i]; i--) digit[i] = 0;
     } while (i >= 0);

@@ -30,6 +30,9 @@ void network_free(network *g);
 
 /* The element of the result at each index of the output, in C order; free() it. */
 value *network_value(const network *g);
+/* The product of the cotangent, in C order of the result, and all operands but v, summed at each element of
+ * v, in C order; free() it. */
+value *network_gradient(const network *g, int64_t v, const value *cotangent);
 int64_t network_elements(const network *g); /* of the result */
 /* Offset of element i, counted in C order, in the block of the result. */
 int64_t network_place(const network *g, int64_t i);

@@ -19,6 +19,7 @@ void *test_calloc(size_t count, size_t bytes) { return fails() ? NULL : calloc(c
 void *test_realloc(void *memory, size_t bytes) { return fails() ? NULL : realloc(memory, bytes); }
 
 static void every_failed_allocation_is_reported_and_leaks_nothing(void) {
+    static const int64_t first[] = {0};
     int most = 0;
     for (int number = 0; number < 40; number++) {
         rng r = {(uint64_t)(7000 + number)};
@@ -26,6 +27,8 @@ static void every_failed_allocation_is_reported_and_leaks_nothing(void) {
         if (number % 4) network_random(&g, &r, number % 2 ? TN_F16 : TN_C64);
         else network_stem(&g, &r, TN_F32);
         g.net.strip = number % 3 == 0;
+        g.net.needed = first;
+        g.net.n_needed = number % 3 == 1;
         g.net.block_bytes = number % 8 ? 0 : 64;
         tn_status status = TN_NO_MEMORY;
         int n = 0;

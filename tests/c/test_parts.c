@@ -27,7 +27,7 @@ typedef struct {
     const network *g;
     tn_program *program;
     tn_program_info info;
-    char *block, *arena;
+    char *block, *out, *arena;
     tn_control control;
 } part;
 
@@ -52,8 +52,8 @@ static void free_part(part *x) {
 }
 
 static tn_execution run_of(part *x) {
-    return (tn_execution){x->program, x->g->data, x->block + x->g->result.base, x->arena,
-                          &x->control};
+    x->out = x->block + x->g->result.base;
+    return (tn_execution){x->program, x->g->data, &x->out, x->arena, &x->control, NULL, TN_WHOLE};
 }
 
 static tn_chunk *chunks_of(const part *x) { return (tn_chunk *)(x->arena + x->info.chunks_at); }
@@ -93,9 +93,8 @@ static int64_t finish(part *x) {
 static char *in_one_go(network *g, int strip, int64_t *exponent) {
     part x = make_part(g, 1, strip);
     char *result = allocate(g->result.bytes);
-    CHECK(tn_program_run(x.program, g->data, x.block + g->result.base, x.arena, &x.control,
-                         exponent) == TN_OK,
-          "run");
+    const tn_execution run = run_of(&x);
+    CHECK(tn_program_run(&run, exponent) == TN_OK, "run");
     memcpy(result, x.block, (size_t)g->result.bytes);
     free_part(&x);
     return result;

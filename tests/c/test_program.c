@@ -22,8 +22,9 @@ static outcome run_program(const network *g, const tn_program *program, tn_contr
     CHECK(arena, "arena of %lld bytes", (long long)o.info.arena_bytes);
     memset(arena, 0xff, (size_t)o.info.arena_bytes);
     memset(o.block, 0xff, (size_t)g->result.bytes);
-    o.status = tn_program_run(program, g->data, o.block + g->result.base, arena, control,
-                              &o.exponent);
+    char *out = o.block + g->result.base;
+    const tn_execution run = {program, g->data, &out, arena, control, NULL, TN_WHOLE};
+    o.status = tn_program_run(&run, &o.exponent);
     tn_free(arena, (size_t)o.info.arena_bytes);
     return o;
 }

@@ -1,0 +1,255 @@
+/* Few rows times few columns summed over a long k, such as the gradient of a gate: vectors along k, and sums
+ * that stay while k passes in blocks of which everything is in the first cache.  Axes of any number in
+ * each group; lanes are added at the end, in a fixed order.
+ *
+ * Where both operands have a run along k they are read where they lie; else a block of k is copied, of
+ * each operand that does not have it in one piece. */
+
+#if FLOATING
+#define E (VL / PARTS)
+
+enum {
+    FN(INNER_TILE) = (VBYTES == 64 ? 16 : 8) / PARTS, /* sums of one tile, which are registers */
+    FN(INNER_SUMS) = TN_INNER_SUMS + 4 * TN_INNER_SIDE, /* of all tiles, those at the edges whole */
+    FN(INNER_POINTS) = 64,     /* runs in one block */
+    FN(INNER_COPIED) = 512,    /* points in one block that is copied */
+    FN(INNER_BLOCK) = 24 << 10 /* bytes of both operands */
+};
+
+/* A block of k: where its runs are, from the rows of a and the columns of b. */
+typedef struct {
+    int64_t points, length;
+    int64_t a[FN(INNER_POINTS)], b[FN(INNER_POINTS)];
+} FN(inner_block);
+
+ALWAYS_INLINE void FN(inner_step)(const int rows, const int columns, const V *left, const V *right,
+                                  V (*sum)[PARTS]) {
+#pragma GCC unroll 4
+    for (int j = 0; j < columns; j++) {
+#if COMPLEX
+        const V swapped = SWAP_PARTS(right[j]);
+#endif
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; i++) {
+            sum[i * columns + j][0] += left[i] * right[j];
+#if COMPLEX
+            sum[i * columns + j][1] += left[i] * swapped;
+#endif
+        }
+    }
+}
+
+/* Adds the products of a block to the sums of one tile. */
+ALWAYS_INLINE void FN(inner_tile)(const int rows, const int columns, const FN(inner_block) *block,
+                                  const char *a, const char *b, const int64_t *a_rows,
+                                  const int64_t *b_columns, V (*sums)[PARTS]) {
+    V sum[FN(INNER_TILE)][PARTS], left[4], right[4];
+    memcpy(sum, sums, sizeof sum);
+    for (int64_t q = 0; q < block->points; q++) {
+        const char *row[4], *column[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; i++) row[i] = a + block->a[q] + a_rows[i];
+#pragma GCC unroll 4
+        for (int j = 0; j < columns; j++) column[j] = b + block->b[q] + b_columns[j];
+        int64_t p = 0;
+        for (; p + E <= block->length; p += E) {
+#pragma GCC unroll 4
+            for (int i = 0; i < rows; i++) left[i] = *(const VU *)(row[i] + p * (int64_t)sizeof(T));
+#pragma GCC unroll 4
+            for (int j = 0; j < columns; j++)
+                right[j] = *(const VU *)(column[j] + p * (int64_t)sizeof(T));
+            FN(inner_step)(rows, columns, left, right, sum);
+        }
+        if (p == block->length) continue;
+        const size_t offset = (size_t)p * sizeof(T), rest = (size_t)(block->length - p) * sizeof(T);
+        for (int i = 0; i < rows; i++) left[i] = (V){0}, memcpy(&left[i], row[i] + offset, rest);
+        for (int j = 0; j < columns; j++)
+            right[j] = (V){0}, memcpy(&right[j], column[j] + offset, rest);
+        FN(inner_step)(rows, columns, left, right, sum);
+    }
+    memcpy(sums, sum, sizeof sum);
+}
+
+/* What is known of the rows and columns of one product. */
+typedef struct {
+    int64_t m, n, rows, columns; /* how many there are, and in one tile */
+    int64_t a[TN_INNER_SIDE + 4], c_row[TN_INNER_SIDE];
+    int64_t b[TN_INNER_SIDE + 4], c_column[TN_INNER_SIDE];
+} FN(inner_sides);
+
+/* Offsets of rows and columns; beyond the last, that one again. */
+static void FN(inner_offsets)(FN(inner_sides) *s, const tn_contraction *x) {
+    tn_walk w;
+    *s = (FN(inner_sides)){.m = x->m, .n = x->n, .rows = x->m <= 2 ? 2 : 4};
+    s->columns = MIN(FN(INNER_TILE) / s->rows, (int64_t)4);
+    walk_to(&w, x->dims + x->n_batch, x->n_m, 0);
+    for (int64_t i = 0; i < x->m; i++, walk_next(&w)) s->a[i] = w.a, s->c_row[i] = w.c;
+    walk_to(&w, x->dims + x->n_batch + x->n_m, x->n_n, 0);
+    for (int64_t j = 0; j < x->n; j++, walk_next(&w)) s->b[j] = w.b, s->c_column[j] = w.c;
+    for (int64_t i = 0; i < 4; i++) {
+        s->a[x->m + i] = s->a[x->m - 1];
+        s->b[x->n + i] = s->b[x->n - 1];
+    }
+}
+
+/* All tiles with one block. */
+static void FN(inner_tiles)(const FN(inner_sides) *s, const FN(inner_block) *block, const char *a,
+                            const char *b, V (*sums)[PARTS]) {
+    for (int64_t i = 0; i < s->m; i += s->rows)
+        for (int64_t j = 0; j < s->n; j += s->columns, sums += FN(INNER_TILE)) {
+            if (s->rows == 4)
+                FN(inner_tile)(4, FN(INNER_TILE) / 4, block, a, b, s->a + i, s->b + j, sums);
+            else
+                FN(inner_tile)(2, FN(INNER_TILE) / 2 < 4 ? FN(INNER_TILE) / 2 : 4, block, a, b,
+                               s->a + i, s->b + j, sums);
+        }
+}
+
+static void FN(inner_store)(const FN(inner_sides) *s, V (*sums)[PARTS], char *c, int accumulate) {
+    V all[FN(INNER_TILE)];
+    for (int64_t i0 = 0; i0 < s->m; i0 += s->rows)
+        for (int64_t j0 = 0; j0 < s->n; j0 += s->columns, sums += FN(INNER_TILE)) {
+            FN(add_lanes)(FN(INNER_TILE), sums, all);
+            for (int64_t i = i0; i < MIN(i0 + s->rows, s->m); i++)
+                for (int64_t j = j0; j < MIN(j0 + s->columns, s->n); j++) {
+                    const size_t at = (size_t)((i - i0) * s->columns + j - j0) * sizeof(T);
+                    const T value = FN(load)((const char *)all + at);
+                    char *to = c + s->c_row[i] + s->c_column[j];
+                    FN(store)(to, accumulate ? FN(plus)(FN(load)(to), value) : value);
+                }
+        }
+}
+
+/* All of k in runs, which both operands have. */
+static void FN(inner_runs)(const tn_contraction *x, const FN(inner_sides) *s, const char *a,
+                           const char *b, V (*sums)[PARTS]) {
+    const tn_dim *k = x->dims + x->n_batch + x->n_m + x->n_n;
+    const int64_t unit = sizeof(T), run = k[x->n_k - 1].n, outer = x->k / run;
+    const int64_t most = MAX(FN(INNER_BLOCK) / unit / (s->m + s->n), (int64_t)E) / E * E;
+    FN(inner_block) block;
+    tn_walk w;
+    walk_to(&w, k, x->n_k - 1, 0);
+    for (int64_t q = 0; q < outer; q += block.points) {
+        block.points = MIN(MIN(MAX(most / run, (int64_t)1), outer - q), (int64_t)FN(INNER_POINTS));
+        for (int64_t i = 0; i < block.points; i++, walk_next(&w)) {
+            block.a[i] = w.a;
+            block.b[i] = w.b;
+        }
+        for (int64_t p = 0; p < run; p += block.length) {
+            block.length = MIN(run - p, most);
+            FN(inner_tiles)(s, &block, a + p * unit, b + p * unit, sums);
+        }
+    }
+}
+
+/* The innermost axes of k that make a block, the outermost of them in pieces: where its points lie. */
+typedef struct {
+    int axes;                /* of k outside the block */
+    int64_t piece;           /* how many points of the first axis are in one */
+    int64_t points, inside;  /* of a block; of its other axes */
+    int64_t a[FN(INNER_COPIED)], b[FN(INNER_COPIED)];
+    int64_t broken_a, broken_b; /* inner_broken of these */
+} FN(inner_points);
+
+/* Of the points in order: bits of those that do not follow the one before. */
+static int64_t FN(inner_broken)(const int64_t *at, int64_t points) {
+    int64_t broken = 0;
+    for (int64_t q = 1; q < points; q++)
+        if (at[q] != at[q - 1] + (int64_t)sizeof(T)) broken |= q;
+    return broken;
+}
+
+static void FN(inner_cut)(FN(inner_points) *c, const tn_dim *k, int n_k, int64_t most) {
+    c->axes = n_k;
+    c->inside = 1;
+    while (c->axes > 1 && c->inside * k[c->axes - 1].n <= most) c->inside *= k[--c->axes].n;
+    const tn_dim *cut = &k[--c->axes];
+    c->piece = MIN(MAX(most / c->inside, (int64_t)1), cut->n);
+    c->points = c->piece * c->inside;
+    c->a[0] = c->b[0] = 0;
+    int64_t made = 1;
+    for (int d = n_k - 1; d >= c->axes; d--) {
+        const int64_t n = d > c->axes ? k[d].n : c->piece, before = made;
+        for (int64_t i = 1; i < n; i++)
+            for (int64_t j = 0; j < before; j++, made++) {
+                c->a[made] = c->a[j] + i * k[d].sa;
+                c->b[made] = c->b[j] + i * k[d].sb;
+            }
+    }
+    c->broken_a = FN(inner_broken)(c->a, c->points);
+    c->broken_b = FN(inner_broken)(c->b, c->points);
+}
+
+/* Copies groups of so many points that are together. */
+ALWAYS_INLINE void FN(inner_gather)(const int together, const int64_t *at, int64_t points,
+                                    const char *from, char *to) {
+    for (int64_t q = 0; q < points; q += together)
+        memcpy(to + q * (int64_t)sizeof(T), from + at[q], (size_t)together * sizeof(T));
+}
+
+/* The points of a block, of each line, in one piece; returns where they are. */
+static const char *FN(inner_copy)(const int64_t *at, int64_t broken, int64_t points, int64_t lines,
+                                  int64_t *offsets, const char *from, char *to) {
+    const int together = (broken | points) & 1 ? 1 : (broken | points) & 2 ? 2 : 4;
+    if (!broken) return from;
+    for (int64_t i = 0; i < lines; i++) {
+        const char *line = from + offsets[i];
+        offsets[i] = i * points * (int64_t)sizeof(T);
+        if (together == 4)
+            FN(inner_gather)(4, at, points, line, to + offsets[i]);
+        else if (together == 2)
+            FN(inner_gather)(2, at, points, line, to + offsets[i]);
+        else
+            FN(inner_gather)(1, at, points, line, to + offsets[i]);
+    }
+    for (int64_t i = lines; i < lines + 4; i++) offsets[i] = offsets[lines - 1];
+    return to;
+}
+
+/* All of k in blocks of which what is needed is copied. */
+static void FN(inner_copies)(const tn_contraction *x, const FN(inner_sides) *s, const char *a,
+                             const char *b, V (*sums)[PARTS]) {
+    const tn_dim *k = x->dims + x->n_batch + x->n_m + x->n_n;
+    const int64_t most = FN(INNER_BLOCK) / (int64_t)sizeof(T) / (s->m + s->n);
+    _Alignas(64) char copied[2][FN(INNER_BLOCK)];
+    FN(inner_points) cut;
+    FN(inner_block) block = {.points = 1};
+    tn_walk w;
+    FN(inner_cut)(&cut, k, x->n_k, MIN(most, (int64_t)FN(INNER_COPIED)));
+    const int64_t outer = x->k / cut.inside / k[cut.axes].n;
+    walk_to(&w, k, cut.axes, 0);
+    for (int64_t q = 0; q < outer; q++, walk_next(&w))
+        for (int64_t p = 0; p < k[cut.axes].n; p += cut.piece) {
+            FN(inner_sides) lines = *s;
+            block.length = MIN(cut.piece, k[cut.axes].n - p) * cut.inside;
+            const char *left = FN(inner_copy)(cut.a, cut.broken_a, block.length, s->m, lines.a,
+                                              a + w.a + p * k[cut.axes].sa, copied[0]);
+            const char *right = FN(inner_copy)(cut.b, cut.broken_b, block.length, s->n, lines.b,
+                                               b + w.b + p * k[cut.axes].sb, copied[1]);
+            block.a[0] = block.b[0] = 0;
+            FN(inner_tiles)(&lines, &block, left, right, sums);
+        }
+}
+
+/* A box is a range of batch points. */
+static void FN(inner_products)(const tn_contraction *x, const char *a, const char *b, char *c,
+                               const tn_box *box) {
+    FN(inner_sides) sides;
+    V sums[FN(INNER_SUMS)][PARTS];
+    tn_walk batch;
+    const tn_dim *run = x->dims + x->n_batch + x->n_m + x->n_n + x->n_k - 1;
+    const int runs = run->sa == (int64_t)sizeof(T) && run->sb == run->sa &&
+                     (run->n >= 4 * E || (run->n >= E && run->n % E == 0));
+    FN(inner_offsets)(&sides, x);
+    const size_t tiles = (size_t)((sides.m + sides.rows - 1) / sides.rows) *
+                         (size_t)((sides.n + sides.columns - 1) / sides.columns);
+    walk_to(&batch, x->dims, x->n_batch, box->batch0);
+    for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&batch)) {
+        memset(sums, 0, tiles * FN(INNER_TILE) * sizeof *sums);
+        (runs ? FN(inner_runs) : FN(inner_copies))(x, &sides, a + batch.a, b + batch.b, sums);
+        FN(inner_store)(&sides, sums, c + batch.c, x->accumulate);
+    }
+}
+
+#undef E
+#endif
