@@ -401,7 +401,6 @@ static void skinny_products_equal_their_definition(void) {
     }
 }
 
-<<<<<<< HEAD
 static void many_small_products_equal_their_definition(void) {
     for (int dtype = 0; dtype < TN_DTYPES; dtype++)
         for (int number = 0; number < CASES / 2; number++) {
@@ -412,7 +411,11 @@ static void many_small_products_equal_their_definition(void) {
                 add_group(&p, &r, g, 1 + rng_below(&r, 6));
                 if (g == along) add_axis(&p, g, 16 + rng_below(&r, number % 5 ? 70 : 500));
             }
-=======
+            finish(&p, &r, dtype, value_random, number % 3 == 0);
+            verify(&p, &r, number);
+        }
+}
+
 /* Few sums over a k of one to many axes, in runs on both operands, on one, or on none. */
 static void few_sums_over_a_long_k_equal_their_definition(void) {
     static const int64_t lengths[] = {256, 300, 513, 1000, 3000};
@@ -426,13 +429,11 @@ static void few_sums_over_a_long_k_equal_their_definition(void) {
             add_group(&p, &r, N, 2 + rng_below(&r, number % 2 ? 7 : 30));
             for (int i = 0; digits && i < 8 + rng_below(&r, 3); i++) add_axis(&p, K, 2);
             if (!digits) add_group(&p, &r, K, pick(&r, lengths, 5));
->>>>>>> gradprog
             finish(&p, &r, dtype, value_random, number % 3 == 0);
             verify(&p, &r, number);
         }
 }
 
-<<<<<<< HEAD
 /* Rows that follow each other without a gap, of any number of columns; and short rows of others. */
 static void tall_products_equal_their_definition(void) {
     for (int dtype = 0; dtype < TN_DTYPES; dtype++)
@@ -449,24 +450,16 @@ static void tall_products_equal_their_definition(void) {
         }
 }
 
-=======
->>>>>>> gradprog
 /* Must follow the tests above. */
 static void every_road_was_taken_for_every_type(void) {
     for (int dtype = 0; dtype < TN_DTYPES; dtype++)
         for (int road = 0; road < ROADS; road++) {
             const int dots = road == TN_ROAD_DOTS, has_dots = tn_get_kernels(dtype)->dots != NULL;
-<<<<<<< HEAD
-            const int skinny = road == TN_ROAD_SKINNY, lanes = road == TN_ROAD_LANES;
-            const int pairs = road != TN_ROAD_TRANSPOSE && (!dots || has_dots) &&
-                              (!skinny || is_floating(dtype));
-            const int unary = road > TN_ROAD_DOTS && road != TN_ROAD_N && !skinny && !lanes;
-=======
             const int floating = road == TN_ROAD_SKINNY || road == TN_ROAD_INNER;
             const int pairs = road != TN_ROAD_TRANSPOSE && (!dots || has_dots) &&
                               (!floating || is_floating(dtype));
-            const int unary = road > TN_ROAD_DOTS && road != TN_ROAD_N && !floating;
->>>>>>> gradprog
+            const int unary = road > TN_ROAD_DOTS && road != TN_ROAD_N && !floating &&
+                              road != TN_ROAD_LANES;
             CHECK(!pairs || seen[0][dtype][road], "%s: road %d", dtype_name(dtype), road);
             CHECK(!unary || seen[1][dtype][road], "%s: unary road %d", dtype_name(dtype), road);
         }
@@ -593,12 +586,9 @@ const test contract_tests[] = {
     TEST(products_of_small_matrices_equal_their_definition),
     TEST(thin_products_with_large_operands_equal_their_definition),
     TEST(skinny_products_equal_their_definition),
-<<<<<<< HEAD
     TEST(many_small_products_equal_their_definition),
     TEST(tall_products_equal_their_definition),
-=======
     TEST(few_sums_over_a_long_k_equal_their_definition),
->>>>>>> gradprog
     TEST(every_road_was_taken_for_every_type),
     TEST(rough_numbers_keep_to_the_error_bound_on_any_number_of_threads),
     TEST(the_number_of_threads_changes_no_bit),
