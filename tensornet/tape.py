@@ -134,11 +134,11 @@ class Tensor:
         return cast("tuple[int, int]", self._array.__dlpack_device__())
 
     def _check_constant(self) -> None:
-        """What other libraries do with the entries would be lost to the tape without a word."""
+        """What others do with the entries would be lost to the tape."""
         if state.depth and self._origin is not None:
             raise TypeError(
                 "this Tensor is being differentiated, which only operations of tensornet can be: "
-                "use those, or tensornet.stop_gradient, or take its .array as a constant"
+                "use those, or take its .array as a constant"
             )
 
     def __reduce__(self) -> tuple[type[Tensor], tuple[Array]]:

@@ -1,180 +1,136 @@
-"""Rules of contractions: of pairs, and of whole networks by one sweep over the contraction tree."""
+"""Rules of contractions: of pairs, and of whole networks by one sweep over the contraction tree.
+
+A network of three and more operands is computed by the first half of its `GradientProgram`, which
+leaves the intermediates that the way back reads; a sliced one whose value is a number has its
+gradients at once. In a sweep that is itself recorded, operations take the place of the program.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...api import contract_expr, einsum, tensordot
+from ...api import einsum, tensordot
 from ...arrays import result_dtype
-from ...expr import Equation, Expr, bind_equation, from_labels, parse_einsum
+from ...expr import Equation, Expr, bind_equation, parse_einsum
 from ...expression import call_expression
-from ...ops import conj, reshape, transpose
+from ...gradient import contraction_gradients, lower_gradient
+from ...ops import conj, multiply, reshape, transpose
 from ...planner import Tree
 from ...program import run_operands
+from ...records import Rule, set_rule, state
 from ...road import contract_operands, find_program
 from .registry import joint_rule
+from .tree_sweep import network_gradients
 
-__all__ = ["network_gradients"]
+__all__: list[str] = []
 
 _PLANNED = ("optimize", "seed", "memory_limit", "max_entries", "minimize")
+_ELSEWHERE = ("memory_limit", "max_entries", "progress", "executor", "checkpoint", "dtype")
 
 
-def network_gradients(
-    tree: Tree, operands: Sequence[Any], g: Any, needed: Sequence[bool]
-) -> list[Any]:
-    """The cotangents of the operands of a contraction, by one sweep over its tree.
+class Network(NamedTuple):
+    """A call as a network: its tree, all operands, and which arguments some of them are."""
 
-    The cotangent of one side of a step is that of its result contracted with the conjugate of the
-    other side, so the sweep takes at most twice the multiply-adds of the contraction, besides those
-    to make its intermediate results again.
-
-    Args:
-        tree: of the contraction; its slices do not matter.
-        operands: arrays or Tensors; an axis of extent 1 may stand for an index that is stretched.
-        g: cotangent of the result.
-        needed: for which operands a cotangent is made; the others get None.
-    """
-    steps = _steps(Tree(tree.expr, tree.steps))
-    sizes = tree.expr.sizes
-    wanted = list(needed)
-    values = [_fitting(x, term, sizes) for x, term in zip(operands, tree.expr.inputs)]
-    for step in steps:
-        wanted.append(wanted[step.a] or wanted[step.b])
-    for step in steps[:-1]:
-        values.append(_contracted((step.left, step.right), step.result, sizes, _pair(values, step)))
-    cotangents: dict[int, Any] = {}
-    if not steps:
-        last = Step(0, 0, tree.expr.inputs[0], (), tree.expr.output)
-        return [_pulled(last, g, last.left, None, (), sizes) if needed[0] else None]
-    cotangents[len(operands) + len(steps) - 1] = g
-    for k in reversed(range(len(steps))):
-        step = steps[k]
-        arrived = cotangents.pop(len(operands) + k, None)
-        if arrived is None:
-            continue
-        a, b = values[step.a], values[step.b]
-        if wanted[step.a]:
-            cotangents[step.a] = _pulled(step, arrived, step.left, b, step.right, sizes)
-        if wanted[step.b]:
-            cotangents[step.b] = _pulled(step, arrived, step.right, a, step.left, sizes)
-        del values[len(operands) + k :]
-    return [reshape(cotangents[k], x.shape) if wanted[k] else None for k, x in enumerate(operands)]
+    tree: Tree
+    operands: Sequence[Any]
+    places: Sequence[int | None]  # of each operand among the arguments; None: a constant
 
 
-class Step(NamedTuple):
-    """One step of a tree: two values, the indices of both and of the result."""
-
-    a: int
-    b: int
-    left: tuple[int, ...]
-    right: tuple[int, ...]
-    result: tuple[int, ...]
+Finder = Callable[[Sequence[Any], Mapping[str, Any]], Network]
 
 
-@lru_cache(maxsize=256)
-def _steps(tree: Tree) -> tuple[Step, ...]:
-    return tuple(
-        [Step(*pair, *terms) for pair, terms in zip(tree.steps, tree.step_terms(), strict=True)]
-    )
+def _give_rule(operation: Any, find: Finder, run: Callable[..., Any]) -> None:
+    """The rule of an operation that contracts a network."""
+
+    def forward(
+        needed: list[bool], args: Sequence[Any], options: Mapping[str, Any]
+    ) -> tuple[Any, Any]:
+        if len(args) < 3 or {*map(options.get, _ELSEWHERE)} != {None}:
+            return run(*args, **options), None
+        network = find(args, options)
+        tree, operands = network.tree, _fitting(network)
+        wanted = _wanted(network, needed)
+        dtypes = {x.dtype for x in operands}
+        plain = len(dtypes) == 1 and operands[0].dtype.kind in "fc" and wanted
+        if not plain or len(tree.steps) < 2 or (tree.sliced and tree.expr.output):
+            return run(*args, **options), None
+        program = lower_gradient(tree, operands[0].dtype, wanted)
+        if not tree.sliced:
+            value, saved = program.forward(operands)
+            return value, lambda g: program.backward(saved, g)
+        value, gradients = program(operands, np.ones((), operands[0].dtype))
+        return value, lambda g: [multiply(each, g) for each in gradients]
+
+    def pull(
+        g: Any, _: Any, needed: list[bool], args: Sequence[Any], options: Mapping[str, Any]
+    ) -> Sequence[Any]:
+        if options.get("strip_exponent") or isinstance(g, list):
+            raise TypeError("a contraction with strip_exponent has no gradient: leave it out")
+        network = find(args, options)
+        wanted = _wanted(network, needed)
+        if state.depth:
+            chosen = [k in wanted for k in range(len(network.operands))]
+            swept = network_gradients(network.tree, _fitting(network), g, chosen)
+            found = [swept[k] for k in wanted]
+        elif options.get("saved") is not None:
+            found = options["saved"](g)
+        else:
+            found = contraction_gradients(network.tree, _fitting(network), g, wanted)
+        cotangents: list[Any] = [None] * len(args)
+        for k, cotangent in zip(wanted, found):
+            shape = network.operands[k].shape
+            fits = cotangent.shape == shape
+            place = network.places[k]
+            assert place is not None
+            cotangents[place] = cotangent if fits else reshape(cotangent, shape)
+        return cotangents
+
+    set_rule(operation, Rule(pull, forward=forward))
 
 
-def _pair(values: Sequence[Any], step: Step) -> tuple[Any, Any]:
-    return values[step.a], values[step.b]
+def _wanted(network: Network, needed: Sequence[bool]) -> list[int]:
+    """The operands whose gradients are needed."""
+    return [k for k, place in enumerate(network.places) if place is not None and needed[place]]
 
 
-def _pulled(
-    step: Step, g: Any, term: tuple[int, ...], other: Any, other_term: tuple[int, ...], sizes: Any
-) -> Any:
-    """The cotangent of the value with the indices `term`, whose sibling in the step is `other`."""
-    terms: list[tuple[Any, ...]] = [step.result]
-    operands = [g]
-    if other is not None:
-        terms.append(other_term)
-        operands.append(conj(other))
-    known = {*step.result, *other_term}
-    real = g.dtype.type(0).real.dtype
-    output: list[Any] = []
-    for i in term:
-        if i in output:  # a diagonal
-            copy = ("copy", i, len(output))
-            terms.append((i, copy))
-            operands.append(np.eye(sizes[i], dtype=real))
-            output.append(copy)
-            continue
-        if i not in known:  # it was summed on its own
-            terms.append((i,))
-            operands.append(np.ones(sizes[i], real))
-        output.append(i)
-    return _contracted(terms, output, sizes, operands)
+def _fitting(network: Network) -> list[Any]:
+    """The operands without the axes of extent 1 that their terms do not have."""
+    return [
+        x if x.shape == shape else reshape(x, shape)
+        for x, shape in zip(network.operands, network.tree.expr.shapes)
+    ]
 
 
-def _contracted(terms: Sequence[Any], output: Sequence[Any], sizes: Any, operands: Any) -> Any:
-    extents = {i: sizes[i[1] if isinstance(i, tuple) else i] for term in terms for i in term}
-    return contract_expr(from_labels(terms, output, extents), operands)
+def _of_program(args: Sequence[Any], _: Mapping[str, Any]) -> Network:
+    return Network(args[0].tree, args[1:], range(1, len(args)))
 
 
-def _fitting(operand: Any, term: Sequence[int], sizes: Sequence[int]) -> Any:
-    """An operand without the axes of extent 1 that its term does not have."""
-    return (
-        operand if len(operand.shape) == len(term) else reshape(operand, [sizes[i] for i in term])
-    )
-
-
-def _no_exponent(options: Mapping[str, Any]) -> None:
-    if options.get("strip_exponent"):
-        raise TypeError("a contraction with strip_exponent has no gradient: leave it out")
-
-
-def _program_pull(
-    g: Any, _: Any, needed: list[bool], args: Sequence[Any], __: Mapping[str, Any]
-) -> Sequence[Any]:
-    _no_exponent({"strip_exponent": args[0].strip_exponent})
-    return [None, *network_gradients(args[0].tree, args[1:], g, needed[1:])]
-
-
-def _expr_pull(
-    g: Any, _: Any, needed: list[bool], args: Sequence[Any], options: Mapping[str, Any]
-) -> Sequence[Any]:
-    _no_exponent(options)
+def _of_expr(args: Sequence[Any], options: Mapping[str, Any]) -> Network:
     tree = _tree_of(args[0], args[1:], options)
-    return [None, *network_gradients(tree, args[1:], g, needed[1:])]
+    return Network(tree, args[1:], range(1, len(args)))
 
 
-def _expression_pull(
-    g: Any, _: Any, needed: list[bool], args: Sequence[Any], __: Mapping[str, Any]
-) -> Sequence[Any]:
-    _no_exponent({"strip_exponent": isinstance(g, list)})
+def _of_expression(args: Sequence[Any], _: Mapping[str, Any]) -> Network:
     tree, operands, positions = args[0].network(args[1:])
-    wanted = [False] * len(operands)
-    for k, position in enumerate(positions):
-        wanted[position] = needed[k + 1]
-    found = network_gradients(tree, operands, g, wanted)
-    return [None, *[found[position] for position in positions]]
+    places: list[int | None] = [None] * len(operands)
+    for place, position in enumerate(positions, start=1):
+        places[position] = place
+    return Network(tree, operands, places)
 
 
-def _einsum_pull(
-    g: Any, _: Any, needed: list[bool], args: Sequence[Any], options: Mapping[str, Any]
-) -> Sequence[Any]:
-    _no_exponent(options)
-    if isinstance(args[0], str):
-        positions = list(range(1, len(args)))
-        equation: Any = args[0]
-    else:
-        positions = list(range(0, len(args) - len(args) % 2, 2))
-        equation, _given = parse_einsum(args)
-    operands = [args[k] for k in positions]
+def _of_einsum(args: Sequence[Any], options: Mapping[str, Any]) -> Network:
+    equation: Any = args[0]
+    places = range(1, len(args))
+    if not isinstance(equation, str):
+        equation = parse_einsum(args)[0]
+        places = range(0, len(args) - len(args) % 2, 2)
+    operands = [args[k] for k in places]
     expr = _bound(equation, tuple([x.shape for x in operands]))
-    found = network_gradients(
-        _tree_of(expr, operands, options), operands, g, [needed[k] for k in positions]
-    )
-    cotangents: list[Any] = [None] * len(args)
-    for k, each in zip(positions, found):
-        cotangents[k] = each
-    return cotangents
+    return Network(_tree_of(expr, operands, options), operands, places)
 
 
 @lru_cache(maxsize=256)
@@ -184,7 +140,7 @@ def _bound(equation: str | Equation, shapes: tuple[tuple[int, ...], ...]) -> Exp
 
 
 def _tree_of(expr: Expr, operands: Sequence[Any], options: Mapping[str, Any]) -> Tree:
-    """The tree along which the contraction was made: it is in the cache."""
+    """The tree along which the contraction is made: it is in the cache."""
     dtype = result_dtype([x.dtype for x in operands], options.get("dtype"), "same_kind")
     chosen = {name: options[name] for name in _PLANNED if name in options}
     return find_program(expr, dtype, **chosen).tree
@@ -224,7 +180,7 @@ def _pairs(a_rank: int, b_rank: int, axes: Any) -> tuple[list[int], list[int]]:
 
 
 joint_rule(tensordot, _tensordot_pull)
-joint_rule(einsum, _einsum_pull)
-joint_rule(contract_operands, _expr_pull)
-joint_rule(run_operands, _program_pull)
-joint_rule(call_expression, _expression_pull)
+_give_rule(einsum, _of_einsum, einsum)
+_give_rule(contract_operands, _of_expr, contract_operands)
+_give_rule(run_operands, _of_program, run_operands)
+_give_rule(call_expression, _of_expression, call_expression)
