@@ -2,8 +2,8 @@
 
 Nothing here knows an operation. A function of arrays becomes one of Tensors by `operation`; what
 the operators and methods of a Tensor do stands in `methods`, where `tensornet.ops` puts it. While
-something is being differentiated, `apply` keeps a `Record` of every operation on tracked Tensors;
-which of its arrays are kept is said by its rule, which `tensornet.autodiff` gives it.
+something is differentiated, `apply` keeps a `Record` of every operation on tracked Tensors; which
+of its arrays are kept is said by its rule, which `tensornet.autodiff` gives it.
 """
 
 from __future__ import annotations
@@ -133,12 +133,11 @@ class Tensor:
     def __dlpack_device__(self) -> tuple[int, int]:
         return cast("tuple[int, int]", self._array.__dlpack_device__())
 
-    def _check_constant(self) -> None:
-        """What others do with the entries would be lost to the tape."""
+    def _check_constant(self) -> None:  # what others do would be lost to the tape
         if state.depth and self._origin is not None:
             raise TypeError(
-                "this Tensor is being differentiated, which only operations of tensornet can be: "
-                "use those, or take its .array as a constant"
+                "only operations of tensornet take a Tensor that is being differentiated: its "
+                ".array is a constant"
             )
 
     def __reduce__(self) -> tuple[type[Tensor], tuple[Array]]:

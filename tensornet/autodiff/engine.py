@@ -47,20 +47,20 @@ def pull_back(
         TensorNetError: the records have been released.
     """
     found: dict[Origin, Any] = dict.fromkeys(sources)
-    wanted = {record for record, _ in sources}
-    horizon = min([record.order for record in wanted], default=0)
+    horizon = min([record.order for record, _ in sources], default=0)
+    wanted = {record for record, _ in sources if record.function is not None}
     pending: dict[int, tuple[Record, list[Any]]] = {}
     latest: list[int] = []  # a heap of negated orders
-    _collect(pending, latest, horizon, None, origins, cotangents)
+    _collect(found, pending, latest, horizon, None, origins, cotangents)
     origins.clear()
     cotangents.clear()
     while latest:
         record, arrived = pending.pop(-heappop(latest))
         if record in wanted:
             found |= {(record, k): g for k, g in enumerate(arrived) if (record, k) in found}
-        if record.function is not None and record.order > horizon:
+        if record.order > horizon:
             pulled = _pull(record, arrived)
-            _collect(pending, latest, horizon, record, record.parents, pulled)
+            _collect(found, pending, latest, horizon, record, record.parents, pulled)
             if release:
                 record.args = record.parents = record.results = ()
                 record.saved = None
@@ -68,6 +68,7 @@ def pull_back(
 
 
 def _collect(
+    found: dict[Origin, Any],
     pending: dict[int, tuple[Record, list[Any]]],
     latest: list[int],
     horizon: int,
@@ -77,7 +78,8 @@ def _collect(
 ) -> None:
     """Add cotangents, which `puller` has pulled back, to what waits for their records.
 
-    Those of records made before every source are left.
+    Those of variables are added to what has been found, if they are sources; those of records made
+    before every source are left.
     """
     for origin, cotangent in zip(origins, cotangents):
         if origin is None or cotangent is None or origin[0].order < horizon:
@@ -85,7 +87,11 @@ def _collect(
         record, place = origin
         cotangent = _fitted(cotangent, record, place, puller)
         order = record.order
-        if order in pending:
+        if record.function is None:
+            if origin in found:
+                known = found[origin]
+                found[origin] = cotangent if known is None else add(known, cotangent)
+        elif order in pending:
             waiting = pending[order][1]
             known = waiting[place]
             waiting[place] = cotangent if known is None else add(known, cotangent)

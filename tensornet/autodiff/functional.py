@@ -244,8 +244,13 @@ def _gradients(found: Sequence[Any], given: Sequence[Any]) -> Iterator[Any]:
 
 
 def _own(array: Any, seen: set[int]) -> Any:
-    """The array, or a copy if it is a view or was given to somebody else: it may be written to."""
-    own = array.copy() if array.base is not None or id(array) in seen else array
+    """The array, or a copy if it is a view or was given to somebody else: it may be written to.
+
+    A view of bytes is a piece of memory that nobody else sees as numbers.
+    """
+    base = array.base
+    is_view = base is not None and getattr(base, "dtype", None) != np.uint8
+    own = array.copy() if is_view or id(array) in seen else array
     seen.add(id(own))
     return own
 
