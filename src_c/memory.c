@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { KEPT_FROM = 64 << 10, SLOTS = 8, MAPPED = 4 << 20 };
+enum { KEPT_FROM = 64 << 10, SLOTS = 128, MAPPED = 4 << 20 };
 
 static size_t limit = 64 << 20; /* bytes that may wait */
 

@@ -101,15 +101,14 @@ static void fill_table(worker_state *w) {
     const run_state *r = w->run;
     const tn_program *p = r->p;
     char *own = r->arena + p->shared_bytes + w->worker * p->worker_bytes;
-    for (int64_t v = 0; v < p->n_values; v++) {
-        const tn_value *value = &p->values[v];
-        w->at[v] = value->place == PLACE_SHARED   ? r->arena + value->offset
-                   : value->place == PLACE_WORKER ? own + value->offset
-                   : value->place == PLACE_SAVED  ? r->saved + value->offset
-                   : value->place == PLACE_INPUT  ? (char *)r->inputs[v]
-                                                  : NULL;
-        if (w->exponent) w->exponent[v] = 0;
-    }
+    char *const base[] = {[PLACE_INPUT] = r->arena,  [PLACE_SHARED] = r->arena,
+                          [PLACE_WORKER] = own,      [PLACE_OUTPUT] = r->arena,
+                          [PLACE_BLOCK] = r->arena,  [PLACE_SUMS] = w->sums,
+                          [PLACE_SAVED] = r->saved};
+    for (int64_t v = 0; v < p->n_inputs; v++) w->at[v] = (char *)r->inputs[v];
+    for (int64_t v = p->n_inputs; v < p->n_values; v++)
+        w->at[v] = base[p->values[v].place] + p->values[v].offset;
+    if (w->exponent) memset(w->exponent, 0, (size_t)p->n_values * sizeof *w->exponent);
     point_to_sums(w);
 }
 
@@ -141,7 +140,6 @@ static void contract(const run_state *r, const tn_step *s, const char *a, const 
 }
 
 static void run_step(worker_state *w, const tn_step *s) {
-    if (s->value_only && !w->run->outs[0]) return;
     contract(w->run, s, w->at[s->a], s->b >= 0 ? w->at[s->b] : NULL, w->at[s->c], w->threads,
              w->worker);
     if (w->exponent) strip(w, s);
@@ -199,8 +197,10 @@ static int check(worker_state *w, double macs) {
 
 static int run_steps(worker_state *w, int64_t from, int64_t to) {
     const tn_program *p = w->run->p;
+    const int valued = w->run->outs[0] != NULL;
     for (int64_t i = from; i < to; i++) {
         const tn_step *s = &p->steps[i];
+        if (!valued && s->value_only) continue;
         if (s->fused < 0)
             run_step(w, s);
         else if (i == p->fused[s->fused].first_step)
@@ -285,7 +285,7 @@ static int run_slice(worker_state *w, tn_chunk *chunk, int64_t slice, const int6
     if (run_steps(w, innermost, p->first_sum)) return 1;
     if (!p->strip) chunk->next = TN_TORN;
     if (run_steps(w, p->first_sum, last)) return 1;
-    run_step(w, &p->steps[last]);
+    if (r->outs[0] || !p->steps[last].value_only) run_step(w, &p->steps[last]);
     if (p->strip) {
         if (tn_stopped(r->control, w->worker)) return 1;
         chunk->next = TN_TORN;

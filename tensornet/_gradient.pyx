@@ -95,11 +95,8 @@ cdef class GradientExecutor(Executor):
                 made.append(np.zeros(self.shapes[self.network.needed[i]], self.dtype))
             elif bytes >= OWN_MEMORY:
                 made.append(fresh(self.shapes[self.network.needed[i]], self.dtype))
-            elif block is None:
-                made.append(self._plain(i))
             else:
-                shape = self.shapes[self.network.needed[i]]
-                made.append(np.ndarray(shape, self.dtype, block, at))
+                made.append(self._plain(i, block, at))
                 at += bytes
         return made
 
@@ -111,15 +108,21 @@ cdef class GradientExecutor(Executor):
             elements *= net.sizes[net.ids[d]]
         return elements * self.itemsize
 
-    cdef object _plain(self, int64_t gradient):
-        """An array for a gradient, its entries undefined."""
+    cdef object _plain(self, int64_t gradient, cnp.ndarray block, int64_t at):
+        """An array for a gradient, its entries undefined: at this byte of the block, if there is one."""
         cdef const tn_network *net = &self.network
         cdef int64_t first = net.starts[net.needed[gradient]]
         cdef int n = <int> (net.starts[net.needed[gradient] + 1] - first), d
         cdef cnp.npy_intp extents[64]
+        cdef cnp.ndarray made
         for d in range(n):
             extents[d] = net.sizes[net.ids[first + d]]
-        return cnp.PyArray_EMPTY(n, extents, self.number, 0)
+        if block is None:
+            return cnp.PyArray_EMPTY(n, extents, self.number, 0)
+        made = cnp.PyArray_SimpleNewFromData(
+            n, extents, self.number, <char *> cnp.PyArray_DATA(block) + at)
+        cnp.set_array_base(made, block)
+        return made
 
     cdef object _value(self):
         value = self.empty()

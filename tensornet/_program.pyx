@@ -341,11 +341,12 @@ cdef class Executor:
                 raise MemoryError()
         for i in range(len(arrays)):
             inputs[i] = <const char *> cnp.PyArray_DATA(<cnp.ndarray> arrays[i])
+        if inputs == few:
+            return execute(variant, inputs, &to, NULL, TN_WHOLE, watch)
         try:
             return execute(variant, inputs, &to, NULL, TN_WHOLE, watch)
         finally:
-            if inputs != few:
-                free(inputs)
+            free(inputs)
 
 
 cdef int64_t execute(_Lowered program, const char **inputs, char **outs, char *saved, int part,
