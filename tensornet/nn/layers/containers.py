@@ -67,11 +67,12 @@ class Sequential(Module):
     def forward(self, x: Any) -> Any:
         layers, place = self.layers, 0
         while place < len(layers):
-            if may_exchange(*layers[place : place + 2]):
-                x = convolve_and_pool(*layers[place : place + 2], x)
+            layer, *rest = layers[place : place + 2]
+            if rest and may_exchange(layer, rest[0]):
+                x = convolve_and_pool(layer, rest[0], x)
                 place += 2
             else:
-                x = layers[place](x)
+                x = layer(x)
                 place += 1
         return x
 

@@ -17,7 +17,7 @@ from .pooling import _MaxPool
 __all__ = ["convolve_and_pool", "may_exchange"]
 
 
-def may_exchange(layer: Module, after: Module | None = None) -> bool:
+def may_exchange(layer: Module, after: Module) -> bool:
     """Is it a convolution and the largest of windows, none of which lies in padding only?"""
     return (
         isinstance(layer, _Convolution)
