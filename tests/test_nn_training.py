@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -310,6 +312,17 @@ def test_initial_epoch_counts_and_orders_as_one_long_run() -> None:
     history = parts.fit(x, y, epochs=4, initial_epoch=2, verbose=0, seed=1)
     assert history.epoch == [2, 3]
     assert_same_state(whole, parts)
+
+
+def test_copies_are_models_to_be_compiled() -> None:
+    model, _ = trained(callbacks=[nn.callbacks.LambdaCallback(on_train_end=lambda logs: None)])
+    x, y = blobs()
+    for copy in (deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert_same_state(copy, model)
+        with pytest.raises(TensorNetError, match="compile"):
+            copy.fit(x, y)
+        copy.compile()
+        copy.fit(x, y, verbose=0)
 
 
 def test_verbose_0_is_silent_and_2_is_a_line_per_epoch(capsys: pytest.CaptureFixture[str]) -> None:

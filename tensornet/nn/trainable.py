@@ -137,7 +137,9 @@ class Trainable:
         if not shuffle:
             seed = None
         elif seed is None:
-            seed = notes.get("seed") or np.random.SeedSequence().generate_state(1)[0].item()
+            seed = notes.get("seed")
+            if seed is None:
+                seed = np.random.SeedSequence().generate_state(1)[0].item()
         if validation_split:
             if validation_data is not None:
                 raise ValueError("there are both validation_data and a validation_split")
@@ -145,15 +147,15 @@ class Trainable:
             (x, y, sample_weight), validation_data = split_off(parts, validation_split)
         data = batches_of(x, y, sample_weight, batch_size, seed)
         validation = None if validation_data is None else _validation(validation_data, batch_size)
-        run = Run(model, compiled, data, callbacks, seed)
+        run = Run(model, compiled, callbacks, seed)
         if resume is not None:
-            run.place(notes)
+            run.place(notes, data)
             restore(resume, model, compiled.optimizer, about, arrays)
         else:
             run.epoch = _at_least_0(initial_epoch, "initial_epoch")
         run.begin(arrays)
         self._run = run
-        return run.fit(_at_least_0(epochs, "epochs"), validation, class_weight, verbose)
+        return run.fit(data, _at_least_0(epochs, "epochs"), validation, class_weight, verbose)
 
     def evaluate(
         self,
@@ -256,6 +258,14 @@ class Trainable:
     def epochs_done(self) -> int:
         """How many epochs the last call of `fit` has completed, those that it resumed included."""
         return 0 if self._run is None else self._run.epoch
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies are compiled anew: an optimiser knows the variables that it has moved."""
+        state = vars(self).copy()
+        if state.pop("_compiled", None) is not None:
+            del state["optimizer"]
+        state.pop("_run", None)
+        return state
 
     def _ready_to_train(self) -> Compiled:
         if self._compiled is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
 from functools import partial
@@ -131,11 +131,10 @@ class Run:
         self,
         model: Module,
         compiled: Compiled,
-        data: Dataset,
         callbacks: Iterable[Callback] = (),
         seed: int | None = None,
     ) -> None:
-        self.model, self.compiled, self.data, self.seed = model, compiled, data, seed
+        self.model, self.compiled, self.seed = model, compiled, seed
         self.epoch = 0
         self.history = History()
         self.meters = compiled.meters()
@@ -177,7 +176,7 @@ class Run:
             names.append((f"{kind}.{number}", callback))
         return names
 
-    def place(self, notes: dict[str, Any]) -> None:
+    def place(self, notes: Mapping[str, Any], data: Dataset) -> None:
         """Go to where `notes` were taken, and have the parameters that were there.
 
         Raises:
@@ -187,11 +186,11 @@ class Run:
         if "iteration" not in notes:
             raise CheckpointError("the file holds weights, but not where a call of fit stands")
         if notes["iteration"] is not None:
-            self._iteration = self.data.iterate(notes["iteration"])
+            self._iteration = data.iterate(notes["iteration"])
         self.epoch = notes["epoch"]
         if not self.model._ready:
             with (
-                closing(self.data.iterate(epoch=0)) as batches,
+                closing(data.iterate(epoch=0)) as batches,
                 no_grad(),
                 self.model._evaluating(),
             ):
@@ -210,14 +209,16 @@ class Run:
 
     # Training
 
-    def fit(self, epochs: int, validation: Dataset | None, classes: Any, verbose: int) -> History:
+    def fit(
+        self, data: Dataset, epochs: int, validation: Dataset | None, classes: Any, verbose: int
+    ) -> History:
         """Train up to an epoch, after `begin`."""
         started_in = self.model.training
         if not started_in:
             self.model.train()
         try:
             while self.epoch < epochs and not self.model.stop_training:
-                self._run_epoch(epochs, validation, classes, verbose)
+                self._run_epoch(data, epochs, validation, classes, verbose)
         finally:
             if self._iteration is not None:
                 self._iteration.close()
@@ -228,16 +229,18 @@ class Run:
         return self.history
 
     def _run_epoch(
-        self, epochs: int, validation: Dataset | None, classes: Any, verbose: int
+        self, data: Dataset, epochs: int, validation: Dataset | None, classes: Any, verbose: int
     ) -> None:
         epoch = self.epoch
         if self._iteration is None:
             self.meters.reset()
             for callback in self.callbacks:
                 callback.on_epoch_begin(epoch, {})
-            self._iteration = self.data.iterate(epoch=epoch)
-        report = Report(verbose, self.data.cardinality())
-        seconds, samples = self._train(report, classes)
+            self._iteration = data.iterate(epoch=epoch)
+        report = Report(verbose, data.cardinality())
+        seconds, samples, batches = self._train(report, classes)
+        if not batches:
+            raise ValueError(f"there are no batches in {data!r}")
         logs = self.meters.results()
         if validation is not None:
             found = evaluate(self.model, self.compiled, validation)
@@ -249,8 +252,8 @@ class Run:
             callback.on_epoch_end(epoch, logs)
         report.say(f"epoch {epoch + 1} of {epochs}", seconds, samples, logs)
 
-    def _train(self, report: Report, classes: Any) -> tuple[float, int]:
-        """Train on what is left of an epoch; returns seconds and samples."""
+    def _train(self, report: Report, classes: Any) -> tuple[float, int, int]:
+        """Train on what is left of an epoch: seconds, samples, and batches of the whole."""
         assert self._iteration is not None
         position, samples = self._iteration.state()["position"], 0
         dtype = self.model.input_dtype
@@ -271,9 +274,7 @@ class Run:
                 report.show(place + 1, samples, self.meters.results)
         finally:
             report.close()
-        if not samples and not position:
-            raise ValueError(f"there are no batches in {self.data!r}")
-        return time.perf_counter() - start, samples
+        return time.perf_counter() - start, samples, self._iteration.state()["position"]
 
     def _step(self, batch: Batch, place: int) -> None:
         """Go down the gradient of a batch, and count it."""

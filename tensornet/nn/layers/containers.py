@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..module import Module
+from .exchange import convolve_and_pool, may_exchange
 
 __all__ = ["Lambda", "Sequential"]
 
@@ -64,8 +65,15 @@ class Sequential(Module):
         return self.layers[0].input_dtype if self.layers else self.dtype
 
     def forward(self, x: Any) -> Any:
-        for layer in self.layers:
-            x = layer(x)
+        layers, place = self.layers, 0
+        while place < len(layers):
+            layer, *rest = layers[place : place + 2]
+            if rest and may_exchange(layer, rest[0]):
+                x = convolve_and_pool(layer, rest[0], x)
+                place += 2
+            else:
+                x = layer(x)
+                place += 1
         return x
 
     def __len__(self) -> int:

@@ -63,6 +63,12 @@ class _Convolution(Windowed):
         options = {"windows": windows, "groups": self.groups}
         return affine(convolve, x, self.kernel, self.bias, self.activation, **options)
 
+    def convolved(self, x: Any) -> Any:
+        """Without bias and activation."""
+        (x,) = as_operands([x])
+        windows = self.windows_over(x, self.kernel.shape[-2] * self.groups)
+        return convolve(x, self.kernel, windows=windows, groups=self.groups)
+
     def macs(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
         return prod(output_shape) * prod(self.kernel.shape[:-1])
 
