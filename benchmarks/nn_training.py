@@ -3,12 +3,11 @@
     python benchmarks/nn_training.py [--threads N] [--batches N] [--json FILE] [--write]
 
 5x5x32 and 5x5x64 convolutions with padding, each with relu and 2x2 maximum pooling, a dense layer
-of 1024 with relu, dropout, a dense layer of 10; batches of 64 images of 28x28, cross-entropy, Adam. A
-turn is a pass over some batches in random order, from the arrays to the moved weights, or through
+of 1024 with relu, dropout, a dense layer of 10; batches of 64 images of 28x28, cross-entropy, Adam.
+A turn is a pass over some batches in random order, from the arrays to the moved weights, or through
 the network without gradients. Everybody has turns in one process, and the best counts; torch has
 them in both of its memory formats. Peak memory is that of a process of its own after a few steps,
-above what it had after the imports.
-"""
+above what it had after the imports. """
 
 from __future__ import annotations
 
