@@ -7,7 +7,7 @@ of 1024 with relu, dropout, a dense layer of 10; batches of 64 images of 28x28, 
 A turn is a pass over some batches in random order, from the arrays to the moved weights, or through
 the network without gradients. Everybody has turns in one process, and the best counts; torch has
 them in both of its memory formats. Peak memory is that of a process of its own after a few steps,
-above what it had after the imports. """
+above what it had after the imports."""
 
 from __future__ import annotations
 

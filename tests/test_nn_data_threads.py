@@ -241,7 +241,7 @@ def test_a_forked_process_iterates_anew_and_is_told_so() -> None:
     iteration = iter(data)
     next(iteration)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # that there are threads, from 3.12 on
+        warnings.simplefilter("ignore")  # of Python and of other libraries, that there are threads
         child = os.fork()
     if child == 0:
         status = 1

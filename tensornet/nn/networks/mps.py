@@ -80,6 +80,11 @@ class MPSClassifier(Module):
         right = _product(matrices[inputs // 2 :])
         return einsum("nab,bcd,nda->nc", left, self.centre, right)
 
+    def macs(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
+        inputs, bond = self.sites.shape[0], self.bond_dim
+        each = 2 * inputs * bond**2 + (inputs - 1) * bond**3 + self.classes * bond**2
+        return input_shape[0] * each
+
     def to_dense(self) -> Any:
         """Scores for every choice of one feature per input: 2 ** inputs rows of classes.
 
