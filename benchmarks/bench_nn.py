@@ -4,7 +4,8 @@
 
 Everybody gets the same arrays in float32, in one process, in turns, and the best of several runs
 counts. Backward is the gradient to the data and that to the weights. A speed-up is the time of
-torch in the better of its two formats over ours.
+torch in the better of its two formats over ours. The section "network" trains a whole network, see
+nn_training.py.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import bench_kernels  # sets the number of threads before NumPy is imported
+import nn_training
 import numpy as np
 from bench_kernels import Runners, best_times, mean, random_array
 from results import write_section
@@ -192,7 +194,7 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--sections", default=",".join(SECTIONS))
+    parser.add_argument("--sections", default=",".join([*SECTIONS, "network"]))
     parser.add_argument("--seconds", type=float, default=1.0, help="per case")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--write", action="store_true", help="update RESULTS.md")
@@ -202,7 +204,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     tn.set_num_threads(options.threads)
     rows: list[Row] = []
-    for section in options.sections.split(","):
+    sections = options.sections.split(",")
+    network = list(nn_training.rows(4, 10 * options.seconds)) if "network" in sections else []
+    for section in [name for name in sections if name != "network"]:
         for row in rows_of(section, torch, options.seconds):
             rows.append(row)
             print(row["section"], row["case"], row["speedup"], file=sys.stderr, flush=True)
@@ -210,10 +214,13 @@ def main() -> None:
         f"tensornet {tn.__version__}, {info()['isa']} kernels, {bench_kernels.THREADS} threads, "
         f"torch {torch.__version__}, Python {platform.python_version()}"
     )
-    text = f"{heading}\n\n{table(rows)}\n"
+    tables = [table(rows)] * bool(rows) + [nn_training.table(network)] * bool(network)
+    text = "\n\n".join([heading, *tables]) + "\n"
     print(text)
     if options.json:
-        Path(options.json).write_text(json.dumps({"heading": heading, "rows": rows}, indent=1))
+        Path(options.json).write_text(
+            json.dumps({"heading": heading, "rows": rows, "network": network}, indent=1)
+        )
     if options.write:
         write_section(f"nn {options.threads}", text)
 

@@ -1,22 +1,19 @@
-"""Training the classic convolutional network: tensornet and torch, images per second and memory.
-
-    python benchmarks/nn_training.py [--threads N] [--batches N] [--json FILE] [--write]
+"""The classic convolutional network, trained and run: the part of bench_nn.py for whole networks.
 
 5x5x32 and 5x5x64 convolutions with padding, each with relu and 2x2 maximum pooling, a dense layer
-of 1024 with relu, dropout, a dense layer of 10; batches of 64 images of 28x28, cross-entropy, Adam.
-A turn is a pass over some batches in random order, from the arrays to the moved weights, or through
-the network without gradients. Everybody has turns in one process, and the best counts; torch has
-them in both of its memory formats. Peak memory is that of a process of its own after a few steps,
-above what it had after the imports."""
+of 1024 with relu, dropout, a dense layer of 10; batches of 64 images of 28x28, cross-entropy,
+Adam. A turn is a pass over some batches in random order, from the arrays to the moved weights, or
+through the network without gradients. Everybody has turns in one process, and the best counts;
+torch has them in both of its memory formats. Peak memory is that of a process of its own after a
+few steps, above what it had after the imports: ``python nn_training.py --memory-of NAME --threads
+N``."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,7 @@ import numpy as np  # noqa: E402
 BATCH = 64
 NAMES = ("tensornet", "torch NCHW", "torch NHWC")
 Turn = Callable[[], Any]
+Row = dict[str, Any]
 
 
 def images(batches: int) -> tuple[Any, Any]:
@@ -102,18 +100,21 @@ def turns_of(name: str, x: Any, y: Any) -> tuple[Turn, Turn]:
     return of_tensornet(x, y) if name == "tensornet" else of_torch(x, y, name == "torch NHWC")
 
 
-def speeds(batches: int, seconds: float) -> list[dict[str, Any]]:
-    """Images per second of everybody, training and inferring."""
+def rows(batches: int, seconds: float) -> Iterator[Row]:
+    """Images per second of everybody, training and inferring; and peak memory.
+
+    Args:
+        batches: of a turn.
+        seconds: for all turns of a kind.
+    """
     from bench_kernels import best_times
 
     x, y = images(batches)
     both = [turns_of(name, x, y) for name in NAMES]
-    found = []
     for what, runners in zip(("training", "inference"), zip(*both)):
         times = best_times(dict(zip(NAMES, runners)), seconds)
-        rates = {name: len(x) / times[name] for name in NAMES}
-        found.append({"what": f"{what}, images/s", **rates})
-    return found
+        yield {"what": f"{what}, images/s", **{name: len(x) / times[name] for name in NAMES}}
+    yield {"what": "peak memory of training, MB", **peaks()}
 
 
 def own_memory(name: str) -> None:
@@ -135,46 +136,23 @@ def _status(key: str) -> int:
     return 1024 * int(line.split()[1])
 
 
-def peaks() -> dict[str, Any]:
+def peaks() -> dict[str, float]:
     command = [sys.executable, __file__, "--threads", THREADS, "--memory-of"]
-    found = {
-        name: int(subprocess.run([*command, name], check=True, capture_output=True).stdout)
-        for name in NAMES
-    }
-    return {"what": "peak memory of training, MB", **{k: v / 1e6 for k, v in found.items()}}
+    done = {n: subprocess.run([*command, n], check=True, capture_output=True) for n in NAMES}
+    return {name: int(each.stdout) / 1e6 for name, each in done.items()}
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    lines = [f"| | {' | '.join(NAMES)} | of the better torch |", "|---|---:|---:|---:|---:|"]
-    for row in rows:
-        lower = "memory" in row["what"]
-        best = (min if lower else max)(row[name] for name in NAMES[1:])
+def table(found: list[Row]) -> str:
+    lines = [
+        f"| network | {' | '.join(NAMES)} | of the better torch |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for row in found:
+        better = (min if "memory" in row["what"] else max)(row[name] for name in NAMES[1:])
         cells = [f"{row[name]:,.0f}" for name in NAMES]
-        lines.append(f"| {row['what']} | {' | '.join(cells)} | {row[NAMES[0]] / best:.2f} |")
+        lines.append(f"| {row['what']} | {' | '.join(cells)} | {row[NAMES[0]] / better:.2f} |")
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batches", type=int, default=4, help="of a turn")
-    parser.add_argument("--seconds", type=float, default=10.0, help="for all turns of a kind")
-    parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--write", action="store_true", help="update RESULTS.md")
-    parser.add_argument("--memory-of", choices=NAMES, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.memory_of:
-        own_memory(options.memory_of)
-        return
-    rows = [*speeds(options.batches, options.seconds), peaks()]
-    print(table(rows))
-    if options.json:
-        Path(options.json).write_text(json.dumps(rows, indent=1))
-    if options.write:
-        from results import write_section
-
-        write_section(f"nn training {options.threads}", "\n" + table(rows) + "\n\n")
-
-
 if __name__ == "__main__":
-    main()
+    own_memory(sys.argv[sys.argv.index("--memory-of") + 1])

@@ -165,6 +165,22 @@ def test_a_finished_run_goes_on_for_more_epochs(tmp_path: Path) -> None:
     assert resumed.epochs_done == 5
 
 
+def test_what_is_saved_after_an_error_is_what_was_trained_on(tmp_path: Path) -> None:
+    whole, broken = model_of(), model_of()
+    history = fit(whole, seed=3)
+
+    def stop(batch: int, logs: Any) -> None:
+        if broken.optimizer.step == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, LambdaCallback(on_train_batch_begin=stop), seed=3)
+    broken.save_checkpoint(tmp_path / "run.npz")
+    resumed = model_of()
+    assert_same_history(fit(resumed, resume=tmp_path / "run.npz"), history)
+    assert_same(resumed, whole)
+
+
 def test_a_loop_of_ones_own_saves_and_goes_on(tmp_path: Path) -> None:
     def train(stop: int, resume: bool = False) -> nn.Sequential:
         model, optimizer = model_of(), nn.Adam(0.02)

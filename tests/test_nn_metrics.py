@@ -245,3 +245,20 @@ def test_metrics_are_found_by_name() -> None:
     for unknown in ("acuracy", "top_0", ""):
         with pytest.raises(ValueError, match=r"there are accuracy, confusion_matrix, mae, mse"):
             metrics.get(unknown)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "top_2", "confusion_matrix", "macro"])
+def test_a_metric_goes_on_from_its_state(name: str) -> None:
+    def fresh() -> metrics.Metric:
+        return metrics.Recall("macro") if name == "macro" else metrics.get(name)
+
+    rng = np.random.default_rng(0)
+    labels, scores = rng.integers(3, size=20), rng.random((20, 3))
+    whole, first, second = fresh(), fresh(), fresh()
+    whole.update(labels, scores)
+    first.update(labels[:7], scores[:7])
+    second.load_state_dict(first.state_dict())
+    second.update(labels[7:], scores[7:])
+    np.testing.assert_array_equal(second.result(), whole.result())
+    second.load_state_dict(fresh().state_dict())
+    np.testing.assert_array_equal(second.result(), fresh().result())

@@ -296,6 +296,29 @@ def test_models_of_several_inputs_and_results() -> None:
     assert model.fit((x, x), y, verbose=0).history["loss"][0] > 0
 
 
+def test_parts_that_are_called_late_are_trained() -> None:
+    class Late(nn.Module):
+        def __init__(self) -> None:
+            super().__init__(seed=0)
+            self.first, self.late = nn.Dense(3), nn.Dense(3)
+            self.calls = 0
+
+        def forward(self, x: Any) -> Any:
+            self.calls += 1
+            return self.late(x) if self.calls > 2 else self.first(x)
+
+    x, y = blobs()
+    model = Late()
+    model.compile(nn.SGD(0.1))
+    seen: list[Any] = []
+    note = nn.callbacks.LambdaCallback(
+        on_train_batch_end=lambda *_: seen.append(model.state_dict().get("late.kernel"))
+    )
+    model.fit(x, y, batch_size=10, verbose=0, callbacks=[note])
+    assert seen[1] is None
+    assert (seen[2] != seen[3]).any()
+
+
 def test_embeddings_take_whole_numbers() -> None:
     model = nn.Sequential([nn.Embedding(10, 4), nn.Flatten(), nn.Dense(2)], seed=0)
     model.compile("adam")

@@ -22,6 +22,7 @@ from .data import Dataset, Iteration
 from .data.structure import leaves, map_leaves
 from .history import History
 from .losses import LossLike, binary_cross_entropy, loss_of, reduced
+from .members import modules_of
 from .optimiser import Optimiser
 from .optimisers import optimiser_of
 from .reporting import Report
@@ -152,12 +153,13 @@ class Run:
         # found once an epoch: to look through a model takes as long as a small layer
         self._variables: list[Tensor] | None = None
         self._iteration: Iteration | None = None  # that is under way, perhaps of an earlier run
+        self._done = 0  # batches of it
 
     # What a checkpoint keeps
 
     def notes(self) -> dict[str, Any]:
         """Where it stands, in plain values."""
-        state = None if self._iteration is None else self._iteration.state()
+        state = self._iteration and {**self._iteration.state(), "position": self._done}
         return {"epoch": self.epoch, "seed": self.seed, "iteration": state}
 
     def arrays(self) -> dict[str, Any]:
@@ -258,7 +260,7 @@ class Run:
         position, samples = self._iteration.state()["position"], 0
         dtype = self.model.input_dtype
         begins, ends = self._watches
-        self._variables = None
+        self._variables, self._done = None, position
         start = time.perf_counter()
         try:
             for place, element in enumerate(self._iteration, position):
@@ -295,9 +297,16 @@ class Run:
 
         gradients = optimizer.compute_gradients(loss, self._variables or self.model)
         optimizer.apply_gradients(gradients)
-        self._variables = [variable for _, variable in gradients]
         predictions, value = seen
         self.meters.update(value, predictions, batch)
+        self._done = place + 1
+        if self._variables is None and _is_whole(self.model):
+            self._variables = [variable for _, variable in gradients]
+
+
+def _is_whole(model: Module) -> bool:
+    """Have all parts made their parameters? Some may not have been called yet."""
+    return all(part.built or not part.builds for _, part in modules_of(model))
 
 
 def _overrides(callback: Callback, hook: str) -> bool:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...autodiff.rules.registry import joint_rule
 from ...ops import relu
+from ...tape import operation
+from ..affine import affine
 from ..module import Module
 from .convolution import _Convolution
 from .pooling import _MaxPool
@@ -35,6 +38,14 @@ def convolve_and_pool(layer: Any, after: Module, x: Any) -> Any:
     if not layer._ready:
         layer._prepare((x,))
     y = after(layer.convolved(x))
-    if layer.bias is not None:
-        y = y + layer.bias
-    return y if layer.activation is None else layer.activation(y)
+    if layer.bias is None and layer.activation is None:
+        return y
+    return affine(_copied, y, None, layer.bias, layer.activation)
+
+
+@operation
+def _copied(y: Any, _: None) -> Any:
+    return y.copy()
+
+
+joint_rule(_copied, lambda g, *_: (g, None), keeps=())
