@@ -5,7 +5,7 @@
 Everybody gets the same arrays in float32, in one process, in turns, and the best of several runs
 counts. Backward is the gradient to the data and that to the weights. A speed-up is the time of
 torch in the better of its two formats over ours. The section "network" trains a whole network, see
-nn_training.py.
+nn_training.py, "gradients" has those of tensor networks, see nn_gradients.py.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import bench_kernels  # sets the number of threads before NumPy is imported
+import nn_cases
+import nn_gradients
 import nn_training
 import numpy as np
 from bench_kernels import Runners, best_times, mean, random_array
@@ -150,11 +152,31 @@ def convolution_runners(torch: Any, layer: Layer) -> Iterator[tuple[str, Runners
     yield from zip(("forward", "backward"), both)
 
 
+def window_runners(_: Any, case: tuple[Any, ...]) -> Iterator[tuple[str, Runners]]:
+    """The same for depthwise convolution and pooling."""
+    kind, *shape = case
+    both: dict[str, Runners] = {"forward": {}, "backward": {}}
+    for form in FORMATS:
+        if kind == "depthwise":
+            made = nn_cases.depthwise_cases(form, *shape)
+        else:
+            made = nn_cases.pooling_cases(form, kind, *shape)
+        for title, ours, theirs in made:
+            runners = both[title.split()[-1]]
+            runners[form], runners[f"torch {form}"] = ours, theirs
+    yield from both.items()
+
+
 Row = dict[str, Any]
 # Sections and their cases: each case makes runners named after FORMATS and "torch " + a format.
 SECTIONS: dict[str, tuple[Callable[..., Iterator[tuple[str, Runners]]], list[Any]]] = {
     "convolution": (convolution_runners, CONVOLUTIONS),
     "other convolutions": (convolution_runners, OTHERS),
+    "depthwise": (window_runners, [("depthwise", *shape) for shape in nn_cases.DEPTHWISE]),
+    "pooling": (
+        window_runners,
+        [(kind, *shape) for shape in nn_cases.POOLING for kind in ("max", "average")],
+    ),
 }
 
 
@@ -194,7 +216,7 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--sections", default=",".join([*SECTIONS, "network"]))
+    parser.add_argument("--sections", default=",".join([*SECTIONS, "network", "gradients"]))
     parser.add_argument("--seconds", type=float, default=1.0, help="per case")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--write", action="store_true", help="update RESULTS.md")
@@ -206,7 +228,8 @@ def main() -> None:
     rows: list[Row] = []
     sections = options.sections.split(",")
     network = list(nn_training.rows(4, 10 * options.seconds)) if "network" in sections else []
-    for section in [name for name in sections if name != "network"]:
+    gradients = nn_gradients.rows(torch, options.seconds) if "gradients" in sections else []
+    for section in [name for name in sections if name in SECTIONS]:
         for row in rows_of(section, torch, options.seconds):
             rows.append(row)
             print(row["section"], row["case"], row["speedup"], file=sys.stderr, flush=True)
@@ -215,11 +238,15 @@ def main() -> None:
         f"torch {torch.__version__}, Python {platform.python_version()}"
     )
     tables = [table(rows)] * bool(rows) + [nn_training.table(network)] * bool(network)
+    tables += [nn_gradients.table(gradients)] * bool(gradients)
     text = "\n\n".join([heading, *tables]) + "\n"
     print(text)
     if options.json:
         Path(options.json).write_text(
-            json.dumps({"heading": heading, "rows": rows, "network": network}, indent=1)
+            json.dumps(
+                {"heading": heading, "rows": rows, "network": network, "gradients": gradients},
+                indent=1,
+            )
         )
     if options.write:
         write_section(f"nn {options.threads}", text)

@@ -43,10 +43,10 @@ def cases(*formats: str) -> Iterator[Case]:
     """All cases in the data formats "NHWC" and "NCHW", or in those named."""
     for data_format in formats or ("NHWC", "NCHW"):
         for shape in DEPTHWISE:
-            yield from _depthwise(data_format, *shape)
+            yield from depthwise_cases(data_format, *shape)
         for shape in POOLING:
             for kind in ("max", "average"):
-                yield from _pooling(data_format, kind, *shape)
+                yield from pooling_cases(data_format, kind, *shape)
 
 
 def _arrays(data_format: str, shape: tuple[int, int, int, int]) -> tuple[Any, Any]:
@@ -81,7 +81,7 @@ def _both(title: str, forward: Any, backward: Any, of: Any, given: Any) -> Itera
     )
 
 
-def _depthwise(
+def depthwise_cases(
     data_format: str, n: int, c: int, extent: int, kernel: int, stride: int, padding: int
 ) -> Iterator[Case]:
     import torch
@@ -104,7 +104,7 @@ def _depthwise(
     )
 
 
-def _pooling(
+def pooling_cases(
     data_format: str, kind: str, n: int, c: int, extent: int, kernel: int, stride: int, padding: int
 ) -> Iterator[Case]:
     import torch

@@ -89,7 +89,7 @@ class DenseMPO(DenseNetwork):
     """A dense layer whose kernel is a matrix product operator.
 
     Core k has one factor of the inputs and one of the units, and bonds to its neighbours: 784 =
-    4 * 7 * 4 * 7 pixels and 1024 units with bonds of 8 take 4,960 parameters instead of 802,816.
+    4 * 7 * 4 * 7 pixels and 1024 units with bonds of 8 take 5,184 parameters instead of 802,816.
     Novikov et al., Tensorizing neural networks, 2015; google/TensorNetwork has a Keras layer of
     this name.
 
