@@ -12,6 +12,13 @@ typedef struct {
 
 #define TEST(function) {#function, function}
 
+/* How many random cases: fewer where races are looked for, which takes ten times as long. */
+#ifdef TN_FEW
+#define CASES_OF(number) ((number) / 8)
+#else
+#define CASES_OF(number) (number)
+#endif
+
 /* One table per file, ended by a test without a name. */
 extern const test contract_tests[], half_tests[], scaling_tests[], program_tests[],
     lowering_tests[], thread_tests[], copy_tests[], parts_tests[], winograd_tests[],

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CASES = 60 };
+enum { CASES = CASES_OF(60) };
 
 /* A call, and where its arrays lie: x, y [batch, spatial axes, groups, channels of one], w [groups,
  * spatial axes, channels of x, of y]. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CASES = 150, AXES = 5 }; /* batch, channel, three spatial axes */
+enum { CASES = CASES_OF(150), AXES = 5 }; /* batch, channel, three spatial axes */
 
 typedef struct {
     tn_slide x;

@@ -165,7 +165,7 @@ static void run(example *e, int threads, int to_weights) {
 }
 
 static void any_layout_gives_the_sums_over_windows(void) {
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < CASES_OF(60); i++) {
         rng r = {(uint64_t)i};
         example e = make_example(&r, i % 2 ? TN_F64 : TN_F32);
         char *want = expected(&e);
@@ -177,7 +177,7 @@ static void any_layout_gives_the_sums_over_windows(void) {
 }
 
 static void any_layout_gives_the_gradient_to_weights(void) {
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < CASES_OF(60); i++) {
         rng r = {(uint64_t)i};
         example e = make_example(&r, i % 2 ? TN_F64 : TN_F32);
         char *want = expected_weights(&e);
