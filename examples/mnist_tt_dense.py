@@ -2,8 +2,8 @@
 
 python examples/mnist_tt_dense.py --data DIR --epochs 5
 
-DIR holds the four files of MNIST. It is the network of mnist_cnn.py, whose 3136 x 1024 weights are a
-matrix product operator of 55,200 numbers here.
+DIR holds the four files of MNIST. It is the network of mnist_cnn.py, whose 3136 x 1024 weights are
+a matrix product operator of 55,200 numbers here.
 """
 
 from __future__ import annotations
