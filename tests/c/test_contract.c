@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH, M, N, K, GROUPS, ROADS = TN_ROAD_INNER + 1, CASES = 160 };
+enum { BATCH, M, N, K, GROUPS, ROADS = TN_ROAD_INNER + 1, CASES = 220 };
 
 /* A contraction as given: group axes with an extent and a place on each operand's layout. */
 typedef struct {
