@@ -9,7 +9,8 @@ Three ways in, one road to the number:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .errors import (
     CheckpointError,
@@ -219,7 +220,9 @@ if TYPE_CHECKING:
     __version__: str
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> Any:
+    if name == "nn":  # half of what there is to import, for those who want it
+        return import_module(".nn", __name__)
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found = installed_version()

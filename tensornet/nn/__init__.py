@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     activations,
     callbacks,
+    functional,
     initialisers,
     layers,
     losses,
@@ -39,6 +40,7 @@ __all__ = [
     "clip_by_global_norm",
     "clip_by_value",
     "freeze",
+    "functional",
     "global_norm",
     "initialisers",
     "is_trainable",
