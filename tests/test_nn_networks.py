@@ -140,6 +140,47 @@ def test_other_layers_from_dense() -> None:
     assert nn.TuckerConv2D.from_dense(window, rank=(2, 3)).cores[1].shape == (3, 3, 2, 3)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_operator_from_the_kernel_of_a_convolution(dtype: str) -> None:
+    kernel = rng.normal(size=(3, 2, 6, 8)).astype(dtype)
+    layer = nn.Conv2DMPO.from_dense(kernel, (2, 3), (4, 2), bias=np.arange(8.0), padding="same")
+    bound = 1e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(plain(layer.to_dense()), kernel, atol=bound)
+    x = rng.normal(size=(2, 5, 6, 6)).astype(dtype)
+    wanted = conv2d(x, kernel, padding="SAME") + np.arange(8)
+    np.testing.assert_allclose(plain(layer(x)), wanted, atol=20 * bound)
+    close = nn.Conv2DMPO.from_dense(Tensor(kernel), (2, 3, 1), (2, 2, 2), tolerance=0.3)
+    assert 0 < np.linalg.norm(plain(close.to_dense()) - kernel) <= 0.3 * np.linalg.norm(kernel)
+    assert nn.Conv2DMPO.from_dense(kernel, (2, 3), (4, 2), rank=2).cores[0].shape == (3, 2, 4, 2)
+    with pytest.raises(ShapeError, match="channels"):
+        nn.Conv2DMPO.from_dense(kernel, (2, 2), (4, 2))
+    with pytest.raises(ShapeError, match="filters"):
+        nn.Conv2DMPO.from_dense(kernel, (2, 3), (4, 3))
+    with pytest.raises(ShapeError, match="height, width"):
+        nn.Conv2DMPO.from_dense(kernel[0], (2, 3), (4, 2))
+
+
+def test_a_sum_of_products_from_the_kernel_of_a_convolution() -> None:
+    vectors = [rng.normal(size=(n, 3)) for n in (3, 5, 6, 8)]
+    kernel = np.einsum("hr,wr,ir,or->hwio", *vectors)
+    layer = nn.CPConv2D.from_dense(kernel, tolerance=1e-5, bias=np.ones(8))
+    assert layer.rank == 3
+    np.testing.assert_allclose(plain(layer.to_dense()), kernel, atol=1e-3)
+    x = rng.normal(size=(2, 6, 7, 6))
+    np.testing.assert_allclose(plain(layer(x)), conv2d(x, kernel) + 1, atol=1e-2)
+    noisy = kernel + 0.1 * rng.normal(size=kernel.shape)
+    errors = [
+        np.linalg.norm(plain(nn.CPConv2D.from_dense(noisy, rank).to_dense()) - noisy)
+        for rank in (1, 3, 9)
+    ]
+    assert errors[0] > errors[1] > errors[2] > 0
+    assert nn.CPConv2D.from_dense(noisy, 2, tolerance=1e-9).rank == 2
+    nothing = nn.CPConv2D.from_dense(np.zeros((1, 3, 2, 2)), 2)
+    assert not plain(nothing.to_dense()).any()
+    with pytest.raises(ValueError, match="rank, or a tolerance"):
+        nn.CPConv2D.from_dense(kernel)
+
+
 def test_an_embedding_checks_its_numbers_and_learns() -> None:
     layer = nn.TTEmbedding((3, 4), (2, 2), bond_dim=3, seed=0, dtype="float64")
     assert layer(np.zeros((2, 0), int)).shape == (2, 0, 4)

@@ -23,7 +23,9 @@ from ..initialisers import Initialiser
 from ..layers.windows import Windowed
 from ..module import Shape
 from .base import dense_variance, scaled
+from .canonical import canonical_factors, canonical_rank
 from .factors import Factors, checked_factors
+from .mpo import train_of
 
 __all__ = ["CPConv2D", "Conv2DMPO", "TuckerConv2D"]
 
@@ -181,6 +183,47 @@ class Conv2DMPO(_Factored):
     def macs(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
         return prod(output_shape) * prod(self.window) * input_shape[-1]
 
+    @classmethod
+    def from_dense(
+        cls,
+        kernel: Any,
+        channels: Sequence[int],
+        filters: Sequence[int],
+        rank: int | None = None,
+        tolerance: float | None = None,
+        bias: Any = None,
+        **options: Any,
+    ) -> Conv2DMPO:
+        """A layer whose kernel is, or is close to, a given one; see `mpo.train_of`.
+
+        Args:
+            kernel: of shape (height, width, channels, filters), such as `Conv2D.kernel`.
+            channels, filters: factors, as many of either.
+            rank: the largest bond.
+            tolerance: the Frobenius norm of the error, relative to that of the kernel.
+            bias: of shape (filters,); None for none.
+
+        Raises:
+            ShapeError: factors that do not make up the kernel.
+
+        >>> layer = Conv2DMPO.from_dense(np.ones((3, 3, 4, 6)), (2, 2), (2, 3), tolerance=1e-9)
+        >>> [core.shape for core in layer.cores]
+        [(3, 2, 2, 1), (1, 2, 3, 3)]
+        """
+        array = _kernel_of(kernel)
+        layer, count = _made(cls, array, bias, options, tuple(filters), 1, channels), len(channels)
+        if layer.filters != array.shape[3]:
+            raise ShapeError(f"{layer.filters} filters are none of a kernel of {array.shape}")
+        pairs = list(zip(channels, layer.filter_factors))
+        order = [0, *[axis for k in range(count) for axis in (2 + k, 2 + count + k)], 1]
+        chain = array.reshape(*array.shape[:2], *channels, *filters).transpose(order)
+        trains = train_of(
+            chain.reshape(len(chain), *map(prod, pairs), chain.shape[-1]), rank, tolerance
+        )
+        cores = [core.reshape(len(core), *pair, -1) for core, pair in zip(trains, pairs)]
+        layer.bond_dim = max(map(len, cores[1:]))
+        return layer._put(cores, bias)
+
 
 class TuckerConv2D(_Factored):
     """A convolution between two products with matrices: fewer channels, windows, more filters.
@@ -253,7 +296,7 @@ class TuckerConv2D(_Factored):
             tolerance: the Frobenius norm of the error, relative to that of the kernel.
             bias: of shape (filters,); None for none.
         """
-        array = kernel.array if type(kernel) is Tensor else np.asarray(kernel)
+        array = _kernel_of(kernel)
         most = (rank, rank) if rank is None or isinstance(rank, int) else tuple(rank)
         allowed = None
         if tolerance is not None:
@@ -265,11 +308,8 @@ class TuckerConv2D(_Factored):
             bases.append(u if u.shape[1] else np.eye(len(u), 1, dtype=u.dtype))
         into, out = bases
         core = np.einsum("hwio,ir,os->hwrs", array, into.conj(), out.conj())
-        options.setdefault("dtype", array.dtype)
         ranks = into.shape[1], out.shape[1]
-        window = array.shape[:2]
-        layer = cls(array.shape[3], window, ranks, use_bias=bias is not None, **options)
-        layer.build((None, None, None, array.shape[2]))
+        layer = _made(cls, array, bias, options, array.shape[3], ranks)
         return layer._put([into, core, out.T], bias)
 
 
@@ -335,6 +375,63 @@ class CPConv2D(_Factored):
         before, after = prod(input_shape[:-1]), prod(output_shape[:-1])
         between = input_shape[0] * output_shape[1] * input_shape[2]
         return before * first.size + between * rows.size + after * (columns.size + last.size)
+
+    @classmethod
+    def from_dense(
+        cls,
+        kernel: Any,
+        rank: int | None = None,
+        tolerance: float | None = None,
+        bias: Any = None,
+        **options: Any,
+    ) -> CPConv2D:
+        """A layer whose kernel is close to a given one; see `canonical.canonical_factors`.
+
+        Args:
+            kernel: of shape (height, width, channels, filters), such as `Conv2D.kernel`.
+            rank: how many products are summed.
+            tolerance: the Frobenius norm of the error, relative to that of the kernel; the
+                smallest rank, at most `rank`, that is found to come so close is taken.
+            bias: of shape (filters,); None for none.
+
+        Raises:
+            ValueError: neither a rank nor a tolerance.
+
+        >>> CPConv2D.from_dense(np.ones((3, 3, 2, 4)), tolerance=1e-6).rank
+        1
+        """
+        array = _kernel_of(kernel)
+        if tolerance is not None:
+            factors, _ = canonical_rank(array, rank, tolerance)
+        elif rank is not None:
+            factors, _ = canonical_factors(array, rank)
+        else:
+            raise ValueError(f"{cls.__name__}.from_dense takes a rank, or a tolerance")
+        rows, columns, into, out = factors
+        layer = _made(cls, array, bias, options, array.shape[3], into.shape[1])
+        return layer._put([into, rows, columns, out.T], bias)
+
+
+Layer = TypeVar("Layer", bound=_Factored)
+
+
+def _kernel_of(kernel: Any) -> Any:
+    array = kernel.array if type(kernel) is Tensor else np.asarray(kernel)
+    if array.ndim != 4:
+        raise ShapeError(
+            f"a kernel has the shape (height, width, channels, filters), not {array.shape}"
+        )
+    return array
+
+
+def _made(
+    cls: type[Layer], kernel: Any, bias: Any, options: dict[str, Any], filters: Any, *given: Any
+) -> Layer:
+    """A built layer with the window, channels and dtype of a kernel; its cores are to come."""
+    options = {"dtype": kernel.dtype, "use_bias": bias is not None, **options}
+    layer = cls(filters, kernel.shape[:2], *given, **options)
+    layer.build((None, None, None, kernel.shape[2]))
+    return layer
 
 
 def _along(windows: Windows, axis: int, channels: int) -> Windows:

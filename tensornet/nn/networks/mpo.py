@@ -14,7 +14,7 @@ from ...tape import Tensor
 from .base import DenseNetwork, Wiring
 from .factors import Factors, checked_factors
 
-__all__ = ["DenseDecomp", "DenseMPO", "chain_terms", "tensor_train"]
+__all__ = ["DenseDecomp", "DenseMPO", "chain_terms", "tensor_train", "train_of"]
 
 Self = TypeVar("Self", bound="DenseMPO")
 
@@ -64,13 +64,30 @@ def tensor_train(
         )
     count = len(inputs)
     order = [axis for k in range(count) for axis in (k, count + k)]
-    rest = np.reshape(kernel, (*inputs, *outputs)).transpose(order)
-    rest = rest.reshape(1, *[i * o for i, o in zip(inputs, outputs)])
+    pairs = list(zip(inputs, outputs))
+    chain = np.reshape(kernel, (*inputs, *outputs)).transpose(order)
+    trains = train_of(chain.reshape(1, *map(prod, pairs), 1), rank, tolerance)
+    cores = [core.reshape(len(core), *pair, -1) for core, pair in zip(trains, pairs)]
+    if count == 1:
+        return [kernel]
+    return [cores[0][0], *cores[1:-1], cores[-1][..., 0]]
+
+
+def train_of(chain: Any, rank: int | None = None, tolerance: float | None = None) -> list[Any]:
+    """The cores (bond, axis, bond) of the inner axes of a tensor, whose ends are the outer axes.
+
+    Args:
+        rank, tolerance: as for `tensor_train`.
+
+    >>> [core.shape for core in train_of(np.ones((2, 3, 4, 5)), tolerance=1e-12)]
+    [(2, 3, 1), (1, 4, 5)]
+    """
+    steps = chain.ndim - 3
     allowed = None
     if tolerance is not None:
-        allowed = tolerance * float(linalg.norm(kernel)) / sqrt(max(count - 1, 1))
-    cores = []
-    for k in range(count - 1):
+        allowed = tolerance * float(linalg.norm(chain)) / sqrt(max(steps, 1))
+    cores, rest = [], chain
+    for _ in range(steps):
         u, s, vh, _ = linalg.svd(rest, 2, max_singular_values=rank, max_truncation_error=allowed)
         if not len(s):  # nothing is left of it, but a bond has an extent
             u, s, vh = (
@@ -78,11 +95,9 @@ def tensor_train(
                 np.zeros(1, s.dtype),
                 np.zeros((1, *vh.shape[1:]), vh.dtype),
             )
-        cores.append(u.reshape(u.shape[0], inputs[k], outputs[k], len(s)))
+        cores.append(u)
         rest = s.reshape(-1, *[1] * (vh.ndim - 1)) * vh
-    cores.append(rest.reshape(rest.shape[0], inputs[-1], outputs[-1], 1))
-    cores[0], cores[-1] = cores[0][0], cores[-1][..., 0]
-    return cores if count > 1 else [kernel]
+    return [*cores, rest]
 
 
 class DenseMPO(DenseNetwork):
