@@ -72,12 +72,12 @@ ALWAYS_INLINE void SHAPED(flip)(const char *a, const int64_t *columns, char *to,
  * has there. */
 ALWAYS_INLINE void SHAPED(put_strips)(const copy_tile *t, const int mode, const char *a, char *c,
                                       const char *ahead, char *kept, int begun) {
-    enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T), PITCH = TILE_LINE + STRIP_BYTES };
-    const int64_t size = sizeof(T), strip = STRIP_BYTES / size;
-    char block[(SIDE + LINE) * PITCH] __attribute__((aligned(TILE_LINE)));
-    char *const first = block + SIDE * PITCH + TILE_LINE; /* after the line of an earlier part */
+    enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T), WIDEST = TILE_LINE + WIDEST_STRIP };
+    const int64_t size = sizeof(T), strip = t->strip / size, pitch = TILE_LINE + t->strip;
+    char block[(SIDE + LINE) * WIDEST] __attribute__((aligned(TILE_LINE)));
+    char *const first = block + SIDE * pitch + TILE_LINE; /* after the line of an earlier part */
     int64_t rows[SIDE];
-    for (int r = 0; r < SIDE; r++) rows[r] = r * PITCH;
+    for (int r = 0; r < SIDE; r++) rows[r] = r * pitch;
     for (int64_t j = 0; j < t->along; j += strip) {
         const int64_t points = MIN(strip, t->along - j);
         const int more = j + strip < t->along;
@@ -89,18 +89,18 @@ ALWAYS_INLINE void SHAPED(put_strips)(const copy_tile *t, const int mode, const 
                 const int64_t count = MIN(LINE, t->across - i), at = t->between_a[o] + i * size;
                 char *to = c + t->between_to[o] + j * size;
                 for (int64_t r = 0; mode == PUT_SHIFTED && r < count; r++)
-                    FN(copy_line)(first + r * PITCH - TILE_LINE, line + r * TILE_LINE);
+                    FN(copy_line)(first + r * pitch - TILE_LINE, line + r * TILE_LINE);
                 for (int64_t p = 0; p < points; p += STEP) {
                     for (int q = 0; t->ahead && q < STEP; q++) /* into L2 */
                         __builtin_prefetch(next + at + later[p + q], 0, 2);
                     for (int64_t q = 0; q < count; q += SIDE) {
                         const int64_t x = MIN(q, t->across - SIDE - i);
                         SHAPED(flip)(a + at + x * size, t->along_a + j + p,
-                                     first + x * PITCH + p * size, rows);
+                                     first + x * pitch + p * size, rows);
                     }
                 }
                 for (int64_t r = 0; r < count; r++, line += TILE_LINE)
-                    FN(put_part)(mode, first + r * PITCH, to + t->across_to[i + r], points * size,
+                    FN(put_part)(mode, first + r * pitch, to + t->across_to[i + r], points * size,
                                  line, begun || j > 0);
             }
     }

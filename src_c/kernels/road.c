@@ -186,7 +186,7 @@ static void even_out(tn_boxes *tile, int64_t size) {
 /* The part of each axis that one tile of a copy of elements holds: long rows of a, which the hardware
  * fetches by itself, and as much of c as comes in strips of a few lines. */
 static void cut_strips(tn_boxes *tile, int64_t size) {
-    enum { ROWS = 256, POINTS = 1 << 17 };
+    enum { ROWS = 512, POINTS = 1 << 20 };
     int64_t points = grow_box(tile, ON_C, size, LINE / size, POINTS, 1);
     points = grow_box(tile, ON_A, size, ROWS, POINTS, points);
     points = grow_box(tile, ON_C, size, TN_COPY_ALONG, POINTS, points);

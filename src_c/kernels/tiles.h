@@ -11,10 +11,12 @@
 
 enum { TILE_LINE = 64, SHORT_ROW = 32, LONG_ROW = 256 }; /* bytes */
 /* How rows are put into c: plainly, added, or past the caches in whole lines, which begin where strips
- * begin or are shifted against them.  A strip is so wide that lines of many rows, which may be powers of
- * two apart, come several at a time. */
-enum { PUT_PLAIN, PUT_ADDED, PUT_WHOLE, PUT_SHIFTED, STRIP_BYTES = 256 };
-enum { TILE_BUFFER = 2 * TN_COPY_TILE, TILE_OFFSETS = 9216 };
+ * begin or are shifted against them. */
+enum { PUT_PLAIN, PUT_ADDED, PUT_WHOLE, PUT_SHIFTED };
+/* A strip is so wide that lines of many rows come several at a time, and more of them where the rows are
+ * pages apart, in the same few banks of memory. */
+enum { STRIP_BYTES = 256, WIDEST_STRIP = 512, STRIP_POINTS = WIDEST_STRIP / 4 };
+enum { TILE_BUFFER = 2 * TN_COPY_TILE, TILE_OFFSETS = 9216 + STRIP_POINTS };
 
 /* A walk over all tiles, along c first: where one starts, and how far it extends. */
 typedef struct {
@@ -32,6 +34,7 @@ typedef struct {
     int64_t between, along, across, run, unit;
     int aligned; /* lines of c begin at all rows if one begins at the first */
     int ahead;   /* strips fetch what is next */
+    int64_t strip; /* bytes */
     int64_t segments, bytes, pitch;
     int64_t fetched, rows_a, bytes_a, *row_a; /* what a tile reads: rows_a rows of bytes_a */
     int64_t *between_a, *between_to, *along_a, *across_to, *segment_c;
@@ -166,13 +169,14 @@ static inline void lay_out_rows(copy_tile *t, const tile_walk *w, int64_t size,
 /* Sets what strips need to know of the rows, and lengthens their table beyond the end.  What is next is fetched unless the hardware does it, where
  * all is one row, or the lines would drive each other from the cache, being powers of two apart. */
 static inline void look_at_rows(copy_tile *t, int64_t size) {
-    enum { FEW = 16, APART = 16 << 10 };
+    enum { FEW = 16, APART = 16 << 10, PAGE = 4 << 10 };
     int64_t any = 0, apart = 0;
-    for (int64_t i = 0; i < TILE_LINE; i++) t->along_a[t->along + i] = t->along_a[t->along - 1];
+    for (int64_t i = 0; i < STRIP_POINTS; i++) t->along_a[t->along + i] = t->along_a[t->along - 1];
     for (int64_t o = 0; o < t->between; o++) any |= t->between_to[o];
     for (int64_t i = 0; i < t->across; i++) any |= t->across_to[i];
     t->aligned = any % TILE_LINE == 0;
     for (int64_t j = 0; j < FEW; j++) apart |= t->along_a[j];
+    t->strip = t->across > 1 && t->across_to[1] % PAGE == 0 ? WIDEST_STRIP : STRIP_BYTES;
     t->ahead = apart % APART != 0 && (t->between > 1 || t->across * size >= TILE_LINE);
 }
 
@@ -201,7 +205,7 @@ static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contr
     offsets_of(t->between_to, w->extent, on_to, 0, along);
     t->along_a = t->between_to + t->between;
     t->along = offsets_of(t->along_a, w->extent, on_a, along, across);
-    t->across_to = t->along_a + t->along + TILE_LINE; /* strips may be longer than what is left */
+    t->across_to = t->along_a + t->along + STRIP_POINTS; /* strips may be longer than what is left */
     t->across = offsets_of(t->across_to, w->extent, on_to, across, run);
     t->segment_c = t->across_to + t->across;
     t->segments = t->pitch ? offsets_of(t->segment_c, t->apart, on_c, 0, w->n_dims) : 0;
