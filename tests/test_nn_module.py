@@ -113,6 +113,14 @@ def test_a_single_parameter_may_be_frozen():
     assert layer.trainable_parameters() == [layer.kernel] or len(layer.trainable_parameters()) == 1
 
 
+@pytest.mark.parametrize("change", [nn.freeze, nn.thaw])
+def test_what_is_no_parameter_is_not_frozen(change: Any) -> None:
+    with pytest.raises(TypeError, match="set its trainable"):
+        change(nn.Dense(2, seed=0))
+    with pytest.raises(TypeError, match="not ndarray"):
+        change(np.ones(2))
+
+
 def test_seeds_reproduce_and_differ_between_layers():
     one, two, other = model(seed=3), model(seed=3), model(seed=4)
     for each in (one, two, other):

@@ -26,11 +26,15 @@ def is_trainable(tensor: Tensor) -> bool:
 def freeze(tensor: Tensor) -> None:
     """Keep a parameter as it is: no gradient is computed for it, and its array is read-only.
 
+    Raises:
+        TypeError: anything but a Tensor; modules have `trainable`.
+
     >>> w = Tensor([1.0, 2.0])
     >>> freeze(w)
     >>> is_trainable(w)
     False
     """
+    _check(tensor)
     tensor.array.flags.writeable = False
     tensor._origin = None
 
@@ -39,7 +43,11 @@ def thaw(tensor: Tensor) -> None:
     """Let a parameter be watched and moved again; does nothing to Tensors of whole numbers.
 
     An array that cannot be made writeable, such as one mapped from a file, is copied.
+
+    Raises:
+        TypeError: anything but a Tensor; modules have `trainable`.
     """
+    _check(tensor)
     if tensor.dtype.kind not in "fc":
         return
     _make_writeable(tensor)
@@ -63,6 +71,14 @@ def recast(tensor: Tensor, dtype: DTypeLike) -> None:
     _replace(tensor, array.astype(dtype))
     if not array.flags.writeable:
         freeze(tensor)
+
+
+def _check(tensor: Any) -> None:
+    if type(tensor) is not Tensor:
+        raise TypeError(
+            f"freeze and thaw take a parameter, a Tensor, not {type(tensor).__name__}: for all of "
+            "a module set its trainable to False or True"
+        )
 
 
 def _make_writeable(tensor: Tensor) -> None:
