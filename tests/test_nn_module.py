@@ -114,7 +114,7 @@ def test_a_single_parameter_may_be_frozen():
 
 
 @pytest.mark.parametrize("change", [nn.freeze, nn.thaw])
-def test_what_is_no_parameter_is_not_frozen(change: Any) -> None:
+def test_what_is_no_parameter_is_not_frozen(change):
     with pytest.raises(TypeError, match="set its trainable"):
         change(nn.Dense(2, seed=0))
     with pytest.raises(TypeError, match="not ndarray"):
