@@ -256,7 +256,7 @@ def lower_gradient(
     Takes about three microseconds per step.
     """
     checked = check_dtype(dtype)
-    wanted = tuple(sorted({index(operand) for operand in needed}))
+    wanted = tuple(sorted({*map(index, needed)}))
     count = check_threads(threads) or get_num_threads()
     key = "gradient", tree, checked.num, wanted, count
     return recall(key, lambda: GradientProgram(tree, checked, count, wanted))

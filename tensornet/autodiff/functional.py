@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from operator import index
 from typing import Any
 
 import numpy as np
 
+from .._tape import all_floating, settled
 from ..arrays import as_numeric
 from ..errors import ShapeError
 from ..ops import cast
 from ..records import Origin, state
 from ..tape import Tensor, tensor_of
-from ..tape import any_tensor as _any_tensor
 from .engine import pull_back
 from .structure import leaves_of, rebuilt
-from .variables import alias, array_of, recording, stop_gradient, track, tracked
+from .variables import aliases, array_of, recording, stop_gradient, tracked
 
 __all__ = ["grad", "hvp", "jvp", "value_and_grad", "vjp"]
 
@@ -98,8 +98,7 @@ def value_and_grad(
         value, origins = _plain(result, given), [tracked(result)]
         del result
         gradients = _gradients(pull_back(origins, [seed], sources), given)
-        structures = [args[k] for k in positions]
-        made = tuple([rebuilt(each, gradients) for each in structures])
+        made = _structured([*map(args.__getitem__, positions)], gradients)
         chosen = made[0] if isinstance(argnums, int) else made
         return ((value, aux), chosen) if has_aux else (value, chosen)
 
@@ -127,7 +126,7 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[..., tu
     >>> pullback(np.array([1.0, 10.0]))[1]
     array([11., 11., 11.])
     """
-    variables, given, sources = _variables(args, range(len(args)))
+    variables, given, sources = _variables(args, tuple(range(len(args))))
     with recording():
         result = function(*variables)
     del variables
@@ -144,7 +143,7 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[..., tu
             raise ShapeError(f"{len(seeds)} cotangents for {len(outlines)} values")
         seeds = [_seed(*each) for each in zip(seeds, outlines)]
         gradients = _gradients(pull_back(list(origins), seeds, sources), given)
-        return tuple([rebuilt(each, gradients) for each in args])
+        return _structured(args, gradients)
 
     return value, pullback
 
@@ -198,17 +197,26 @@ def hvp(function: Callable[..., Any], x: Any, direction: Any) -> Any:
 
 
 def _variables(
-    args: Sequence[Any], positions: Sequence[int]
+    args: Sequence[Any], positions: tuple[int, ...]
 ) -> tuple[list[Any], list[Any], list[Origin]]:
     """The arguments with variables at some positions; their leaves as given; their origins."""
-    variables, given, sources = list(args), [], []
+    chosen = [*map(args.__getitem__, positions)]
+    if all_floating(chosen):
+        tensors, origins = aliases(chosen, ())
+        if len(args) == len(chosen) and positions == (*range(len(args)),):
+            return tensors, chosen, origins
+        variables = list(args)
+        for k, each in zip(positions, tensors):
+            variables[k] = each
+        return variables, chosen, origins
+    leaves = [leaves_of(each) for each in chosen]
+    given = [leaf for each in leaves for leaf in each]
+    whats = [f"argument {k}" for k, each in zip(positions, leaves) for _ in each]
+    tensors, origins = aliases(given, whats)
+    remaining, variables = iter(tensors), list(args)
     for k in positions:
-        leaves = leaves_of(args[k])
-        aliases = [alias(leaf, f"argument {k}") for leaf in leaves]
-        variables[k] = rebuilt(args[k], iter(aliases))
-        given += leaves
-        sources += [track(each) for each in aliases]
-    return variables, given, sources
+        variables[k] = rebuilt(args[k], remaining)
+    return variables, given, origins
 
 
 def _plain(result: Any, given: Sequence[Any]) -> Any:
@@ -220,39 +228,31 @@ def _plain(result: Any, given: Sequence[Any]) -> Any:
     array = result._array
     if array.flags.owndata:
         array.flags.writeable = True  # which `apply` has taken away
-    return tensor_of(array) if _any_tensor(given) else array[()]
+    return tensor_of(array) if Tensor in set(map(type, given)) else array[()]
 
 
-def _gradients(found: Sequence[Any], given: Sequence[Any]) -> Iterator[Any]:
+def _gradients(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
     """What `pull_back` has found, in the form of what was given; zeros where it found nothing.
 
     Arrays share memory neither with each other nor with anything else.
     """
-    seen: set[int] = set()
-    for cotangent, like in zip(found, given):
+
+    def in_form(cotangent: Any, like: Any) -> Any:
         if cotangent is None:
             cotangent = np.zeros_like(array_of(like))
-        elif type(cotangent) is np.ndarray:
-            cotangent = _own(cotangent, seen)
         if type(cotangent) is Tensor:
-            cotangent = _plain(cotangent, given)
-        elif type(like) is Tensor:
-            cotangent = tensor_of(np.asarray(cotangent))
-        else:
-            cotangent = cotangent[()]
-        yield cotangent
+            return _plain(cotangent, given)
+        return tensor_of(np.asarray(cotangent)) if type(like) is Tensor else cotangent[()]
+
+    return settled(found, given, in_form)
 
 
-def _own(array: Any, seen: set[int]) -> Any:
-    """The array, or a copy if it is a view or was given to somebody else: it may be written to.
-
-    A view of bytes is a piece of memory that nobody else sees as numbers.
-    """
-    base = array.base
-    is_view = base is not None and getattr(base, "dtype", None) != np.uint8
-    own = array.copy() if is_view or id(array) in seen else array
-    seen.add(id(own))
-    return own
+def _structured(structures: Sequence[Any], leaves: list[Any]) -> tuple[Any, ...]:
+    """The leaves in these structures, one after the other."""
+    if all_floating(structures):
+        return tuple(leaves)
+    remaining = iter(leaves)
+    return tuple([rebuilt(each, remaining) for each in structures])
 
 
 def _unit(result: Any) -> Any:
