@@ -39,34 +39,40 @@ ALWAYS_INLINE void FN(inner_step)(const int rows, const int columns, const V *le
     }
 }
 
+/* Adds the products of one vector of each row and column. */
+ALWAYS_INLINE void FN(inner_vector)(const int rows, const int columns, const char *a, const char *b,
+                                    const int64_t *a_rows, const int64_t *b_columns,
+                                    V (*sum)[PARTS]) {
+    V left[4], right[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < rows; i++) left[i] = *(const VU *)(a + a_rows[i]);
+#pragma GCC unroll 4
+    for (int j = 0; j < columns; j++) right[j] = *(const VU *)(b + b_columns[j]);
+    FN(inner_step)(rows, columns, left, right, sum);
+}
+
 /* Adds the products of a block to the sums of one tile. */
 ALWAYS_INLINE void FN(inner_tile)(const int rows, const int columns, const FN(inner_block) *block,
                                   const char *a, const char *b, const int64_t *a_rows,
                                   const int64_t *b_columns, V (*sums)[PARTS]) {
+    const int64_t whole = block->length / E * VBYTES, points = block->points;
+    const size_t rest = (size_t)(block->length % E) * sizeof(T);
     V sum[FN(INNER_TILE)][PARTS], left[4], right[4];
     memcpy(sum, sums, sizeof sum);
-    for (int64_t q = 0; q < block->points; q++) {
-        const char *row[4], *column[4];
-#pragma GCC unroll 4
-        for (int i = 0; i < rows; i++) row[i] = a + block->a[q] + a_rows[i];
-#pragma GCC unroll 4
-        for (int j = 0; j < columns; j++) column[j] = b + block->b[q] + b_columns[j];
-        int64_t p = 0;
-        for (; p + E <= block->length; p += E) {
-#pragma GCC unroll 4
-            for (int i = 0; i < rows; i++) left[i] = *(const VU *)(row[i] + p * (int64_t)sizeof(T));
-#pragma GCC unroll 4
+    if (whole == VBYTES && !rest) /* short runs, whose loop would cost more than they do */
+        for (int64_t q = 0; q < points; q++)
+            FN(inner_vector)(rows, columns, a + block->a[q], b + block->b[q], a_rows, b_columns, sum);
+    else
+        for (int64_t q = 0; q < points; q++) {
+            const char *row = a + block->a[q], *column = b + block->b[q], *end = row + whole;
+            for (; row != end; row += VBYTES, column += VBYTES)
+                FN(inner_vector)(rows, columns, row, column, a_rows, b_columns, sum);
+            if (!rest) continue;
+            for (int i = 0; i < rows; i++) left[i] = (V){0}, memcpy(&left[i], row + a_rows[i], rest);
             for (int j = 0; j < columns; j++)
-                right[j] = *(const VU *)(column[j] + p * (int64_t)sizeof(T));
+                right[j] = (V){0}, memcpy(&right[j], column + b_columns[j], rest);
             FN(inner_step)(rows, columns, left, right, sum);
         }
-        if (p == block->length) continue;
-        const size_t offset = (size_t)p * sizeof(T), rest = (size_t)(block->length - p) * sizeof(T);
-        for (int i = 0; i < rows; i++) left[i] = (V){0}, memcpy(&left[i], row[i] + offset, rest);
-        for (int j = 0; j < columns; j++)
-            right[j] = (V){0}, memcpy(&right[j], column[j] + offset, rest);
-        FN(inner_step)(rows, columns, left, right, sum);
-    }
     memcpy(sums, sum, sizeof sum);
 }
 
