@@ -132,7 +132,7 @@ cdef class Rule:
 MISSING = Rule(lambda *_: (), ())  # of operations that have none
 
 
-def rule_of(function):
+cpdef object rule_of(function):
     """The rule of an operation; None: nothing is differentiated through it."""
     return getattr(function, "gradient_rule", MISSING)
 
@@ -260,6 +260,14 @@ def begin(list arrays, function=None, tuple parents=()):
 # Operations
 
 
+cpdef bint any_tensor(operands) except -1:
+    """Is one of these a Tensor?"""
+    for each in operands:
+        if type(each) is Tensor:
+            return True
+    return False
+
+
 def dispatch(function, compute, tuple args, dict options):
     """Call an operation: recorded, if one of its arguments is on a tape.
 
@@ -269,9 +277,8 @@ def dispatch(function, compute, tuple args, dict options):
         args: arguments; a result is a Tensor if one of them is.
         options: keyword arguments, none of them a Tensor.
     """
-    for each in args:
-        if type(each) is Tensor:
-            return applied(function, compute, args, options)
+    if any_tensor(args):
+        return applied(function, compute, args, options)
     return compute(*args, **options) if options else compute(*args)
 
 
@@ -490,16 +497,19 @@ def sweep_back(list origins, list cotangents, sources, bint release, add, cast):
     """`autodiff.engine.pull_back`."""
     cdef Sweep sweep = Sweep(add, cast)
     cdef dict wanted = {}  # lists of the cotangents of records that have sources
-    cdef Record record
-    cdef list there
-    sweep.horizon = min([(<Record> origin[0]).order for origin in sources], default=0)
+    cdef Record record, known = None
+    cdef list there = None, found = []
     for origin in sources:
-        record = origin[0]
-        if record in wanted:
+        record = <Record> (<tuple> origin)[0]
+        if record is known:  # many variables begin on one record
             continue
-        wanted[record] = [None] * len(record.results)
-        if record.function is None:
-            sweep.arrived[record] = wanted[record]
+        if known is None or record.order < sweep.horizon:
+            sweep.horizon = record.order
+        known = record
+        if record not in wanted:
+            wanted[record] = [None] * len(record.results)
+            if record.function is None:
+                sweep.arrived[record] = wanted[record]
     sweep.collect(None, origins, cotangents)
     origins.clear()
     cotangents.clear()
@@ -512,7 +522,13 @@ def sweep_back(list origins, list cotangents, sources, bint release, add, cast):
             sweep.collect(record, record.parents, sweep.pulled(record, there))
             if release:
                 record.release()
-    return [found_at(wanted[record], place) for record, place in sources]
+    known = None
+    for origin in sources:
+        record = <Record> (<tuple> origin)[0]
+        if record is not known:
+            known, there = record, wanted[record]
+        found.append(found_at(there, (<tuple> origin)[1]))
+    return found
 
 
 cdef inline object found_at(list there, Py_ssize_t place):
@@ -549,7 +565,9 @@ cpdef object own(cnp.ndarray array, set seen):
         isinstance(<object> base, cnp.ndarray)
         and cnp.PyArray_TYPE(<cnp.ndarray> <object> base) == cnp.NPY_UINT8
     )
-    if is_view or <size_t> <void *> array in seen:
-        array = array.copy()
+    cdef Py_ssize_t before = len(seen)
     seen.add(<size_t> <void *> array)
+    if is_view or len(seen) == before:
+        array = array.copy()
+        seen.add(<size_t> <void *> array)
     return array

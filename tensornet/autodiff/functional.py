@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._tape import all_floating, settled
+from .._tape import all_floating, any_tensor, begin, settled
 from ..arrays import as_numeric
 from ..errors import ShapeError
 from ..ops import cast
@@ -86,7 +86,7 @@ def value_and_grad(
 
     @wraps(function)
     def both(*args: Any, **options: Any) -> Any:
-        variables, given, sources = _variables(args, positions)
+        variables, given, sources, structures = _variables(args, positions)
         with recording():
             result = function(*variables, **options)
         aux = None
@@ -98,7 +98,7 @@ def value_and_grad(
         value, origins = _plain(result, given), [tracked(result)]
         del result
         gradients = _gradients(pull_back(origins, [seed], sources), given)
-        made = _structured([*map(args.__getitem__, positions)], gradients)
+        made = _structured(structures, gradients)
         chosen = made[0] if isinstance(argnums, int) else made
         return ((value, aux), chosen) if has_aux else (value, chosen)
 
@@ -126,7 +126,7 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[..., tu
     >>> pullback(np.array([1.0, 10.0]))[1]
     array([11., 11., 11.])
     """
-    variables, given, sources = _variables(args, tuple(range(len(args))))
+    variables, given, sources, structures = _variables(args, tuple(range(len(args))))
     with recording():
         result = function(*variables)
     del variables
@@ -143,7 +143,7 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[..., tu
             raise ShapeError(f"{len(seeds)} cotangents for {len(outlines)} values")
         seeds = [_seed(*each) for each in zip(seeds, outlines)]
         gradients = _gradients(pull_back(list(origins), seeds, sources), given)
-        return _structured(args, gradients)
+        return _structured(structures, gradients)
 
     return value, pullback
 
@@ -198,25 +198,38 @@ def hvp(function: Callable[..., Any], x: Any, direction: Any) -> Any:
 
 def _variables(
     args: Sequence[Any], positions: tuple[int, ...]
-) -> tuple[list[Any], list[Any], list[Origin]]:
-    """The arguments with variables at some positions; their leaves as given; their origins."""
-    chosen = [*map(args.__getitem__, positions)]
+) -> tuple[Sequence[Any], list[Any], list[Origin], list[Any] | None]:
+    """The arguments with variables at some positions.
+
+    Returns:
+        all arguments; the leaves at the positions as they were given; the origins of the variables
+        in their places; and what the leaves are in, one structure per position, or None: they are
+        the arguments themselves.
+    """
+    whole = len(args) == len(positions) and positions == (*range(len(args)),)
+    chosen = [*args] if whole else [args[k] for k in positions]
     if all_floating(chosen):
-        tensors, origins = aliases(chosen, ())
-        if len(args) == len(chosen) and positions == (*range(len(args)),):
-            return tensors, chosen, origins
-        variables = list(args)
-        for k, each in zip(positions, tensors):
-            variables[k] = each
-        return variables, chosen, origins
-    leaves = [leaves_of(each) for each in chosen]
-    given = [leaf for each in leaves for leaf in each]
-    whats = [f"argument {k}" for k, each in zip(positions, leaves) for _ in each]
-    tensors, origins = aliases(given, whats)
+        tensors, origins = begin(chosen)
+        given, structures = chosen, None
+        if whole:
+            return tensors, given, origins, structures
+    else:
+        leaves = [leaves_of(each) for each in chosen]
+        given, structures = [leaf for each in leaves for leaf in each], chosen
+        whats = [f"argument {k}" for k, each in zip(positions, leaves) for _ in each]
+        tensors, origins = aliases(given, whats)
     remaining, variables = iter(tensors), list(args)
     for k in positions:
         variables[k] = rebuilt(args[k], remaining)
-    return variables, given, origins
+    return variables, given, origins, structures
+
+
+def _structured(structures: Sequence[Any] | None, leaves: list[Any]) -> tuple[Any, ...]:
+    """Other leaves in the structures that `_variables` has found."""
+    if structures is None:
+        return tuple(leaves)
+    remaining = iter(leaves)
+    return tuple([rebuilt(each, remaining) for each in structures])
 
 
 def _plain(result: Any, given: Sequence[Any]) -> Any:
@@ -228,7 +241,7 @@ def _plain(result: Any, given: Sequence[Any]) -> Any:
     array = result._array
     if array.flags.owndata:
         array.flags.writeable = True  # which `apply` has taken away
-    return tensor_of(array) if Tensor in set(map(type, given)) else array[()]
+    return tensor_of(array) if any_tensor(given) else array[()]
 
 
 def _gradients(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
@@ -245,14 +258,6 @@ def _gradients(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
         return tensor_of(np.asarray(cotangent)) if type(like) is Tensor else cotangent[()]
 
     return settled(found, given, in_form)
-
-
-def _structured(structures: Sequence[Any], leaves: list[Any]) -> tuple[Any, ...]:
-    """The leaves in these structures, one after the other."""
-    if all_floating(structures):
-        return tuple(leaves)
-    remaining = iter(leaves)
-    return tuple([rebuilt(each, remaining) for each in structures])
 
 
 def _unit(result: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .._tape import all_floating, begin
+from .._tape import begin
 from ..arrays import Array, as_numeric
 from ..records import Origin, Record, Rule, set_rule, state
 from ..tape import Tensor, tensor_of
@@ -32,8 +32,6 @@ def aliases(given: Sequence[Any], whats: Sequence[str]) -> tuple[list[Tensor], l
     Raises:
         TypeError: the entries of one, which `whats` names, are not floating point numbers.
     """
-    if all_floating(given):
-        return begin(list(given))
     arrays = [array_of(each, what) for each, what in zip(given, whats)]
     for array, what in zip(arrays, whats):
         _check_floating(array, what)

@@ -17,7 +17,7 @@ from ...api import einsum, tensordot
 from ...arrays import result_dtype
 from ...expr import Equation, Expr, bind_equation, parse_einsum
 from ...expression import call_expression
-from ...gradient import contraction_gradients, lower_gradient
+from ...gradient import contraction_gradients, recent_gradient
 from ...ops import conj, multiply, reshape, transpose
 from ...planner import Tree
 from ...program import run_operands
@@ -114,7 +114,7 @@ def _first_half(network: Network, wanted: tuple[int, ...]) -> tuple[Any, Half] |
         return None
     if tree.sliced and tree.expr.output:
         return None
-    program = lower_gradient(tree, dtype, wanted)
+    program = recent_gradient(tree, dtype, wanted)
     places = network.places
     plain = isinstance(places, range) and places.step == 1 and len(places) == len(wanted)
     if not program.accepts(operands):
