@@ -378,6 +378,7 @@ cdef class Sweep:
     cdef dict arrived  # by record: a list of the cotangents of its results, None if there is none
     cdef dict waiting  # records by order, of those that will be visited
     cdef list latest   # a heap of negated orders
+    cdef set sums      # addresses of arrays in `arrived` that were made here: they may be added to
     cdef long long horizon  # the order of the first source
     cdef object add, cast
 
@@ -385,6 +386,7 @@ cdef class Sweep:
         self.arrived = {}
         self.waiting = {}
         self.latest = []
+        self.sums = set()
         self.add = add
         self.cast = cast
 
@@ -413,8 +415,25 @@ cdef class Sweep:
                 heappush(self.latest, -record.order)
             there = <list> found
             known = there[place]
-            there[place] = cotangent if known is None else self.add(known, cotangent)
+            there[place] = cotangent if known is None else self.sum_of(known, cotangent)
         return 0
+
+    cdef object sum_of(self, known, cotangent):
+        cdef bint plain = type(known) is cnp.ndarray and type(cotangent) is cnp.ndarray
+        if plain and <size_t> <void *> known in self.sums:
+            return np.add(known, cotangent, known)
+        total = self.add(known, cotangent)
+        if plain and type(total) is cnp.ndarray and total is not known:
+            self.sums.add(<size_t> <void *> total)
+        return total
+
+    cdef list taken(self, Record record):
+        """The cotangents of a record whose turn it is: whoever gets them may hand them on."""
+        cdef list there = self.arrived.pop(record)
+        if self.sums:
+            for each in there:
+                self.sums.discard(<size_t> <void *> each)
+        return there
 
     cdef object fitted(self, cotangent, Record record, Py_ssize_t place, Record puller):
         """A cotangent in the dtype of the result that it belongs to; its shape must be right."""
@@ -515,7 +534,7 @@ def sweep_back(list origins, list cotangents, sources, bint release, add, cast):
     cotangents.clear()
     while sweep.latest:
         record = sweep.waiting.pop(-heappop(sweep.latest))
-        there = sweep.arrived.pop(record)
+        there = sweep.taken(record)
         if record in wanted:
             wanted[record] = there
         if record.order > sweep.horizon:
