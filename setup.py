@@ -95,6 +95,7 @@ def extension(name: str, c_sources: list[str], *flags: str) -> Extension:
 
 extensions = [
     extension(KERNELS, sources("*.c", "kernels/*.c")),
+    extension("tensornet._tape", []),
     extension("tensornet._program", []),
     extension("tensornet._gradient", []),
     # plans are bitwise the same everywhere: no fused multiply-add in the planner

@@ -26,7 +26,7 @@ from .program import check_available, fitting_operands, recall
 from .progress import Progress, progress_bar
 from .road import find_program, hashable_optimize
 
-__all__ = ["GradientProgram", "contraction_gradients", "lower_gradient"]
+__all__ = ["GradientProgram", "contraction_gradients", "lower_gradient", "recent_gradient"]
 
 
 class GradientProgram:
@@ -183,7 +183,7 @@ class GradientProgram:
                 f"the cotangent has shape {given.shape} but the value has "
                 f"{self._executor.output_shape}"
             )
-        if not np.can_cast(given.dtype, self.dtype, "same_kind"):
+        if given.dtype != self.dtype and not np.can_cast(given.dtype, self.dtype, "same_kind"):
             raise TypeError(
                 f"the cotangent has dtype {given.dtype}, which a program for {self.dtype} does not "
                 "accept"
@@ -256,10 +256,20 @@ def lower_gradient(
     Takes about three microseconds per step.
     """
     checked = check_dtype(dtype)
-    wanted = tuple(sorted({index(operand) for operand in needed}))
+    wanted = tuple(sorted({*map(index, needed)}))
     count = check_threads(threads) or get_num_threads()
     key = "gradient", tree, checked.num, wanted, count
     return recall(key, lambda: GradientProgram(tree, checked, count, wanted))
+
+
+def recent_gradient(tree: Tree, dtype: np.dtype[Any], needed: tuple[int, ...]) -> GradientProgram:
+    """`lower_gradient` for those who ask often: the latest answer is found at once."""
+    key = tree, dtype, needed, get_num_threads()
+    program = _latest.get(key, _nothing)()
+    if program is None:
+        program = lower_gradient(tree, dtype, needed)
+        _remember(key, program)
+    return program
 
 
 def contraction_gradients(
@@ -304,9 +314,7 @@ def contraction_gradients(
         return found.gradients(given, cotangent)
     program, made = _planned_gradients(network, as_arrays(given), cotangent, wanted, optimize)
     if program is not None and isinstance(optimize, (str, bool)):
-        if len(_latest) >= _RECALLED:
-            _latest.clear()
-        _latest[key] = ref(program)
+        _remember(key, program)
     return made
 
 
@@ -314,6 +322,12 @@ def contraction_gradients(
 # shapes itself.
 _latest: dict[Hashable, Callable[[], GradientProgram | None]] = {}
 _RECALLED = 256  # how many of them
+
+
+def _remember(key: Hashable, program: GradientProgram) -> None:
+    if len(_latest) >= _RECALLED:
+        _latest.clear()
+    _latest[key] = ref(program)
 
 
 def _nothing() -> None:

@@ -8,7 +8,7 @@ of its arrays are kept is said by its rule, which `tensornet.autodiff` gives it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
 from inspect import signature
 from operator import index
@@ -16,8 +16,9 @@ from typing import Any, ParamSpec, cast, final
 
 import numpy as np
 
+from ._tape import TensorBase, any_tensor, applied, dispatch, set_tensor_class, tensor_of
 from .arrays import Array, as_array, as_numeric, check_backend
-from .records import Origin, Record, kept_of, outline, rule_of, state
+from .records import state
 
 __all__ = [
     "Tensor",
@@ -36,7 +37,7 @@ methods: dict[str, Callable[..., Any]] = {}
 
 
 @final
-class Tensor:
+class Tensor(TensorBase):
     """An array with the operators and methods of google/TensorNetwork's class of this name.
 
     Functions of tensornet take Tensors wherever they take arrays, and return a Tensor if one of
@@ -66,10 +67,7 @@ class Tensor:
     (2,)
     """
 
-    __slots__ = ("__weakref__", "_array", "_origin")
-
-    _array: Array
-    _origin: Origin | None  # what made it, if that is on a tape
+    __slots__ = ()
 
     # Makes NumPy leave ``array + tensor`` to the Tensor instead of looping over it.
     __array_ufunc__ = None
@@ -362,19 +360,17 @@ class Tensor:
         return methods["greater_equal"](self, other)
 
 
-_NOTHING: Mapping[str, Any] = {}
+set_tensor_class(Tensor)
 
 
-def apply(
-    function: Callable[..., Any], args: Iterable[Any], options: Mapping[str, Any] = _NOTHING
-) -> Any:
+def apply(function: Callable[..., Any], args: Iterable[Any], options: Any = None) -> Any:
     """Call a function of arrays with Tensors: the one place where operations meet them.
 
     Args:
         function: an operation, which calls this if it is given Tensors; it is called again with
             their arrays.
         args: its operands and other positional arguments; those that are Tensors are operands.
-        options: its keyword arguments, none of them a Tensor.
+        options: a dict of its keyword arguments, none of them a Tensor.
 
     Returns:
         a Tensor of the result; a tuple of results becomes a tuple of Tensors.
@@ -382,86 +378,7 @@ def apply(
     >>> apply(np.add, (Tensor([1, 2]), np.array([3, 4])))
     Tensor([4, 6], dtype=int64)
     """
-    return _applied(function, function, tuple(args), options)
-
-
-def _applied(
-    function: Any, compute: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]
-) -> Any:
-    """`apply`, where the tape writes down one function, and another computes."""
-    arrays, is_tracked = [], False
-    for x in args:
-        if type(x) is Tensor:
-            arrays.append(x._array)
-            is_tracked = is_tracked or x._origin is not None
-        else:
-            arrays.append(x)
-    if is_tracked and state.depth:
-        return _recorded(function, compute, args, arrays, options)
-    return _wrapped(compute(*arrays, **options))
-
-
-def _wrapped(result: Any) -> Any:
-    """Arrays and NumPy scalars as Tensors, also in a tuple; anything else as it is."""
-    if isinstance(result, (np.ndarray, np.generic)):
-        return tensor_of(np.asarray(result))
-    if type(result) is tuple:
-        return tuple([_wrapped(each) for each in result])
-    return result
-
-
-def tensor_of(array: Array, origin: Origin | None = None) -> Tensor:
-    """A Tensor of an array that is known to be numeric, with its place on a tape."""
-    made = _new(Tensor)
-    made._array = array
-    made._origin = origin
-    return made
-
-
-_new = object.__new__
-
-
-def _recorded(
-    function: Any,
-    compute: Callable[..., Any],
-    args: tuple[Any, ...],
-    arrays: list[Any],
-    options: Mapping[str, Any],
-) -> Any:
-    """The result as `_wrapped` returns it, tracked by a new Record."""
-    rule = rule_of(function)
-    if rule is None:
-        return _wrapped(compute(*arrays, **options))
-    parents = [x._origin if type(x) is Tensor else None for x in args]
-    saved = None
-    if rule.forward is None:
-        result = compute(*arrays, **options)
-    else:
-        result, saved = rule.forward([parent is not None for parent in parents], arrays, options)
-    is_tuple = type(result) is tuple
-    results: list[Any] = []
-    kept = kept_of(rule.keeps, arrays, parents)
-    record = Record(function, kept, options, parents, results, is_tuple, saved)
-    made = []
-    for k, each in enumerate(result if is_tuple else (result,)):
-        array = each if type(each) is np.ndarray else np.asarray(each)
-        if array.base is None and id(array) not in map(id, arrays):
-            array.setflags(write=False)  # what the tape has kept must not change
-        results.append(array if rule.keeps_result else outline(array))
-        made.append(tensor_of(array, (record, k) if array.dtype.kind in "fc" else None))
-    return tuple(made) if is_tuple else made[0]
-
-
-def any_tensor(operands: Iterable[Any]) -> bool:
-    """Is one of these a Tensor?
-
-    >>> any_tensor([[1.0], np.ones(3)]), any_tensor([np.ones(3), Tensor(2)])
-    (False, True)
-    """
-    for each in operands:  # noqa: SIM110 - half the time of any(), and asked in every small call
-        if type(each) is Tensor:
-            return True
-    return False
+    return applied(function, function, tuple(args), options or {})
 
 
 def operation(function: Callable[P, Any]) -> Callable[P, Any]:
@@ -479,11 +396,8 @@ def operation(function: Callable[P, Any]) -> Callable[P, Any]:
     def call(*args: P.args, **options: P.kwargs) -> Any:
         if options and any_tensor(options.values()):
             bound = parameters.bind(*args, **options)
-            return _applied(call, function, bound.args, bound.kwargs)
-        for each in args:
-            if type(each) is Tensor:
-                return _applied(call, function, args, options)
-        return function(*args, **options)
+            return applied(call, function, bound.args, bound.kwargs)
+        return dispatch(call, function, args, options)
 
     return call
 

@@ -147,6 +147,10 @@ def test_a_tape_that_is_not_persistent_lets_go() -> None:
     with GradientTape(persistent=True) as tape:
         y = cube(x)
     assert [float(tape.gradient(y, x)) for _ in range(2)] == [12, 12]
+    with GradientTape() as tape:
+        y = cube(x)
+    tape.gradient(y, x)
+    assert tape.gradient(x, y) is None  # nothing comes of what has been let go
 
 
 def test_tapes_nest_and_overlap() -> None:
@@ -299,6 +303,35 @@ def test_checkpoints_have_second_derivatives() -> None:
 
 def test_shared_operands_add_up() -> None:
     assert grad(lambda x: add(x, x) * multiply(x, x))(2.0) == 24
+
+
+def test_what_is_summed_in_place_is_nobody_elses() -> None:
+    def loss(x: Any, z: Any) -> Any:
+        y = x + z  # both get the very cotangent of y, itself a sum
+        return sum_of(2.0 * y) + sum_of(3.0 * y) + sum_of(4.0 * y) + sum_of(5.0 * x) + sum_of(x * z)
+
+    x, z = np.array([1.0, 2.0]), np.array([10.0, 20.0])
+    of_x, of_z = grad(loss, (0, 1))(x, z)
+    assert of_x.tolist() == (9 + 5 + z).tolist()
+    assert of_z.tolist() == (9 + x).tolist()
+
+
+def test_variables_may_be_given_in_any_order_and_form() -> None:
+    arrays = [np.full(2, float(k)) for k in range(1, 4)]
+
+    def loss(a: Any, b: Any, c: Any) -> Any:
+        return sum_of(a * b * b * c)
+
+    a, b, c = (each[0] for each in arrays)
+    wanted = [b * b * c, 2 * a * b * c, a * b * b]
+    for argnums in ((0, 1, 2), (2, 0), (1,), [0, 2]):
+        found = grad(loss, argnums)(*arrays)
+        assert [each[0] for each in found] == [wanted[k] for k in argnums]
+    of_a, of_b, of_c = grad(loss, (0, 1, 2))(Tensor(arrays[0]), arrays[1], 3.0)
+    assert [type(of_a), type(of_b), type(of_c)] == [Tensor, np.ndarray, np.float64]
+    nested = grad(lambda p: loss(p["a"], *p["rest"]))({"a": arrays[0], "rest": (arrays[1], 3.0)})
+    assert nested["rest"][0].tolist() == [wanted[1]] * 2
+    assert nested["rest"][1] == 2 * wanted[2]
 
 
 def test_a_gradient_used_after_its_function_changed_nothing_of_the_arguments() -> None:

@@ -11,9 +11,10 @@
 enum {
     FN(INNER_TILE) = (VBYTES == 64 ? 16 : 8) / PARTS, /* sums of one tile, which are registers */
     FN(INNER_SUMS) = TN_INNER_SUMS + 4 * TN_INNER_SIDE, /* of all tiles, those at the edges whole */
-    FN(INNER_POINTS) = 64,     /* runs in one block */
+    FN(INNER_POINTS) = 128,    /* runs in one block that is read where it lies */
     FN(INNER_COPIED) = 512,    /* points in one block that is copied */
-    FN(INNER_BLOCK) = 24 << 10 /* bytes of both operands */
+    FN(INNER_READ) = 48 << 10, /* bytes of both operands in it, of which tiles read a part each */
+    FN(INNER_BLOCK) = 24 << 10 /* of both in one that is copied */
 };
 
 /* A block of k: where its runs are, from the rows of a and the columns of b. */
@@ -39,35 +40,44 @@ ALWAYS_INLINE void FN(inner_step)(const int rows, const int columns, const V *le
     }
 }
 
+/* Adds the products of one vector of each row and column. */
+ALWAYS_INLINE void FN(inner_vector)(const int rows, const int columns, const char *a, const char *b,
+                                    const int64_t *a_rows, const int64_t *b_columns,
+                                    V (*sum)[PARTS]) {
+    V left[4], right[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < rows; i++) left[i] = *(const VU *)(a + a_rows[i]);
+#pragma GCC unroll 4
+    for (int j = 0; j < columns; j++) right[j] = *(const VU *)(b + b_columns[j]);
+    FN(inner_step)(rows, columns, left, right, sum);
+}
+
 /* Adds the products of a block to the sums of one tile. */
 ALWAYS_INLINE void FN(inner_tile)(const int rows, const int columns, const FN(inner_block) *block,
                                   const char *a, const char *b, const int64_t *a_rows,
                                   const int64_t *b_columns, V (*sums)[PARTS]) {
+    const int64_t whole = block->length / E * VBYTES, points = block->points;
+    const size_t rest = (size_t)(block->length % E) * sizeof(T);
     V sum[FN(INNER_TILE)][PARTS], left[4], right[4];
     memcpy(sum, sums, sizeof sum);
-    for (int64_t q = 0; q < block->points; q++) {
-        const char *row[4], *column[4];
-#pragma GCC unroll 4
-        for (int i = 0; i < rows; i++) row[i] = a + block->a[q] + a_rows[i];
-#pragma GCC unroll 4
-        for (int j = 0; j < columns; j++) column[j] = b + block->b[q] + b_columns[j];
-        int64_t p = 0;
-        for (; p + E <= block->length; p += E) {
-#pragma GCC unroll 4
-            for (int i = 0; i < rows; i++) left[i] = *(const VU *)(row[i] + p * (int64_t)sizeof(T));
-#pragma GCC unroll 4
-            for (int j = 0; j < columns; j++)
-                right[j] = *(const VU *)(column[j] + p * (int64_t)sizeof(T));
-            FN(inner_step)(rows, columns, left, right, sum);
+    if (whole == VBYTES) /* short runs, whose loop would cost more than they do */
+        for (int64_t q = 0; q < points; q++)
+            FN(inner_vector)(rows, columns, a + block->a[q], b + block->b[q], a_rows, b_columns, sum);
+    else
+        for (int64_t q = 0; q < points; q++) {
+            const char *row = a + block->a[q], *column = b + block->b[q];
+            for (int64_t p = 0; p < whole; p += VBYTES)
+                FN(inner_vector)(rows, columns, row + p, column + p, a_rows, b_columns, sum);
         }
-        if (p == block->length) continue;
-        const size_t offset = (size_t)p * sizeof(T), rest = (size_t)(block->length - p) * sizeof(T);
-        for (int i = 0; i < rows; i++) left[i] = (V){0}, memcpy(&left[i], row[i] + offset, rest);
-        for (int j = 0; j < columns; j++)
-            right[j] = (V){0}, memcpy(&right[j], column[j] + offset, rest);
-        FN(inner_step)(rows, columns, left, right, sum);
-    }
     memcpy(sums, sum, sizeof sum);
+    if (!rest) return;
+    for (int64_t q = 0; q < points; q++) {
+        const char *row = a + block->a[q] + whole, *column = b + block->b[q] + whole;
+        for (int i = 0; i < rows; i++) left[i] = (V){0}, memcpy(&left[i], row + a_rows[i], rest);
+        for (int j = 0; j < columns; j++)
+            right[j] = (V){0}, memcpy(&right[j], column + b_columns[j], rest);
+        FN(inner_step)(rows, columns, left, right, sums);
+    }
 }
 
 /* What is known of the rows and columns of one product. */
@@ -80,7 +90,7 @@ typedef struct {
 /* Offsets of rows and columns; beyond the last, that one again. */
 static void FN(inner_offsets)(FN(inner_sides) *s, const tn_contraction *x) {
     tn_walk w;
-    *s = (FN(inner_sides)){.m = x->m, .n = x->n, .rows = x->m <= 2 ? 2 : 4};
+    *s = (FN(inner_sides)){.m = x->m, .n = x->n, .rows = x->m <= 2 || FN(INNER_TILE) == 4 ? 2 : 4};
     s->columns = MIN(FN(INNER_TILE) / s->rows, (int64_t)4);
     walk_to(&w, x->dims + x->n_batch, x->n_m, 0);
     for (int64_t i = 0; i < x->m; i++, walk_next(&w)) s->a[i] = w.a, s->c_row[i] = w.c;
@@ -97,7 +107,7 @@ static void FN(inner_tiles)(const FN(inner_sides) *s, const FN(inner_block) *blo
                             const char *b, V (*sums)[PARTS]) {
     for (int64_t i = 0; i < s->m; i += s->rows)
         for (int64_t j = 0; j < s->n; j += s->columns, sums += FN(INNER_TILE)) {
-            if (s->rows == 4)
+            if (FN(INNER_TILE) > 4 && s->rows == 4)
                 FN(inner_tile)(4, FN(INNER_TILE) / 4, block, a, b, s->a + i, s->b + j, sums);
             else
                 FN(inner_tile)(2, FN(INNER_TILE) / 2 < 4 ? FN(INNER_TILE) / 2 : 4, block, a, b,
@@ -125,7 +135,7 @@ static void FN(inner_runs)(const tn_contraction *x, const FN(inner_sides) *s, co
                            const char *b, V (*sums)[PARTS]) {
     const tn_dim *k = x->dims + x->n_batch + x->n_m + x->n_n;
     const int64_t unit = sizeof(T), run = k[x->n_k - 1].n, outer = x->k / run;
-    const int64_t most = MAX(FN(INNER_BLOCK) / unit / (s->m + s->n), (int64_t)E) / E * E;
+    const int64_t most = MAX(FN(INNER_READ) / unit / (s->m + s->n), (int64_t)E) / E * E;
     FN(inner_block) block;
     tn_walk w;
     walk_to(&w, k, x->n_k - 1, 0);
@@ -189,9 +199,9 @@ ALWAYS_INLINE void FN(inner_gather)(const int together, const int64_t *at, int64
 
 /* The points of a block, of each line, in one piece; returns where they are. */
 static const char *FN(inner_copy)(const int64_t *at, int64_t broken, int64_t points, int64_t lines,
-                                  int64_t *offsets, const char *from, char *to) {
+                                  int64_t *offsets, const char *from, char *to, int always) {
     const int together = (broken | points) & 1 ? 1 : (broken | points) & 2 ? 2 : 4;
-    if (!broken) return from;
+    if (!broken && !always) return from;
     for (int64_t i = 0; i < lines; i++) {
         const char *line = from + offsets[i];
         offsets[i] = i * points * (int64_t)sizeof(T);
@@ -223,9 +233,9 @@ static void FN(inner_copies)(const tn_contraction *x, const FN(inner_sides) *s, 
             FN(inner_sides) lines = *s;
             block.length = MIN(cut.piece, k[cut.axes].n - p) * cut.inside;
             const char *left = FN(inner_copy)(cut.a, cut.broken_a, block.length, s->m, lines.a,
-                                              a + w.a + p * k[cut.axes].sa, copied[0]);
+                                              a + w.a + p * k[cut.axes].sa, copied[0], 0);
             const char *right = FN(inner_copy)(cut.b, cut.broken_b, block.length, s->n, lines.b,
-                                               b + w.b + p * k[cut.axes].sb, copied[1]);
+                                               b + w.b + p * k[cut.axes].sb, copied[1], 0);
             block.a[0] = block.b[0] = 0;
             FN(inner_tiles)(&lines, &block, left, right, sums);
         }

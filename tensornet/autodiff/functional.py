@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from operator import index
 from typing import Any
 
 import numpy as np
 
+from .._tape import all_floating, any_tensor, begin, settled
 from ..arrays import as_numeric
 from ..errors import ShapeError
 from ..ops import cast
 from ..records import Origin, state
 from ..tape import Tensor, tensor_of
-from ..tape import any_tensor as _any_tensor
 from .engine import pull_back
 from .structure import leaves_of, rebuilt
-from .variables import alias, array_of, recording, stop_gradient, track, tracked
+from .variables import aliases, array_of, recording, stop_gradient, tracked
 
 __all__ = ["grad", "hvp", "jvp", "value_and_grad", "vjp"]
 
@@ -86,7 +86,7 @@ def value_and_grad(
 
     @wraps(function)
     def both(*args: Any, **options: Any) -> Any:
-        variables, given, sources = _variables(args, positions)
+        variables, given, sources, structures = _variables(args, positions)
         with recording():
             result = function(*variables, **options)
         aux = None
@@ -98,8 +98,7 @@ def value_and_grad(
         value, origins = _plain(result, given), [tracked(result)]
         del result
         gradients = _gradients(pull_back(origins, [seed], sources), given)
-        structures = [args[k] for k in positions]
-        made = tuple([rebuilt(each, gradients) for each in structures])
+        made = _structured(structures, gradients)
         chosen = made[0] if isinstance(argnums, int) else made
         return ((value, aux), chosen) if has_aux else (value, chosen)
 
@@ -127,7 +126,7 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[..., tu
     >>> pullback(np.array([1.0, 10.0]))[1]
     array([11., 11., 11.])
     """
-    variables, given, sources = _variables(args, range(len(args)))
+    variables, given, sources, structures = _variables(args, tuple(range(len(args))))
     with recording():
         result = function(*variables)
     del variables
@@ -144,7 +143,7 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[..., tu
             raise ShapeError(f"{len(seeds)} cotangents for {len(outlines)} values")
         seeds = [_seed(*each) for each in zip(seeds, outlines)]
         gradients = _gradients(pull_back(list(origins), seeds, sources), given)
-        return tuple([rebuilt(each, gradients) for each in args])
+        return _structured(structures, gradients)
 
     return value, pullback
 
@@ -198,17 +197,39 @@ def hvp(function: Callable[..., Any], x: Any, direction: Any) -> Any:
 
 
 def _variables(
-    args: Sequence[Any], positions: Sequence[int]
-) -> tuple[list[Any], list[Any], list[Origin]]:
-    """The arguments with variables at some positions; their leaves as given; their origins."""
-    variables, given, sources = list(args), [], []
+    args: Sequence[Any], positions: tuple[int, ...]
+) -> tuple[Sequence[Any], list[Any], list[Origin], list[Any] | None]:
+    """The arguments with variables at some positions.
+
+    Returns:
+        all arguments; the leaves at the positions as they were given; the origins of the variables
+        in their places; and what the leaves are in, one structure per position, or None: they are
+        the arguments themselves.
+    """
+    whole = len(args) == len(positions) and positions == (*range(len(args)),)
+    chosen = [*args] if whole else [args[k] for k in positions]
+    if all_floating(chosen):
+        tensors, origins = begin(chosen)
+        given, structures = chosen, None
+        if whole:
+            return tensors, given, origins, structures
+    else:
+        leaves = [leaves_of(each) for each in chosen]
+        given, structures = [leaf for each in leaves for leaf in each], chosen
+        whats = [f"argument {k}" for k, each in zip(positions, leaves) for _ in each]
+        tensors, origins = aliases(given, whats)
+    remaining, variables = iter(tensors), list(args)
     for k in positions:
-        leaves = leaves_of(args[k])
-        aliases = [alias(leaf, f"argument {k}") for leaf in leaves]
-        variables[k] = rebuilt(args[k], iter(aliases))
-        given += leaves
-        sources += [track(each) for each in aliases]
-    return variables, given, sources
+        variables[k] = rebuilt(args[k], remaining)
+    return variables, given, origins, structures
+
+
+def _structured(structures: Sequence[Any] | None, leaves: list[Any]) -> tuple[Any, ...]:
+    """Other leaves in the structures that `_variables` has found."""
+    if structures is None:
+        return tuple(leaves)
+    remaining = iter(leaves)
+    return tuple([rebuilt(each, remaining) for each in structures])
 
 
 def _plain(result: Any, given: Sequence[Any]) -> Any:
@@ -220,39 +241,23 @@ def _plain(result: Any, given: Sequence[Any]) -> Any:
     array = result._array
     if array.flags.owndata:
         array.flags.writeable = True  # which `apply` has taken away
-    return tensor_of(array) if _any_tensor(given) else array[()]
+    return tensor_of(array) if any_tensor(given) else array[()]
 
 
-def _gradients(found: Sequence[Any], given: Sequence[Any]) -> Iterator[Any]:
+def _gradients(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
     """What `pull_back` has found, in the form of what was given; zeros where it found nothing.
 
     Arrays share memory neither with each other nor with anything else.
     """
-    seen: set[int] = set()
-    for cotangent, like in zip(found, given):
+
+    def in_form(cotangent: Any, like: Any) -> Any:
         if cotangent is None:
             cotangent = np.zeros_like(array_of(like))
-        elif type(cotangent) is np.ndarray:
-            cotangent = _own(cotangent, seen)
         if type(cotangent) is Tensor:
-            cotangent = _plain(cotangent, given)
-        elif type(like) is Tensor:
-            cotangent = tensor_of(np.asarray(cotangent))
-        else:
-            cotangent = cotangent[()]
-        yield cotangent
+            return _plain(cotangent, given)
+        return tensor_of(np.asarray(cotangent)) if type(like) is Tensor else cotangent[()]
 
-
-def _own(array: Any, seen: set[int]) -> Any:
-    """The array, or a copy if it is a view or was given to somebody else: it may be written to.
-
-    A view of bytes is a piece of memory that nobody else sees as numbers.
-    """
-    base = array.base
-    is_view = base is not None and getattr(base, "dtype", None) != np.uint8
-    own = array.copy() if is_view or id(array) in seen else array
-    seen.add(id(own))
-    return own
+    return settled(found, given, in_form)
 
 
 def _unit(result: Any) -> Any:

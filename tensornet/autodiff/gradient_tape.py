@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from .._tape import own
 from ..errors import TensorNetError
 from ..records import state
 from ..tape import Tensor, tensor_of
 from .engine import pull_back
-from .functional import _own, _seed
+from .functional import _seed
 from .structure import leaves_of, rebuilt
 from .variables import track, tracked
 
@@ -140,4 +141,4 @@ def _result(cotangent: Any, source: Tensor, unconnected: str, seen: set[int]) ->
         return None if unconnected == "none" else tensor_of(np.zeros_like(source._array))
     if type(cotangent) is Tensor:
         return cotangent
-    return tensor_of(_own(np.asarray(cotangent), seen))
+    return tensor_of(own(np.asarray(cotangent), seen))

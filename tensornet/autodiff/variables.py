@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from .._tape import begin
 from ..arrays import Array, as_numeric
 from ..records import Origin, Record, Rule, set_rule, state
 from ..tape import Tensor, tensor_of
 
-__all__ = ["alias", "array_of", "no_grad", "recording", "stop_gradient", "track", "tracked"]
+__all__ = ["aliases", "array_of", "no_grad", "recording", "stop_gradient", "track", "tracked"]
 
 
 def track(tensor: Tensor, what: str = "the tensor") -> Origin:
@@ -20,21 +21,24 @@ def track(tensor: Tensor, what: str = "the tensor") -> Origin:
         TypeError: its entries are not floating point numbers.
     """
     if tensor._origin is None:
-        tensor._origin = _beginning(tensor._array, what)
+        _check_floating(tensor._array, what)
+        tensor._origin = Record(None, (), {}, (), [tensor._array]), 0
     return tensor._origin
 
 
-def alias(given: Any, what: str) -> Tensor:
-    """A variable of its own with the entries of an array or Tensor, on whose tape it depends.
+def aliases(given: Sequence[Any], whats: Sequence[str]) -> tuple[list[Tensor], list[Origin]]:
+    """Variables with the entries of arrays or Tensors, on whose tape they depend; their origins.
 
     Raises:
-        TypeError: its entries are not floating point numbers.
+        TypeError: the entries of one, which `whats` names, are not floating point numbers.
     """
-    array = array_of(given, what)
-    parent = given._origin if type(given) is Tensor and state.depth else None
-    if parent is None:
-        return tensor_of(array, _beginning(array, what))
-    return tensor_of(array, (Record(_same, (array,), {}, (parent,), (array,)), 0))
+    arrays = [array_of(each, what) for each, what in zip(given, whats)]
+    for array, what in zip(arrays, whats):
+        _check_floating(array, what)
+    parents = tuple([tracked(each) if state.depth else None for each in given])
+    if parents.count(None) == len(parents):
+        return begin(arrays)
+    return begin(arrays, _same, parents)
 
 
 def array_of(given: Any, what: str = "the tensor") -> Array:
@@ -42,20 +46,19 @@ def array_of(given: Any, what: str = "the tensor") -> Array:
     return given._array if type(given) is Tensor else as_numeric(given, what)
 
 
-def _beginning(array: Any, what: str) -> Origin:
+def _check_floating(array: Any, what: str) -> None:
     if array.dtype.kind not in "fc":
         raise TypeError(
             f"{what} has dtype {array.dtype}, and only floating point numbers have gradients: "
             "convert it, for example with .astype(float)"
         )
-    return Record(None, (), {}, (), (array,)), 0
 
 
-def _same(tensor: Any) -> Any:
-    return tensor
+def _same(*tensors: Any) -> Any:
+    return tensors
 
 
-set_rule(_same, Rule(lambda g, *_: (g,), ()))
+set_rule(_same, Rule(lambda g, *_: g, ()))
 
 
 def tracked(given: Any) -> Origin | None:

@@ -8,7 +8,7 @@ gradients at once. In a sweep that is itself recorded, operations take the place
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from ...api import einsum, tensordot
 from ...arrays import result_dtype
 from ...expr import Equation, Expr, bind_equation, parse_einsum
 from ...expression import call_expression
-from ...gradient import contraction_gradients, lower_gradient
+from ...gradient import contraction_gradients, recent_gradient
 from ...ops import conj, multiply, reshape, transpose
 from ...planner import Tree
 from ...program import run_operands
@@ -39,6 +39,29 @@ class Network(NamedTuple):
     operands: Sequence[Any]
     places: Sequence[int | None]  # of each operand among the arguments; None: a constant
 
+    def wanted(self, needed: Sequence[bool]) -> tuple[int, ...]:
+        """The operands whose gradients are needed."""
+        places = self.places
+        if isinstance(places, range) and all(needed[places.start : places.stop : places.step]):
+            return tuple(range(len(places)))
+        return tuple([k for k, at in enumerate(places) if at is not None and needed[at]])
+
+    def fitting(self) -> list[Any]:
+        """The operands without the axes of extent 1 that their terms do not have."""
+        return [
+            x if x.shape == shape else reshape(x, shape)
+            for x, shape in zip(self.operands, self.tree.expr.shapes)
+        ]
+
+
+class Half(NamedTuple):
+    """What the value of a network leaves for its gradients."""
+
+    network: Network
+    wanted: tuple[int, ...]
+    pull: Callable[[Any], Sequence[Any]]
+    lead: int | None  # arguments before the operands, if these are the last ones and all are wanted
+
 
 Finder = Callable[[Sequence[Any], Mapping[str, Any]], Network]
 
@@ -49,60 +72,70 @@ def _give_rule(operation: Any, find: Finder, run: Callable[..., Any]) -> None:
     def forward(
         needed: list[bool], args: Sequence[Any], options: Mapping[str, Any]
     ) -> tuple[Any, Any]:
-        if len(args) < 3 or {*map(options.get, _ELSEWHERE)} != {None}:
-            return run(*args, **options), None
-        network = find(args, options)
-        tree, operands = network.tree, _fitting(network)
-        wanted = _wanted(network, needed)
-        dtypes = {x.dtype for x in operands}
-        plain = len(dtypes) == 1 and operands[0].dtype.kind in "fc" and wanted
-        if not plain or len(tree.steps) < 2 or (tree.sliced and tree.expr.output):
-            return run(*args, **options), None
-        program = lower_gradient(tree, operands[0].dtype, wanted)
-        if not tree.sliced:
-            value, saved = program.forward(operands)
-            return value, lambda g: program.backward(saved, g)
-        value, gradients = program(operands, np.ones((), operands[0].dtype))
-        return value, lambda g: [multiply(each, g) for each in gradients]
+        if len(args) >= 3 and {*map(options.get, _ELSEWHERE)} == {None}:
+            network = find(args, options)
+            halves = _first_half(network, network.wanted(needed))
+            if halves is not None:
+                return halves
+        return run(*args, **options), None
 
     def pull(
         g: Any, _: Any, needed: list[bool], args: Sequence[Any], options: Mapping[str, Any]
     ) -> Sequence[Any]:
         if options.get("strip_exponent") or isinstance(g, list):
             raise TypeError("a contraction with strip_exponent has no gradient: leave it out")
-        network = find(args, options)
-        wanted = _wanted(network, needed)
-        if state.depth:
-            chosen = [k in wanted for k in range(len(network.operands))]
-            swept = network_gradients(network.tree, _fitting(network), g, chosen)
-            found = [swept[k] for k in wanted]
-        elif options.get("saved") is not None:
-            found = options["saved"](g)
+        half = options.get("saved")
+        if half is not None:
+            network, wanted = half.network, half.wanted
+            found = half.pull(g)
+            if half.lead is not None:
+                return [*[None] * half.lead, *found]
         else:
-            found = contraction_gradients(network.tree, _fitting(network), g, wanted)
+            network = find(args, options)
+            wanted = network.wanted(needed)
+            found = _gradients(network, wanted, g)
         cotangents: list[Any] = [None] * len(args)
         for k, cotangent in zip(wanted, found):
             shape = network.operands[k].shape
-            fits = cotangent.shape == shape
             place = network.places[k]
             assert place is not None
+            fits = cotangent.shape == shape
             cotangents[place] = cotangent if fits else reshape(cotangent, shape)
         return cotangents
 
     set_rule(operation, Rule(pull, forward=forward))
 
 
-def _wanted(network: Network, needed: Sequence[bool]) -> list[int]:
-    """The operands whose gradients are needed."""
-    return [k for k, place in enumerate(network.places) if place is not None and needed[place]]
+def _first_half(network: Network, wanted: tuple[int, ...]) -> tuple[Any, Half] | None:
+    """The value by the first half of a program that has gradients, too, or None: it needs none."""
+    tree, operands = network.tree, tuple(network.operands)
+    dtype = operands[0].dtype
+    if dtype.kind not in "fc" or not wanted or len(tree.steps) < 2:
+        return None
+    if tree.sliced and tree.expr.output:
+        return None
+    program = recent_gradient(tree, dtype, wanted)
+    places = network.places
+    plain = isinstance(places, range) and places.step == 1 and len(places) == len(wanted)
+    if not program.accepts(operands):
+        operands, plain = tuple(network.fitting()), False
+        if not program.accepts(operands):
+            return None
+    lead = network.places[0] if plain else None
+    if not tree.sliced:
+        value, saved = program.forward(operands)
+        return value, Half(network, wanted, partial(program.backward, saved), lead)
+    value, gradients = program(operands, np.ones((), dtype))
+    return value, Half(network, wanted, lambda g: [multiply(each, g) for each in gradients], lead)
 
 
-def _fitting(network: Network) -> list[Any]:
-    """The operands without the axes of extent 1 that their terms do not have."""
-    return [
-        x if x.shape == shape else reshape(x, shape)
-        for x, shape in zip(network.operands, network.tree.expr.shapes)
-    ]
+def _gradients(network: Network, wanted: Sequence[int], g: Any) -> Sequence[Any]:
+    """The gradients of a network of which nothing was left; in operations, if they are recorded."""
+    if not state.depth:
+        return contraction_gradients(network.tree, network.fitting(), g, wanted)
+    chosen = [k in wanted for k in range(len(network.operands))]
+    swept = network_gradients(network.tree, network.fitting(), g, chosen)
+    return [swept[k] for k in wanted]
 
 
 def _of_program(args: Sequence[Any], _: Mapping[str, Any]) -> Network:

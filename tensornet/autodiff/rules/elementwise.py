@@ -53,7 +53,7 @@ rule(
 rule(negative, lambda g, y, a: -g, keeps=())
 rule(conj, lambda g, y, a: conj(g), keeps=())
 rule(cast, lambda g, y, a, dtype: cast(g, a.dtype), keeps=())
-rule(real, lambda g, y, a: cast(g, a.dtype), keeps=())
+rule(real, lambda g, y, a: g if g.dtype == a.dtype else cast(g, a.dtype), keeps=())
 rule(imag, lambda g, y, a: g * 1j if a.dtype.kind == "c" else None, keeps=())
 
 

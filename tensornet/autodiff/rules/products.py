@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from ...api import tensordot
 from ...ops import (
     broadcast_to,
     embed_diagonal,
@@ -29,6 +30,9 @@ def _of_left(g: Any, _: Any, a: Any, b: Any) -> Any:
         return g * b if len(a.shape) == 1 else expand_dims(g, -1) * b
     if len(a.shape) == 1:
         return like(reshape(matmul(b, expand_dims(g, -1)), b.shape[:-1]), a)
+    if len(a.shape) == 2 and b.ndim > 2:  # one matrix for all on the right
+        axes = (*range(b.ndim - 2), b.ndim - 1)
+        return like(tensordot(g, b, (axes, axes)), a)
     return like(matmul(g, b.T if b.ndim == 2 else swapaxes(b, -2, -1)), a)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..._tape import Pulls
 from ...ops import cast, conj, reshape
 from ...ops import sum as sum_of
 from ...records import Keeps, Rule, set_rule
@@ -32,22 +33,7 @@ def rule(
             for each; None for all.
         keeps_result: do they read y?
     """
-    first = pulls[0]
-
-    def pull_only(
-        g: Any, y: Any, _: list[bool], args: Sequence[Any], options: Mapping[str, Any]
-    ) -> Sequence[Any]:
-        return (first(g, y, *args, **options),) if first else ()
-
-    def pull(
-        g: Any, y: Any, needed: list[bool], args: Sequence[Any], options: Mapping[str, Any]
-    ) -> Sequence[Any]:
-        return [
-            each(g, y, *args, **options) if wanted and each is not None else None
-            for each, wanted in zip(pulls, needed)
-        ]
-
-    set_rule(function, Rule(pull if len(pulls) > 1 else pull_only, keeps, keeps_result))
+    set_rule(function, Rule(Pulls(*pulls), keeps, keeps_result))
 
 
 def joint_rule(function: Any, pull: Pull, keeps: Keeps = None, keeps_result: bool = False) -> None:
