@@ -1,7 +1,7 @@
 """Functions of every real entry that kernels compute in one pass, and their derivatives.
 
 They are within 4 units in the last place, but for the tails of silu and gelu: x times a chance that
-may be no normal number, or has the square of x in an exponent; these are within a unit of x.
+may be no normal number, or has the square of x in an exponent; these are within 2 units of x.
 Infinite entries have the limits. float16 is computed in float32.
 """
 
