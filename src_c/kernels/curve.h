@@ -1,10 +1,11 @@
 /* Exponentials, and the activations made of them, for one element type.  isa_curves.c includes this file
  * with NAME, R and I as slide.h has them, and SINGLE: whether R is float.
  *
- * All of it is polynomials, fitted for this library at Chebyshev points, whose own errors are below a third
- * of a unit in the last place; with rounding, exp is within 2 such units, others within 4, but for the tails of gelu, whose
- * relative error grows as that of exp(-x^2 / 2) with x^2 in it, and as it does in 1 + tanh.  NaN stays, infinite entries have the limits, -0 stays where
- * f(0) = 0, and results too small to be normal are rounded as others are. */
+ * All of it is polynomials, fitted for this library at Chebyshev points, whose own errors are below half a
+ * unit in the last place.  With rounding, exp is within 2 such units, others within 4, but for the tails of
+ * silu and gelu: x times a chance that may be no normal number, or that has the square of x in an exponent.
+ * NaN stays, infinite entries have the limits, -0 stays where f(0) = 0, and results too small to be normal
+ * are rounded as others are; the chance in gelu is 0 where it would be none. */
 #define FN(x) TN_PASTE(x, NAME)
 #define V FN(curve_vector)
 #define VU FN(curve_unaligned)
@@ -161,7 +162,8 @@ ALWAYS_INLINE V FN(erf)(V x) {
 /* The chance that a normal variable is below x, which is no less than -GELU_MOST; `density` becomes
  * exp(-x^2 / 2). */
 ALWAYS_INLINE V FN(normal)(V x, V *density) {
-    const V size = FN(at_most)(FN(size_of)(x), GELU_MOST), s = 1 / (1 + size * (R)(0.3 * 0.70710678118654752440));
+    const V size = FN(at_most)(FN(size_of)(x), GELU_MOST);
+    const V s = 1 / (1 + size * (R)(0.3 * 0.70710678118654752440));
     V n;
     const V rest = FN(reduced)(size * size * (R)-0.5, &n), scale = FN(power_of_two)(n);
     *density = (V)((VI)(scale + scale * rest) & (VI)(size < GELU_MOST));
@@ -205,8 +207,8 @@ ALWAYS_INLINE V FN(curve)(const int curve, const int slope, V x, R parameter) {
     }
 }
 
-ALWAYS_INLINE void FN(draw)(const int curve, const int slope, const char *g, const char *x, char *out, int64_t n,
-                            R parameter) {
+ALWAYS_INLINE void FN(draw)(const int curve, const int slope, const char *g, const char *x, char *out,
+                            int64_t n, R parameter) {
     int64_t i = 0;
     const int64_t whole = n / VL * VL, rest = (n - whole) * (int64_t)sizeof(R);
     for (; i < whole; i += VL) {

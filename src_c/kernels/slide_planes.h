@@ -107,7 +107,8 @@ static void FN(deal_out)(R *restrict row, int64_t pitch, const FN(deal) * given,
             for (int64_t p = 0; p < step; p++) {
                 const int64_t begin = (low - p + step - 1) / step, end = (high - p + step - 1) / step;
                 R *restrict to = row + p * d->width;
-                for (int64_t i = begin; i < end; i++) to[i] = *(const R *)(from + (i * step + p - low) * x.stride);
+                for (int64_t i = begin; i < end; i++)
+                    to[i] = *(const R *)(from + (i * step + p - low) * x.stride);
             }
         }
     }
@@ -134,7 +135,8 @@ static void FN(deal_in)(char *restrict to, const tn_volume *at, const R *restric
 }
 
 /* How many numbers lie behind each other from a row on, of so many rows of n; fewer from the next. */
-ALWAYS_INLINE int64_t FN(room_of)(const tn_volume *x, int64_t rows, int64_t n, int64_t itemsize, int64_t *less) {
+ALWAYS_INLINE int64_t FN(room_of)(const tn_volume *x, int64_t rows, int64_t n, int64_t itemsize,
+                                  int64_t *less) {
     *less = x->at[2] == itemsize && x->at[1] == n * itemsize ? n : 0;
     return *less ? rows * n : n;
 }
@@ -307,7 +309,8 @@ ALWAYS_INLINE void FN(plane_tiles)(const int kind, const tn_sliding *s, const pl
             for (int64_t v = 0; v < vectors; v += 4) {
                 const int64_t column = v * VL;
                 if (vectors - v >= 4)
-                    FN(plane_tile)(kind, most / 4, 4, s, b, p, out, weights, row, column, MIN(column + 3 * VL, last), left);
+                    FN(plane_tile)(kind, most / 4, 4, s, b, p, out, weights, row, column,
+                                   MIN(column + 3 * VL, last), left);
                 else if (vectors - v == 3)
                     FN(plane_tile)(kind, most / 4, 3, s, b, p, out, weights, row, column, last, left);
                 else if (vectors - v == 2)

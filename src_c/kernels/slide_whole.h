@@ -149,7 +149,8 @@ ALWAYS_INLINE void FN(return_plane)(const tn_sliding *s, FN(return_row) row, con
 
 static void FN(clear_plane)(const tn_sliding *s, char *to) {
     const int64_t *in = s->x->windows.in, *at = s->x->to.at, size = sizeof(R);
-    if (at[2] == size && (in[1] == 1 || at[1] == in[2] * size) && (in[0] == 1 || at[0] == in[1] * in[2] * size)) {
+    const int rows = at[2] == size && (in[1] == 1 || at[1] == in[2] * size);
+    if (rows && (in[0] == 1 || at[0] == in[1] * in[2] * size)) {
         memset(to, 0, (size_t)(in[0] * in[1] * in[2] * size));
         return;
     }
