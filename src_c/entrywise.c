@@ -1,7 +1,7 @@
 /* Passes over large arrays that NumPy would make several of, on all threads: bias and relu, the gradient
- * of relu, a step of Adam.  What is computed of an entry depends on nothing but that entry, so bits do
+ * of relu, curves and their gradients, a step of Adam.  What is computed of an entry depends on nothing but that entry, so bits do
  * not depend on threads. */
-#include "tn.h"
+#include "kernels/curves.h"
 
 #include <math.h>
 #ifdef __SSE2__
@@ -16,7 +16,8 @@ typedef struct {
     int64_t n, columns;
     char *out, *total, *squares;
     const char *x, *y;
-    double beta_1, beta_2, epsilon, rate;
+    double beta_1, beta_2, epsilon, rate, parameter;
+    tn_curve_kernel *curve;
 } job;
 
 static void run(const job *j, tn_task task, int threads) {
@@ -114,4 +115,21 @@ void tn_adam(int dtype, char *w, const char *g, char *total, char *squares, int6
     const job j = {.dtype = dtype, .n = n, .out = w, .total = total, .squares = squares, .x = g,
                    .beta_1 = beta_1, .beta_2 = beta_2, .epsilon = epsilon, .rate = rate};
     run(&j, adam_task, threads);
+}
+
+static void curve_task(void *given, int64_t task, int worker) {
+    const job *j = given;
+    const int64_t size = tn_itemsize(j->dtype), first = task * BLOCK, left = j->n - first;
+    (void)worker;
+    j->curve(j->y ? j->y + first * size : NULL, j->x + first * size, j->out + first * size,
+             left < BLOCK ? left : BLOCK, j->parameter);
+}
+
+void tn_curve(int dtype, int curve, double parameter, const char *g, const char *x, char *out, int64_t n,
+              int threads) {
+    const tn_curve_kernels *kernels = tn_get_curve_kernels(dtype);
+    const job j = {.dtype = dtype, .n = n, .out = out, .x = x, .y = g, .parameter = parameter,
+                   .curve = (g ? kernels->slope : kernels->value)[curve]};
+    const int64_t many = PARALLEL / 4; /* of which each takes longer than to read it */
+    tn_parallel_for(n < many ? 1 : threads, (n + BLOCK - 1) / BLOCK, curve_task, (void *)&j);
 }

@@ -304,6 +304,22 @@ void tn_add_bias(int dtype, char *y, const char *bias, int64_t rows, int64_t col
                  int threads);
 /* out = y > 0 ? g : 0 */
 void tn_relu_gradient(int dtype, const char *g, const char *y, char *out, int64_t n, int threads);
+/* Curves: functions of one real number. */
+enum {
+    TN_CURVE_TANH,
+    TN_CURVE_SIGMOID,
+    TN_CURVE_SILU,
+    TN_CURVE_SOFTPLUS,
+    TN_CURVE_ELU, /* its parameter is alpha; others have none */
+    TN_CURVE_ERF,
+    TN_CURVE_GELU,
+    TN_CURVE_GELU_TANH,
+    TN_CURVES
+};
+/* out = f(x), or unless g is NULL f'(x) * g, where x is f's result for TN_CURVE_TANH and _SIGMOID.  out may
+ * be x or g. */
+void tn_curve(int dtype, int curve, double parameter, const char *g, const char *x, char *out, int64_t n,
+              int threads);
 /* total = beta_1 * total + g, squares = beta_2 * squares + g * g,
  * w -= rate * total / (sqrt(squares) + epsilon). */
 void tn_adam(int dtype, char *w, const char *g, char *total, char *squares, int64_t n, double beta_1,

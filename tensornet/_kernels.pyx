@@ -484,6 +484,26 @@ def relu_gradient(cnp.ndarray g not None, cnp.ndarray y not None, int threads):
     return out
 
 
+CURVES = {
+    "tanh": TN_CURVE_TANH, "sigmoid": TN_CURVE_SIGMOID, "silu": TN_CURVE_SILU,
+    "softplus": TN_CURVE_SOFTPLUS, "elu": TN_CURVE_ELU, "erf": TN_CURVE_ERF,
+    "gelu": TN_CURVE_GELU, "gelu_tanh": TN_CURVE_GELU_TANH,
+}
+
+
+def curve(name, cnp.ndarray x not None, int threads, *, double parameter=0, cnp.ndarray g=None):
+    """A fresh array: one of CURVES of every entry, or with g its derivative there times g."""
+    cdef int dtype = _real_dtype((x,) if g is None else (x, g)), which = CURVES[name]
+    if g is not None and g.size != x.size:
+        raise TypeError("arrays of one shape")
+    cdef cnp.ndarray out = fresh(np.shape(x), x.dtype)
+    cdef const char *slopes = NULL if g is None else g.data
+    cdef int64_t n = x.size
+    with nogil:
+        tn_curve(dtype, which, parameter, slopes, x.data, out.data, n, threads)
+    return out
+
+
 def adam(cnp.ndarray w not None, cnp.ndarray g not None, cnp.ndarray total not None,
          cnp.ndarray squares not None, double beta_1, double beta_2, double epsilon, double rate,
          int threads):

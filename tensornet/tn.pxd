@@ -118,6 +118,11 @@ cdef extern from "tn.h" nogil:
 
     void tn_add_bias(int dtype, char *y, const char *bias, int64_t rows, int64_t columns, int rectify,
                      int threads)
+    enum:
+        TN_CURVE_TANH, TN_CURVE_SIGMOID, TN_CURVE_SILU, TN_CURVE_SOFTPLUS, TN_CURVE_ELU
+        TN_CURVE_ERF, TN_CURVE_GELU, TN_CURVE_GELU_TANH
+    void tn_curve(int dtype, int curve, double parameter, const char *g, const char *x, char *out,
+                  int64_t n, int threads)
     void tn_relu_gradient(int dtype, const char *g, const char *y, char *out, int64_t n, int threads)
     void tn_adam(int dtype, char *w, const char *g, char *total, char *squares, int64_t n,
                  double beta_1, double beta_2, double epsilon, double rate, int threads)

@@ -1,4 +1,5 @@
 /* The instruction sets of this build, and the one in use. */
+#include "curves.h"
 #include "sliding.h"
 
 #include <stdatomic.h>
@@ -6,17 +7,21 @@
 
 extern const tn_kernels *const tn_kernels_of_generic[TN_DTYPES];
 extern const tn_window_kernels *const tn_window_kernels_of_generic[2];
+extern const tn_curve_kernels *const tn_curve_kernels_of_generic[2];
 #ifdef TN_HAVE_avx2
 extern const tn_kernels *const tn_kernels_of_avx2[TN_DTYPES];
 extern const tn_window_kernels *const tn_window_kernels_of_avx2[2];
+extern const tn_curve_kernels *const tn_curve_kernels_of_avx2[2];
 #endif
 #ifdef TN_HAVE_avx512
 extern const tn_kernels *const tn_kernels_of_avx512[TN_DTYPES];
 extern const tn_window_kernels *const tn_window_kernels_of_avx512[2];
+extern const tn_curve_kernels *const tn_curve_kernels_of_avx512[2];
 #endif
 #ifdef TN_HAVE_neon
 extern const tn_kernels *const tn_kernels_of_neon[TN_DTYPES];
 extern const tn_window_kernels *const tn_window_kernels_of_neon[2];
+extern const tn_curve_kernels *const tn_curve_kernels_of_neon[2];
 #endif
 
 static int always(void) { return 1; }
@@ -42,21 +47,22 @@ static int has_avx512(void) {
 typedef struct {
     const char *name;
     const tn_kernels *const *kernels;
-    const tn_window_kernels *const *windows; /* float32, float64 */
+    const tn_window_kernels *const *windows; /* float32, float64, as of curves */
+    const tn_curve_kernels *const *curves;
     int (*supported)(void);
 } isa;
 
 static const isa isas[] = {
 #ifdef TN_HAVE_avx512
-    {"avx512", tn_kernels_of_avx512, tn_window_kernels_of_avx512, has_avx512},
+    {"avx512", tn_kernels_of_avx512, tn_window_kernels_of_avx512, tn_curve_kernels_of_avx512, has_avx512},
 #endif
 #ifdef TN_HAVE_avx2
-    {"avx2", tn_kernels_of_avx2, tn_window_kernels_of_avx2, has_avx2},
+    {"avx2", tn_kernels_of_avx2, tn_window_kernels_of_avx2, tn_curve_kernels_of_avx2, has_avx2},
 #endif
 #ifdef TN_HAVE_neon
-    {"neon", tn_kernels_of_neon, tn_window_kernels_of_neon, always},
+    {"neon", tn_kernels_of_neon, tn_window_kernels_of_neon, tn_curve_kernels_of_neon, always},
 #endif
-    {"generic", tn_kernels_of_generic, tn_window_kernels_of_generic, always},
+    {"generic", tn_kernels_of_generic, tn_window_kernels_of_generic, tn_curve_kernels_of_generic, always},
 };
 enum { ISAS = sizeof isas / sizeof isas[0] };
 
@@ -66,6 +72,10 @@ const tn_kernels *tn_get_kernels(int dtype) { return atomic_load(&current)->kern
 
 const tn_window_kernels *tn_get_window_kernels(int dtype) {
     return atomic_load(&current)->windows[dtype == TN_F64];
+}
+
+const tn_curve_kernels *tn_get_curve_kernels(int dtype) {
+    return atomic_load(&current)->curves[dtype == TN_F64];
 }
 
 const char *tn_isa_name(void) { return atomic_load(&current)->name; }

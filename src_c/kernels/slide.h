@@ -1,7 +1,8 @@
 /* Every kernel of sliding windows for one element type.  isa_windows.c includes this file with
  *   NAME  suffix of the functions
  *   R     the real number type
- *   I     the signed integer as wide */
+ *   I     the signed integer as wide
+ *   LANES how many of them a vector has */
 #define FN(x) TN_PASTE(x, NAME)
 #define V FN(slide_vector)
 #define VU FN(slide_unaligned)
@@ -14,6 +15,7 @@
 #include "slide_pixels.h"
 #include "slide_planes.h"
 #include "slide_weights.h"
+#include "slide_whole.h"
 
 #define BY_KIND(layout)                                                                          \
     {                                                                                            \
@@ -27,6 +29,8 @@ static const tn_window_kernels FN(window_kernels) = {
     .lanes = VL,
     .pixels = BY_KIND(pixels),
     .planes = BY_KIND(planes),
+    .whole = {[TILE_MAX] = FN(whole_max), [TILE_ARGMAX] = FN(whole_argmax), [TILE_SUM] = FN(whole_sum)},
+    .whole_spread = FN(whole_spread),
     .pixel_weights = FN(pixel_weights),
     .plane_weights = FN(plane_weights),
 };
@@ -42,3 +46,4 @@ static const tn_window_kernels FN(window_kernels) = {
 #undef NAME
 #undef R
 #undef I
+#undef LANES

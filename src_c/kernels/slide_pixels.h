@@ -2,9 +2,9 @@
 
 /* Where the vectors of a tile begin, and how far they are apart. */
 typedef struct {
-    const char *from, *other, *weights;
+    FN(tile_source) source;
     char *to, *index;
-    int64_t from_step, other_step, to_step, index_step;
+    int64_t to_step, index_step;
     int64_t newest, row, rows, step; /* of the source: where the last row begins that taps see, bytes of
                                       * one, how many no row before has seen, positions of a step */
     R divisor; /* of TILE_SUM */
@@ -12,19 +12,16 @@ typedef struct {
 
 ALWAYS_INLINE void FN(pixel_tile)(const int kind, const int count, const int weighing, const int size,
                                   const tn_tap *taps, int64_t n_taps, const FN(pixel_place) * at) {
-    const char *from[TILE], *other[TILE];
     V sum[TILE];
     VI place[TILE];
 #pragma GCC unroll 8
     for (int i = 0; i < count; i++) {
-        from[i] = at->from + i * at->from_step;
-        other[i] = at->other + i * at->other_step;
         sum[i] = FN(slide_start)(kind);
         place[i] = (VI){0};
         if (kind == TILE_ARGMAX) place[i] += (I)taps[0].number;
         if (kind == TILE_PICK) place[i] = FN(load_places)(at->index + i * at->index_step, size);
     }
-    FN(slide_tile)(kind, count, weighing, size, taps, n_taps, from, other, at->weights, sum, place);
+    FN(slide_tile)(kind, count, 1, weighing, size, taps, n_taps, &at->source, sum, place);
 #pragma GCC unroll 8
     for (int i = 0; i < count; i++) {
         if (kind == TILE_SUM) sum[i] /= at->divisor;
@@ -38,10 +35,10 @@ ALWAYS_INLINE FN(pixel_place) FN(pixel_move)(const int kind, const int size, con
                                              int64_t j, int64_t channel) {
     FN(pixel_place) moved = *at;
     const int64_t bytes = channel * (int64_t)sizeof(R);
-    moved.from += j * at->from_step + bytes;
+    moved.source.from += j * at->source.from_step + bytes;
     moved.to += j * at->to_step + bytes;
-    moved.weights += kind == TILE_WEIGH ? bytes : 0;
-    moved.other += j * at->other_step + (kind == TILE_RETURN ? channel * size : 0);
+    moved.source.weights += kind == TILE_WEIGH ? bytes : 0;
+    moved.source.other += j * at->source.other_step + (kind == TILE_RETURN ? channel * size : 0);
     moved.index += j * at->index_step + channel * size;
     return moved;
 }
@@ -60,7 +57,7 @@ ALWAYS_INLINE void FN(fetch_ahead)(const char *p, int64_t step, int64_t position
 ALWAYS_INLINE void FN(pixel_block)(const int kind, const int size, const int along, const tn_tap *taps,
                                    int64_t n_taps, const FN(pixel_place) * at, int64_t n,
                                    int64_t channels) {
-    const int64_t block = BLOCK_VECTORS * VL, pixel = at->from_step / at->step;
+    const int64_t block = BLOCK_VECTORS * VL, pixel = at->source.from_step / at->step;
     for (int64_t c0 = 0; c0 < channels; c0 += block)
         for (int64_t j = 0; j < n; j += along) {
             j = MIN(j, n - along);
@@ -68,13 +65,13 @@ ALWAYS_INLINE void FN(pixel_block)(const int kind, const int size, const int alo
                 const FN(pixel_place) here = FN(pixel_move)(kind, size, at, j, MIN(c, channels - VL));
                 if (channels <= block) { /* in the order of memory */
                     const int64_t part = along * VBYTES, before = c / VL * part;
-                    const char *from = at->from + at->newest + (j + along) * at->from_step;
+                    const char *from = at->source.from + at->newest + (j + along) * at->source.from_step;
                     for (int64_t r = 0; r < at->rows; r++)
                         FN(fetch_ahead)(from - r * at->row + before * at->step, LINE,
                                         part * at->step / LINE, 0);
                     FN(fetch_ahead)(at->to + (j + along) * at->to_step + before, LINE, part / LINE, 1);
                 } else if (c / VL % LINE_VECTORS == 0) {
-                    const char *from = here.from + at->newest + along * at->from_step;
+                    const char *from = here.source.from + at->newest + along * at->source.from_step;
                     for (int64_t r = 0; r < at->rows; r++)
                         FN(fetch_ahead)(from - r * at->row, pixel, along * at->step, 0);
                     FN(fetch_ahead)(here.to + along * at->to_step, at->to_step, along, 1);
@@ -108,9 +105,9 @@ ALWAYS_INLINE void FN(pixel_run)(const int kind, const int size, const tn_tap *t
         int64_t c = 0;
         for (; c + ACROSS * VL <= channels; c += ACROSS * VL) {
             FN(pixel_place) here = FN(pixel_move)(kind, size, at, j, c);
-            here.from_step = here.to_step = VBYTES;
+            here.source.from_step = here.to_step = VBYTES;
             here.index_step = VL * size;
-            here.other_step = kind == TILE_RETURN ? VL * size : 0;
+            here.source.other_step = kind == TILE_RETURN ? VL * size : 0;
             if (kind == TILE_RETURN || kind == TILE_SUM || kind == TILE_SPREAD)
                 FN(fetch_ahead)(here.to + 2 * at->to_step, LINE, ACROSS * VBYTES / LINE, 1);
             FN(pixel_tile)(kind, ACROSS, WEIGHT_EACH, size, taps, n_taps, &here);
@@ -138,10 +135,10 @@ ALWAYS_INLINE void FN(pixels)(const int kind, const int size, const tn_sliding *
             const int64_t source = axis->phase[run->phase].first + a * axis->step;
             const int64_t result = run->phase + axis->phases * a;
             FN(pixel_place) at = {
-                .from = s->from + row.batch * x->from.batch + source * x->from.at[2],
+                .source = {.from = s->from + row.batch * x->from.batch + source * x->from.at[2],
+                           .weights = s->weights,
+                           .from_step = axis->step * x->from.at[2]},
                 .to = s->to + at_row(&x->to, &row) + result * x->to.at[2],
-                .weights = s->weights,
-                .from_step = axis->step * x->from.at[2],
                 .to_step = axis->phases * x->to.at[2],
                 .newest = n_taps ? MAX(taps[0].source, taps[n_taps - 1].source) : 0,
                 .row = x->from.at[1],
@@ -153,11 +150,11 @@ ALWAYS_INLINE void FN(pixels)(const int kind, const int size, const tn_sliding *
                 at.index = s->index + at_row(&x->index, &row) + result * x->index.at[2];
                 at.index_step = x->index.at[2];
             } else if (kind == TILE_RETURN) {
-                at.other = s->index + row.batch * x->index.batch + source * x->index.at[2];
-                at.other_step = axis->step * x->index.at[2];
+                at.source.other = s->index + row.batch * x->index.batch + source * x->index.at[2];
+                at.source.other_step = axis->step * x->index.at[2];
             } else if (kind == TILE_SPREAD) {
-                at.other = (const char *)(s->factors + source);
-                at.other_step = axis->step * (int64_t)sizeof(double);
+                at.source.other = (const char *)(s->factors + source);
+                at.source.other_step = axis->step * (int64_t)sizeof(double);
             }
             FN(pixel_run)(kind, size, taps, n_taps, &at, b - a, x->channels);
         }

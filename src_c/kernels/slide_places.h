@@ -1,7 +1,6 @@
 /* Where the rows and bands of a slide lie and what their taps see, for any element type. */
 
 enum { LINE = 64, LINE_VECTORS = LINE / VBYTES, BLOCK_VECTORS = 16 };
-enum { TILE = 8 };        /* most vectors of a tile */
 enum { WEIGHT_TAPS = 9 }; /* summed at a time: with a vector to multiply, they leave registers free */
 
 /* How the vectors of a tile take their weights: all one number, all the same vector, each its own. */
@@ -123,6 +122,16 @@ static plane_band locate_band(const tn_sliding *s, int64_t unit) {
     return b;
 }
 
+/* Moves on to the next channel where a band is all of its plane; returns 0 if it cannot. */
+static int next_plane(const tn_sliding *s, plane_band *b) {
+    const tn_slide *x = s->x;
+    if (!b->depth || s->strips > 1 || s->bands > 1 || s->axis[0].out > 1 || b->channel + 1 == x->channels)
+        return 0;
+    b->channel++;
+    b->from += x->from.channel, b->to += x->to.channel, b->places += x->index.channel;
+    return 1;
+}
+
 /* Lists what the taps see in the buffer of such a band, phase of rows by phase of columns. */
 static void list_plane_taps(const tn_sliding *s, const plane_band *b, int64_t itemsize, tn_tap *tap) {
     const tn_slide *x = s->x;
@@ -152,3 +161,8 @@ static void list_plane_taps(const tn_sliding *s, const plane_band *b, int64_t it
 static void fill_group(tn_tap *taps, int64_t n_taps, int64_t count) {
     for (int64_t t = n_taps; t % count; t++) taps[t] = taps[n_taps - 1];
 }
+
+/* A position in a window: how far from the first it is, in bytes and on each axis. */
+typedef struct {
+    int64_t offset, at[3];
+} return_tap;

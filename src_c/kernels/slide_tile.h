@@ -51,21 +51,32 @@ ALWAYS_INLINE void FN(store_places)(char *p, VI places, int size) {
     }
 }
 
-/* Takes `count` vectors through all taps, vector i from from[i] on.  other[i]: its index (TILE_RETURN,
- * size bytes each) or its factors (TILE_SPREAD).  sum and place are as the first tap finds them. */
-ALWAYS_INLINE void FN(slide_tile)(const int kind, const int count, const int weighing, const int size,
-                                  const tn_tap *taps, int64_t n_taps, const char *const *from,
-                                  const char *const *other, const char *weights, V *sum, VI *place) {
+/* Where the vectors of a tile are read: rows from_step apart, of neighbours the last of which begins
+ * `last` bytes behind the first.  other: their index (TILE_RETURN, size bytes each) or their factors
+ * (TILE_SPREAD). */
+typedef struct {
+    const char *from, *other, *weights;
+    int64_t from_step, other_step, last;
+} FN(tile_source);
+
+/* Takes rows times across vectors through all taps.  sum and place are as the first tap finds them. */
+ALWAYS_INLINE void FN(slide_tile)(const int kind, const int rows, const int across, const int weighing,
+                                  const int size, const tn_tap *taps, int64_t n_taps,
+                                  const FN(tile_source) * at, V *sum, VI *place) {
     for (int64_t t = 0; t < n_taps; t++) {
         const tn_tap *tap = &taps[t];
         const VI number = (I)tap->number - (VI){0};
+        const char *from = at->from + tap->source;
+        const char *other = kind == TILE_RETURN || kind == TILE_SPREAD ? at->other + tap->other : NULL;
         V weight = {0};
-        if (kind == TILE_WEIGH && weighing == WEIGHT_VECTOR) weight = FN(load)(weights + tap->other);
+        if (kind == TILE_WEIGH && weighing == WEIGHT_VECTOR) weight = FN(load)(at->weights + tap->other);
         if (kind == TILE_WEIGH && weighing == WEIGHT_NUMBER)
-            weight = FN(splat)(*(const R *)(weights + tap->other));
+            weight = FN(splat)(*(const R *)(at->weights + tap->other));
 #pragma GCC unroll 8
-        for (int i = 0; i < count; i++) {
-            const V x = FN(load)(from[i] + tap->source);
+        for (int i = 0; i < rows * across; i++) {
+            const int r = i / across, c = i % across;
+            const int64_t along = c && c == across - 1 ? at->last : c * VBYTES;
+            const V x = FN(load)(from + r * at->from_step + along);
             if (kind == TILE_MAX) {
                 sum[i] = FN(larger)(sum[i], x);
             } else if (kind == TILE_ARGMAX) {
@@ -75,14 +86,15 @@ ALWAYS_INLINE void FN(slide_tile)(const int kind, const int count, const int wei
             } else if (kind == TILE_PICK) {
                 sum[i] = FN(select)((VI)(place[i] == number), x, sum[i]);
             } else if (kind == TILE_RETURN) {
-                const VI at = FN(load_places)(other[i] + tap->other, size);
-                sum[i] += (V)((VI)(at == number) & (VI)x);
+                const VI back = FN(load_places)(other + r * at->other_step + along, size);
+                sum[i] += (V)((VI)(back == number) & (VI)x);
             } else if (kind == TILE_SUM) {
                 sum[i] += x;
             } else if (kind == TILE_SPREAD) {
-                sum[i] += x * FN(splat)((R)(tap->factor * *(const double *)(other[i] + tap->other)));
+                const double factor = *(const double *)(other + r * at->other_step);
+                sum[i] += x * FN(splat)((R)(tap->factor * factor));
             } else if (weighing == WEIGHT_EACH) {
-                sum[i] += x * FN(load)(weights + tap->other + i * VBYTES);
+                sum[i] += x * FN(load)(at->weights + tap->other + i * VBYTES);
             } else {
                 sum[i] += x * weight;
             }

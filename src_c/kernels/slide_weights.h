@@ -138,25 +138,29 @@ static void FN(plane_weights)(const tn_sliding *s, const char *gradient, int64_t
     const int64_t strip = s->strip + SLIDING_SLACK, width = s->axis[2].step * s->width * (int64_t)sizeof(R);
     const int64_t volume = x->windows.kernel[0] * x->windows.kernel[1] * x->windows.kernel[2];
     tn_tap *taps = (tn_tap *)work;
-    plane_band known = {.depth = NULL};
+    plane_band b = {.depth = NULL};
+    FN(band_fill) fill;
+    FN(deal_source) given;
     for (int64_t unit = first; unit < last; unit++) {
-        const plane_band b = locate_band(s, unit);
+        const plane_band known = b;
+        const int again = next_plane(s, &b);
+        if (!again) b = locate_band(s, unit);
         const int64_t n_taps = (b.m1 - b.m0) * s->axis[1].phase->taps * s->axis[2].phase->taps;
         const int few = n_taps <= 3;
-        if (!n_taps) continue;
-        if (!known.depth || b.m0 != known.m0 || b.m1 != known.m1) {
-            list_plane_taps(s, &b, sizeof(R), taps);
-            fill_group(taps, n_taps, few ? 3 : WEIGHT_TAPS);
-        }
-        known = b;
-        FN(fill_band)(TILE_SUM, s, &b, work);
         const int64_t n = MIN(s->axis[2].out - b.j0, s->strip);
-        R *rows = (R *)(work + at.results);
-        for (int64_t i = b.i0; i < b.i1; i++) {
-            R *to = rows + (i - b.i0) * strip;
-            FN(deal_out)(to, gradient + b.to + i * x->to.at[1], x->to.at[2], b.j0, n, s->axis[2].out, 1, strip, 0);
-            for (int64_t j = n; j < (n + VL - 1) / VL * VL; j++) to[j] = 0;
+        if (!n_taps) continue;
+        if (!again) {
+            if (!known.depth || b.m0 != known.m0 || b.m1 != known.m1) {
+                list_plane_taps(s, &b, sizeof(R), taps);
+                fill_group(taps, n_taps, few ? 3 : WEIGHT_TAPS);
+            }
+            fill = FN(plan_fill)(TILE_SUM, s, &b);
+            given = FN(rows_of)(&x->to, b.i0, b.i1 - b.i0, s->axis[1].out, b.j0, s->axis[2].out, sizeof(R));
         }
+        FN(fill_band)(TILE_SUM, s, &b, again, &fill, &at, work);
+        const FN(deal) deal = {0, n, (n + VL - 1) / VL * VL, 1, strip, 0};
+        R *rows = (R *)(work + at.results);
+        FN(deal_out)(rows, strip, &deal, &given, gradient + b.to + given.begin);
         const char *from = work + at.rows + (s->axis[1].phase->first + b.i0 * s->axis[1].step - b.row0) * width;
         R *of_channel = (R *)sums + b.channel * volume;
         if (few) FN(plane_taps)(3, taps, n_taps, from, s->axis[1].step * width, (const char *)rows,

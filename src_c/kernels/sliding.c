@@ -16,6 +16,7 @@ enum { MOST_CHUNKS = 16, CHUNK_BYTES = 128 << 10 }; /* of a gradient to weights:
 typedef struct {
     tn_sliding s;
     int pixels;
+    tn_slide_kernel *kernel; /* not of weights */
     int64_t units, tasks, workspace_bytes;
     char *workspace;
     const char *gradient; /* of weights only, as the next two */
@@ -127,10 +128,29 @@ static void reach_of(const tn_axis *axis, int64_t *left, int64_t *right) {
     if (*left > *right) *left = *right = 0;
 }
 
+/* Windows that see all of a channel whose numbers are one run, and the way back from their averages. */
+static tn_slide_kernel *kernel_of_whole(const tn_slide *x) {
+    const tn_windows *w = &x->windows;
+    const tn_volume *run = x->transposed ? &x->to : &x->from;
+    const tn_window_kernels *kernels = tn_get_window_kernels(x->dtype);
+    int64_t bytes = tn_itemsize(x->dtype);
+    for (int d = 2; d >= 0; bytes *= w->in[d], d--)
+        if (w->out[d] != 1 || w->before[d] || w->kernel[d] != w->in[d] ||
+            (w->in[d] > 1 && (w->dilation[d] != 1 || run->at[d] != bytes)))
+            return NULL;
+    if (x->transposed) return x->kind == TN_SLIDE_AVERAGE ? kernels->whole_spread : NULL;
+    return kernels->whole[tile_of(x)];
+}
+
+static void cut_channels(slide_job *job) {
+    job->units = job->s.x->windows.batch * job->s.x->channels;
+    job->workspace_bytes = TN_ALIGNED(job->s.max_taps * (int64_t)sizeof(tn_tap)); /* or as many return_tap */
+}
+
 static void cut_planes(slide_job *job) {
     tn_sliding *s = &job->s;
     const tn_axis *high = &s->axis[1], *wide = &s->axis[2];
-    const int64_t size = tn_itemsize(s->x->dtype) * (s->x->kind == TN_SLIDE_PICK ? 2 : 1);
+    const int64_t size = tn_itemsize(s->x->dtype);
     s->strips = parts_of(wide->phase->n, STRIP);
     s->strip = parts_of(wide->phase->n, s->strips);
     reach_of(wide, &s->left, &s->right);
@@ -161,10 +181,7 @@ static int threads_for(const tn_slide *x, int threads) {
 
 static void slide_task(void *pointer, int64_t task, int worker) {
     const slide_job *job = pointer;
-    const tn_window_kernels *kernels = tn_get_window_kernels(job->s.x->dtype);
-    const int tile = tile_of(job->s.x);
-    (job->pixels ? kernels->pixels : kernels->planes)[tile](
-        &job->s, job->units * task / job->tasks, job->units * (task + 1) / job->tasks,
+    job->kernel(&job->s, job->units * task / job->tasks, job->units * (task + 1) / job->tasks,
         job->workspace + worker * job->workspace_bytes);
 }
 
@@ -212,8 +229,13 @@ tn_status tn_run_slide(const tn_slide *x, const char *from, const char *weights,
     char *memory = prepare(&job, x, &bytes);
     if (!memory) return TN_NO_MEMORY;
     job.s.from = from, job.s.weights = weights, job.s.index = index, job.s.to = to;
+    const tn_window_kernels *kernels = tn_get_window_kernels(x->dtype);
+    const int tile = tile_of(x);
+    job.kernel = job.pixels ? kernels->pixels[tile] : kernel_of_whole(x);
     if (job.pixels) cut_pixels(&job, STRIP_BYTES);
+    else if (job.kernel || tile == TILE_RETURN) cut_channels(&job);
     else cut_planes(&job);
+    if (!job.kernel) job.kernel = kernels->planes[tile];
     threads = threads_for(x, threads);
     job.tasks = threads > 1 ? smaller(job.units, TASKS_PER_THREAD * threads) : 1;
     const size_t workspace = (size_t)(threads * job.workspace_bytes);

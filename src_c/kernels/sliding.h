@@ -43,7 +43,8 @@ enum {
 };
 
 /* A slide made ready.  Its work is a number of units: rows of the result cut into strips (pixels), or
- * bands of rows of a channel's plane cut into strips (planes). */
+ * bands of rows of a channel's plane cut into strips (planes), or channels (TILE_RETURN on planes, and windows
+ * that see all of a channel). */
 typedef struct {
     const tn_slide *x;
     tn_axis axis[3];
@@ -59,6 +60,8 @@ typedef struct {
     int64_t max_taps;
 } tn_sliding;
 
+enum { TILE = 8 };           /* most vectors of a tile, and rows */
+enum { SLIDING_PART = 192 }; /* bytes for what is known about a part of a band */
 enum { SLIDING_SLACK = 16 }; /* elements behind a row, which a vector may read or write */
 
 typedef void tn_slide_kernel(const tn_sliding *, int64_t first, int64_t last, char *workspace);
@@ -71,6 +74,7 @@ typedef void tn_weights_kernel(const tn_sliding *, const char *gradient, int64_t
 typedef struct {
     int lanes;
     tn_slide_kernel *pixels[TILE_KINDS], *planes[TILE_KINDS];
+    tn_slide_kernel *whole[TILE_KINDS], *whole_spread; /* of windows that see all; NULL: not of this kind */
     tn_weights_kernel *pixel_weights, *plane_weights;
 } tn_window_kernels;
 
@@ -79,20 +83,21 @@ const tn_window_kernels *tn_get_window_kernels(int dtype);
 
 /* Where the parts of the workspace begin that planes need, in bytes. */
 typedef struct {
-    int64_t rows, places, counts, firsts, row_counts, row_firsts, results, bytes;
+    int64_t rows, counts, firsts, row_counts, row_firsts, parts, results, bytes;
 } tn_plane_layout;
 
 static inline tn_plane_layout tn_lay_out_plane(const tn_sliding *s, int64_t itemsize) {
     tn_plane_layout l;
     const int64_t strip = s->strip + SLIDING_SLACK;
-    const int64_t buffer = s->x->windows.kernel[0] * s->rows * s->axis[2].step * s->width * itemsize;
+    const int64_t rows = s->x->windows.kernel[0] * s->rows + TILE * s->axis[1].step; /* a tile may read on */
+    const int64_t buffer = rows * s->axis[2].step * s->width * itemsize;
     l.rows = TN_ALIGNED(s->max_taps * (int64_t)sizeof(tn_tap));
-    l.places = l.rows + TN_ALIGNED(buffer);
-    l.counts = l.places + (s->x->kind == TN_SLIDE_PICK ? TN_ALIGNED(buffer) : 0);
+    l.counts = l.rows + TN_ALIGNED(buffer);
     l.firsts = l.counts + TN_ALIGNED(strip * itemsize);
     l.row_counts = l.firsts + TN_ALIGNED(strip * itemsize);
     l.row_firsts = l.row_counts + TN_ALIGNED(s->axis[1].out * itemsize);
-    l.results = l.row_firsts + TN_ALIGNED(s->axis[1].out * itemsize);
+    l.parts = l.row_firsts + TN_ALIGNED(s->axis[1].out * itemsize);
+    l.results = l.parts + s->axis[1].phases * s->axis[2].phases * SLIDING_PART;
     l.bytes = l.results + TN_ALIGNED(s->band * s->axis[2].phases * strip * itemsize);
     return l;
 }

@@ -11,6 +11,7 @@ from .activations import elu, gelu, leaky_relu, relu, sigmoid, silu, softplus
 from .axes import expand_dims, flip, moveaxis, roll, squeeze, swapaxes, tril, triu
 from .builder import NconBuilder, finalize, label
 from .choosing import clip, maximum, minimum, where
+from .curves import erf
 from .elementwise import (
     abs,
     add,
@@ -36,7 +37,6 @@ from .elementwise import (
     sqrt,
     subtract,
 )
-from .errorfunction import erf
 from .functions import (
     angle,
     arccos,

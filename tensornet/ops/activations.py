@@ -5,15 +5,14 @@ TypeError for complex entries; whole numbers become float64 where the result is 
 
 from __future__ import annotations
 
-from math import pi, sqrt
 from typing import Any
 
 import numpy as np
 
 from ..tape import operation
 from .choosing import choose
+from .curves import curve
 from .elementwise import real_operand
-from .errorfunction import erf_of
 
 __all__ = ["elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus"]
 
@@ -48,9 +47,7 @@ def elu(tensor: Any, alpha: float = 1.0) -> Any:
     >>> elu([-1.0, 2.0]).round(3)
     array([-0.632,  2.   ])
     """
-    array = real_operand(tensor, "elu")
-    below = np.tanh(0.5 * np.minimum(array, 0))  # exp(x) - 1 = 2 t / (1 - t) with t = tanh(x / 2)
-    return choose(np.greater(array, 0), array, (2 * alpha) * below / (1 - below))
+    return curve("elu", real_operand(tensor, "elu"), alpha)
 
 
 @operation
@@ -59,7 +56,7 @@ def gelu(tensor: Any, approximate: str = "none") -> Any:
 
     Args:
         approximate: "none" for ``x * (1 + erf(x / sqrt(2))) / 2``, or "tanh" for the paper's
-            ``x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2``, in a third of the time.
+            ``x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2``.
 
     Raises:
         ValueError: another `approximate`.
@@ -67,20 +64,9 @@ def gelu(tensor: Any, approximate: str = "none") -> Any:
     >>> gelu([-1.0, 2.0]).round(3)
     array([-0.159,  1.954])
     """
-    array = np.asarray(real_operand(tensor, "gelu"))
-    if approximate == "tanh":
-        inner = np.square(array) * 0.044715
-        inner += 1
-        inner *= array
-        inner *= sqrt(2 / pi)
-        weight = np.tanh(inner)
-    elif approximate == "none":
-        weight = erf_of(array * sqrt(0.5))
-    else:
+    if approximate not in ("none", "tanh"):
         raise ValueError(f"approximate is 'none' or 'tanh', not {approximate!r}")
-    weight += 1
-    weight *= 0.5
-    return weight * array
+    return curve("gelu_tanh" if approximate == "tanh" else "gelu", real_operand(tensor, "gelu"))
 
 
 @operation
@@ -90,7 +76,7 @@ def sigmoid(tensor: Any) -> Any:
     >>> sigmoid([-1000.0, 0.0, 1000.0])
     array([0. , 0.5, 1. ])
     """
-    return _sigmoid(real_operand(tensor, "sigmoid"))
+    return curve("sigmoid", real_operand(tensor, "sigmoid"))
 
 
 @operation
@@ -100,8 +86,7 @@ def silu(tensor: Any) -> Any:
     >>> silu([-1.0, 2.0]).round(3)
     array([-0.269,  1.762])
     """
-    array = real_operand(tensor, "silu")
-    return _sigmoid(array) * array
+    return curve("silu", real_operand(tensor, "silu"))
 
 
 @operation
@@ -111,17 +96,4 @@ def softplus(tensor: Any) -> Any:
     >>> softplus([-1000.0, 0.0, 100.0]).round(1)
     array([  0. ,   0.7, 100. ])
     """
-    array = real_operand(tensor, "softplus")
-    small = np.asarray(np.exp(-np.abs(array)))
-    above = small + 1
-    step = above - 1  # small, as it was rounded; log(above) is to be as much too great or too small
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logarithm = choose(step == 0, small, np.log(above) * (small / step))
-    return logarithm + np.maximum(array, 0)
-
-
-def _sigmoid(array: Any) -> Any:
-    with np.errstate(over="ignore"):  # exp(-x) may be inf, and 1 / inf is right
-        weights = np.asarray(np.exp(np.negative(array)))
-    weights += 1
-    return np.reciprocal(weights, out=weights)
+    return curve("softplus", real_operand(tensor, "softplus"))

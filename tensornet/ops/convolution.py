@@ -237,9 +237,9 @@ def convolve_weight_gradient(x: Any, y: Any, windows: Windows, groups: int = 1) 
     outputs = y.shape[-1 if last else 1] if y.ndim > 1 else 0
     _check("y", y.shape, windows.shape(outputs))
     shape = _weight_shape(windows, outputs, groups)
-    road = _road(windows, groups, windows.channels, outputs, x.dtype)
+    road = _road(windows, groups, windows.channels, outputs, x.dtype, to_weights=True)
     if road == "pointwise":
-        w = _pointwise(x, y, windows, "x", "y", "w")
+        w = _pointwise(x, y, windows, "x", "y", "w").reshape(shape)
     elif road == "depthwise":
         w = depthwise_weight_gradient(x, y, windows)
     elif road == "winograd":
@@ -311,9 +311,18 @@ def _grouped(w: Array, groups: int, last: bool) -> Array:
     return view
 
 
-def _road(windows: Windows, groups: int, channels: int, outputs: int, dtype: Any) -> str:
+def _road(
+    windows: Windows,
+    groups: int,
+    channels: int,
+    outputs: int,
+    dtype: Any,
+    *,
+    to_weights: bool = False,
+) -> str:
     """The kernels that make `outputs` channels of `channels`, of x or of y, soonest."""
-    if _is_pointwise(windows, groups):
+    # with channels last, only gradients to weights are quicker as products
+    if (to_weights or not windows.channels_last) and _is_pointwise(windows, groups):
         return "pointwise"
     if groups == windows.channels > 1 and dtype.kind in "fc":
         return "depthwise"
@@ -323,25 +332,20 @@ def _road(windows: Windows, groups: int, channels: int, outputs: int, dtype: Any
 
 
 def _is_pointwise(windows: Windows, groups: int) -> bool:
-    """Is it a product of matrices for each image: channels first, and windows of one position?
-
-    With channels last the kernels of all other windows are quicker.
-    """
+    """Is it a product of matrices: windows of one position, as many as there are of these?"""
     single = {*windows.kernel, *windows.stride} == {1}
-    return (
-        single and groups == 1 and not windows.channels_last and windows.counts == windows.extents
-    )
+    return single and groups == 1 and windows.counts == windows.extents
 
 
 def _pointwise(a: Array, b: Array, windows: Windows, first: str, second: str, result: str) -> Array:
-    """One of x, w and y from the other two."""
-    spatial = list(range(3, 3 + len(windows.kernel)))
-    terms = {"x": [0, 1, *spatial], "y": [0, 2, *spatial], "w": [2, 1]}
-    matrices = [
-        array.reshape(array.shape[:2]) if name == "w" else array
-        for array, name in ((a, first), (b, second))
-    ]
-    product: Array = einsum(
-        matrices[0], terms[first], matrices[1], terms[second], terms[result], order="C"
-    )
-    return product.reshape(*product.shape, *windows.kernel) if result == "w" else product
+    """One of x, w and y from the other two; w without its spatial axes."""
+    last, spatial = windows.channels_last, range(3, 3 + len(windows.kernel))
+    terms = {
+        "x": [0, *spatial, 1] if last else [0, 1, *spatial],
+        "y": [0, *spatial, 2] if last else [0, 2, *spatial],
+        "w": [1, 2] if last else [2, 1],
+    }
+    if second == "w":
+        b = b.reshape(b.shape[-2:] if last else b.shape[:2])
+    product: Array = einsum(a, terms[first], b, terms[second], terms[result], order="C")
+    return product

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..tape import operation
+from .curves import curve
 from .elementwise import imag, operand, real, real_operand
 
 __all__ = [
@@ -90,7 +91,10 @@ def tanh(tensor: Any) -> Any:
     >>> tanh([0.0, 100.0])
     array([0., 1.])
     """
-    return np.tanh(operand(tensor))
+    given = operand(tensor)
+    if type(given) is np.ndarray and given.dtype.char in "fd":
+        return curve("tanh", given)
+    return np.tanh(given)
 
 
 @operation

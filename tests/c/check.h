@@ -22,7 +22,7 @@ typedef struct {
 /* One table per file, ended by a test without a name. */
 extern const test contract_tests[], half_tests[], scaling_tests[], program_tests[],
     lowering_tests[], thread_tests[], copy_tests[], parts_tests[], winograd_tests[],
-    convolve_tests[], window_tests[], backward_tests[];
+    convolve_tests[], window_tests[], backward_tests[], curve_tests[];
 
 /* CHECK(condition, format, ...): the message says which case failed. */
 #define CHECK(condition, ...) \

@@ -13,7 +13,7 @@ static const struct {
     {"program", program_tests}, {"lowering", lowering_tests}, {"threads", thread_tests},
     {"copy", copy_tests},       {"parts", parts_tests},     {"windows", window_tests},
     {"winograd", winograd_tests}, {"convolve", convolve_tests},
-    {"backward", backward_tests},
+    {"backward", backward_tests}, {"curves", curve_tests},
 };
 
 static double seconds(void) {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import pi
-from math import sqrt as root
 from typing import Any
 
 from ...ops import (
@@ -18,7 +16,6 @@ from ...ops import (
     cos,
     cosh,
     equal,
-    erf,
     exp,
     expm1,
     log,
@@ -29,7 +26,6 @@ from ...ops import (
     sqrt,
     square,
     tan,
-    tanh,
     where,
 )
 from .registry import conjugated, like, rule
@@ -51,7 +47,6 @@ _from_result(exp, lambda y: y)
 _from_result(expm1, lambda y: y + 1)
 _from_result(sqrt, lambda y: 0.5 / y)
 _from_result(tan, lambda y: y * y + 1)
-_from_result(tanh, lambda y: 1 - y * y)
 _from_result(reciprocal, lambda y: -y * y)
 _from_entry(square, lambda a: 2 * a)
 _from_entry(sin, cos)
@@ -64,7 +59,6 @@ _from_entry(arctan, lambda a: 1 / (a * a + 1))
 _from_entry(arcsinh, lambda a: 1 / sqrt(a * a + 1))
 _from_entry(arccosh, lambda a: 1 / (sqrt(a - 1) * sqrt(a + 1)))
 _from_entry(arctanh, lambda a: 1 / (1 - a * a))
-_from_entry(erf, lambda a: (2 / root(pi)) * exp(-a * a))
 rule(log, lambda g, y, a: g / conjugated(a))
 rule(log1p, lambda g, y, a: g / conjugated(a + 1))
 
