@@ -22,7 +22,8 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 # What the transforms cost, in multiply-adds of a product: for each tile and channel, each tile
 # and output, and each channel and output. Channels and outputs go by lines of memory.
-_TILE_CHANNEL, _TILE_OUTPUT, _WEIGHT, _LINE = 75, 190, 256, 64
+_COSTS = {(3, 3): (75, 190, 256), (5, 5): (170, 430, 600)}
+_LINE = 64
 
 
 def winograd_suits(windows: Windows, channels: int, outputs: int, dtype: Any) -> bool:
@@ -50,10 +51,11 @@ def winograd_suits(windows: Windows, channels: int, outputs: int, dtype: Any) ->
     whole_channels, whole_outputs = (-(-n // line) * line for n in (channels, outputs))
     pixels = windows.batch * windows.counts[0] * windows.counts[1]
     tiles = windows.batch * -(-windows.counts[0] // 2) * -(-windows.counts[1] // 2)
-    products = tiles * (16 * channels * whole_outputs)
-    transforms = tiles * (_TILE_CHANNEL * whole_channels + _TILE_OUTPUT * whole_outputs)
-    weights = _WEIGHT * channels * whole_outputs
-    suits: bool = products + transforms + weights < 9 * pixels * channels * outputs
+    (taps, _), (tile_channel, tile_output, weight) = windows.kernel, _COSTS[windows.kernel]
+    products = tiles * (taps + 1) ** 2 * channels * whole_outputs
+    transforms = tiles * (tile_channel * whole_channels + tile_output * whole_outputs)
+    weights = weight * channels * whole_outputs
+    suits: bool = products + transforms + weights < taps**2 * pixels * channels * outputs
     return suits
 
 
@@ -115,7 +117,7 @@ def winograd_to_weights(x: Array, y: Array, windows: Windows, out: Array | None 
     last, channels = windows.channels_last, windows.channels
     outputs = y.shape[-1 if last else 1] if y.ndim == 4 else 0
     if out is None:
-        shape = (3, 3, channels, outputs) if last else (outputs, channels, 3, 3)
+        shape = _weights_shape(windows, outputs)
         out = _kernels.empty(shape, x.dtype)
     _check(windows, x, out, y)
     return _run(x, out, y, windows.before, last, to_weights=True)
@@ -146,7 +148,7 @@ def winograd_to_data(y: Array, w: Array, windows: Windows, out: Array | None = N
         out = _kernels.empty(with_channels(windows.batch, channels, windows.extents, last), y.dtype)
     _check(windows, out, w, y)
     turned = w[::-1, ::-1].swapaxes(2, 3) if last else w[:, :, ::-1, ::-1].swapaxes(0, 1)
-    before = tuple([2 - front for front in windows.before])
+    before = tuple([windows.kernel[0] - 1 - front for front in windows.before])
     return _run(y, turned, out, before, last, to_weights=False)
 
 
@@ -169,13 +171,13 @@ def _check(windows: Windows, x: Array, w: Array, y: Array) -> None:
     """Raise unless the operand, the weights and the result fit the windows and each other."""
     if not _fits(windows):
         raise ShapeError(
-            "winograd takes windows of 3 x 3 with stride and dilation 1, not "
+            "winograd takes windows of 3 x 3 or 5 x 5 with stride and dilation 1, not "
             f"{windows.kernel}, {windows.stride}, {windows.dilation}"
         )
     last, channels = windows.channels_last, windows.channels
     outputs = y.shape[-1 if last else 1]
     operand = with_channels(windows.batch, channels, windows.extents, last)
-    weights = (3, 3, channels, outputs) if last else (outputs, channels, 3, 3)
+    weights = _weights_shape(windows, outputs)
     for name, array, shape in (
         ("x", x, operand),
         ("w", w, weights),
@@ -192,4 +194,9 @@ def _check(windows: Windows, x: Array, w: Array, y: Array) -> None:
 
 def _fits(windows: Windows) -> bool:
     """Whether windows are those that this form is for."""
-    return windows.kernel == (3, 3) and windows.stride == windows.dilation == (1, 1)
+    return windows.kernel in _COSTS and windows.stride == windows.dilation == (1, 1)
+
+
+def _weights_shape(windows: Windows, outputs: int) -> tuple[int, ...]:
+    channels, kernel = windows.channels, windows.kernel
+    return (*kernel, channels, outputs) if windows.channels_last else (outputs, channels, *kernel)
