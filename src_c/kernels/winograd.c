@@ -14,8 +14,6 @@ enum {
     SUMS_BYTES = 64 << 20,     /* of all parts together, unless one has more */
 };
 
-#include <stdlib.h>
-#define EV(n, d) (getenv(n) ? atoi(getenv(n)) : (d))
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 /* An odd number of lines from one plane to the next: 16 of them are read and written in turn. */
@@ -23,14 +21,14 @@ static int64_t plane_bytes(int64_t rows, int64_t row) { return round_up(rows * r
 
 /* Blocks are equally long, and as many for each thread. */
 static int64_t block_tiles(int64_t tiles, int mr, int threads) {
-    const int64_t blocks = round_up((tiles + EV("WB",BLOCK) - 1) / EV("WB",BLOCK), threads);
+    const int64_t blocks = round_up((tiles + BLOCK - 1) / BLOCK, threads);
     return blocks ? round_up((tiles + blocks - 1) / blocks, mr) : mr;
 }
 
 static tn_winograd_plan count_tiles(const tn_winograd *of, int threads) {
     tn_winograd_plan x = {.of = of, .kernel = (int)of->at.kernel[1]};
     x.products = x.m_planes = (x.kernel + 1) * (x.kernel + 1);
-    x.steps = x.kernel == 3 ? 256 : EV("WD", 32);
+    x.steps = x.kernel == 3 ? 256 : 32;
     x.down = (of->at.out[1] + 1) / 2;
     x.across = (of->at.out[2] + 1) / 2;
     x.tiles = of->at.batch * x.down * x.across;
@@ -54,7 +52,7 @@ static tn_winograd_plan plan_run(const tn_winograd *of, int threads) {
     const int64_t outputs = round_up(of->outputs, pane);
     tn_winograd_plan x = count_tiles(of, threads);
     x.block = block_tiles(x.tiles, kernels->mr, x.threads);
-    x.chunk = EV("WP",PRODUCT_BYTES) / (x.products * x.block * size) / pane * pane;
+    x.chunk = PRODUCT_BYTES / (x.products * x.block * size) / pane * pane;
     if (x.chunk > outputs) x.chunk = outputs;
     x.panels = (of->outputs + kernels->nr - 1) / kernels->nr;
     x.u_plane = plane_bytes(x.panels, of->channels * kernels->nr * size);
@@ -79,7 +77,7 @@ static tn_winograd_plan plan_to_weights(const tn_winograd *of, int threads) {
     x.groups = (x.threads + x.parts - 1) / x.parts;
     x.group = round_up((of->outputs + x.groups - 1) / x.groups, GROUP);
     x.groups = (of->outputs + x.group - 1) / x.group;
-    x.block = x.products * x.sums_plane > FAR_BYTES ? FAR_SUMMED : EV("WS",SUMMED);
+    x.block = x.products * x.sums_plane > FAR_BYTES ? FAR_SUMMED : SUMMED;
     if (x.block > x.part) x.block = x.part;
     /* odd numbers of lines: a step of a sum goes to the next tile */
     x.v_row = (round_up(of->channels, pane) * size) | 64;
