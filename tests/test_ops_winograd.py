@@ -15,8 +15,10 @@ import pytest
 
 import tensornet as tn
 from tensornet import config
+from tensornet.autodiff import check_grads
 from tensornet.errors import ShapeError
 from tensornet.ops.convolution import (
+    conv2d,
     convolve,
     convolve_data_gradient,
     convolve_weight_gradient,
@@ -260,6 +262,13 @@ def within_4_times(got: Any, direct: Any, exact: Any) -> None:
     errors, others = got - exact, direct - exact
     assert np.abs(errors).max() <= 4 * np.abs(others).max()
     assert np.sqrt((errors**2).mean()) <= 4 * np.sqrt((others**2).mean())
+
+
+@pytest.mark.parametrize("k", KERNELS)
+def test_derivatives_of_convolutions_of_this_form_to_second_order(k: int) -> None:
+    x, w = operands(np.random.default_rng(4), "NHWC", "float64", k, 1, 10, 10, 16, 16)
+    assert winograd_suits(place(x, w, k // 2, "NHWC"), 16, 16, x.dtype)
+    check_grads(lambda x, w: conv2d(x, w, padding="SAME"), (x, w))
 
 
 def test_bits_do_not_depend_on_the_number_of_threads() -> None:

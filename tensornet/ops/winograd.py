@@ -24,7 +24,7 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 # What the transforms cost for windows of each kind, in multiply-adds of a product: for each tile
 # and channel, each tile and output, and each channel and output, fitted to a grid of shapes.
 # Channels and outputs go by lines of memory.
-_COSTS = {(3, 3): (10, 80, 50), (5, 5): (55, 250, 280)}
+_COSTS: dict[tuple[int, ...], tuple[int, int, int]] = {(3, 3): (10, 80, 50), (5, 5): (55, 250, 280)}
 _LINE = 64
 
 
