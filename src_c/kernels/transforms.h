@@ -132,23 +132,25 @@ ALWAYS_INLINE void FN(gather_taps)(const int form, const V *s, V *g) {
 /* B'd B of one tile in a pane with rows of so many elements, to the planes of all products. */
 ALWAYS_INLINE void FN(transform_tile)(const int down, const int across, const R *pane, int64_t row,
                                      char *to, int64_t plane) {
+    const int high = IN(down), wide = IN(across), rows_made = BETWEEN(down);
+    const int made = BETWEEN(across);
     for (int v = 0; v < PANE; v += VL, pane += VL, to += VBYTES) {
         V rows[WIDEST][WIDEST], t[WIDEST];
 #pragma GCC unroll 7
-        for (int s = 0; s < IN(across); s++) {
+        for (int s = 0; s < wide; s++) {
             V d[WIDEST];
 #pragma GCC unroll 7
-            for (int r = 0; r < IN(down); r++) d[r] = *(const V *)(pane + r * row + s * PANE);
+            for (int r = 0; r < high; r++) d[r] = *(const V *)(pane + r * row + s * PANE);
             FN(see)(down, d, t);
 #pragma GCC unroll 7
-            for (int r = 0; r < BETWEEN(down); r++) rows[r][s] = t[r];
+            for (int r = 0; r < rows_made; r++) rows[r][s] = t[r];
         }
         char *at = to;
 #pragma GCC unroll 7
-        for (int r = 0; r < BETWEEN(down); r++) {
+        for (int r = 0; r < rows_made; r++) {
             FN(see)(across, rows[r], t);
 #pragma GCC unroll 7
-            for (int s = 0; s < BETWEEN(across); s++, at += plane) *(V *)at = t[s];
+            for (int s = 0; s < made; s++, at += plane) *(V *)at = t[s];
         }
     }
 }
@@ -156,14 +158,15 @@ ALWAYS_INLINE void FN(transform_tile)(const int down, const int across, const R 
 /* A'm A of one tile, into a pane. */
 ALWAYS_INLINE void FN(transform_back)(const int form, R *pane, int64_t row, const char *m,
                                      int64_t plane) {
+    const int wide = IN(form);
     for (int v = 0; v < PANE; v += VL, pane += VL, m += VBYTES) {
         V columns[2][WIDEST], y[2];
         const char *at = m;
 #pragma GCC unroll 7
-        for (int r = 0; r < IN(form); r++) {
+        for (int r = 0; r < wide; r++) {
             V t[WIDEST];
 #pragma GCC unroll 7
-            for (int s = 0; s < IN(form); s++, at += plane) t[s] = *(const V *)at;
+            for (int s = 0; s < wide; s++, at += plane) t[s] = *(const V *)at;
             FN(make)(form, t, y);
             columns[0][r] = y[0], columns[1][r] = y[1];
         }
@@ -179,6 +182,7 @@ ALWAYS_INLINE void FN(transform_back)(const int form, R *pane, int64_t row, cons
 /* A y A' of one tile of 2 x 2 pixels in a pane. */
 ALWAYS_INLINE void FN(transform_cotangent)(const int down, const int across, const R *pane,
                                           int64_t row, char *to, int64_t plane) {
+    const int high = IN(down), wide = IN(across);
     for (int v = 0; v < PANE; v += VL, pane += VL, to += VBYTES) {
         V columns[2][WIDEST], t[WIDEST];
 #pragma GCC unroll 2
@@ -188,11 +192,11 @@ ALWAYS_INLINE void FN(transform_cotangent)(const int down, const int across, con
         }
         char *at = to;
 #pragma GCC unroll 7
-        for (int r = 0; r < IN(down); r++) {
+        for (int r = 0; r < high; r++) {
             const V y[] = {columns[0][r], columns[1][r]};
             FN(spread)(across, y, t);
 #pragma GCC unroll 7
-            for (int s = 0; s < IN(across); s++, at += plane) *(V *)at = t[s];
+            for (int s = 0; s < wide; s++, at += plane) *(V *)at = t[s];
         }
     }
 }
@@ -200,7 +204,7 @@ ALWAYS_INLINE void FN(transform_cotangent)(const int down, const int across, con
 /* G g G' of NR outputs and one channel; taps lie `next` elements apart. */
 ALWAYS_INLINE void FN(transform_taps)(const int form, const R *taps, int64_t next, char *to,
                                      int64_t plane) {
-    const int kernel = IN(form) - 1;
+    const int wide = IN(form), kernel = wide - 1;
     for (int v = 0; v < NR; v += VL, taps += VL, to += VBYTES) {
         V rows[WIDEST][WIDEST], t[WIDEST];
 #pragma GCC unroll 7
@@ -210,14 +214,14 @@ ALWAYS_INLINE void FN(transform_taps)(const int form, const R *taps, int64_t nex
             for (int r = 0; r < kernel; r++) g[r] = *(const V *)(taps + (r * kernel + s) * next);
             FN(weigh)(form, g, t);
 #pragma GCC unroll 7
-            for (int r = 0; r < IN(form); r++) rows[r][s] = t[r];
+            for (int r = 0; r < wide; r++) rows[r][s] = t[r];
         }
         char *at = to;
 #pragma GCC unroll 7
-        for (int r = 0; r < IN(form); r++) {
+        for (int r = 0; r < wide; r++) {
             FN(weigh)(form, rows[r], t);
 #pragma GCC unroll 7
-            for (int s = 0; s < IN(form); s++, at += plane) *(V *)at = t[s];
+            for (int s = 0; s < wide; s++, at += plane) *(V *)at = t[s];
         }
     }
 }
@@ -226,15 +230,15 @@ ALWAYS_INLINE void FN(transform_taps)(const int form, const R *taps, int64_t nex
  * apart. */
 ALWAYS_INLINE void FN(transform_sums)(const int down, const int across, const char *sums,
                                      int64_t plane, int64_t parts, int64_t next, R *taps) {
-    const int kernel = IN(down) - 1;
+    const int kernel = IN(down) - 1, high = BETWEEN(down), wide = BETWEEN(across);
     for (int v = 0; v < PANE; v += VL, sums += VBYTES, taps += VL) {
         V columns[WIDEST][WIDEST], g[WIDEST];
         const char *first = sums;
 #pragma GCC unroll 7
-        for (int r = 0; r < BETWEEN(down); r++) {
+        for (int r = 0; r < high; r++) {
             V sum[WIDEST];
 #pragma GCC unroll 7
-            for (int s = 0; s < BETWEEN(across); s++, first += plane) {
+            for (int s = 0; s < wide; s++, first += plane) {
                 const char *at = first;
                 sum[s] = *(const V *)at;
                 for (int64_t part = 1; part < parts; part++) sum[s] += *(const V *)(at += next);

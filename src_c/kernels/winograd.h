@@ -373,7 +373,7 @@ static void FN(winograd_taps)(const tn_winograd_plan *x, const char *sums, char 
             else
                 FN(transform_sums)(FIVE, SPLIT, sums, x->sums_plane, x->parts, part, to);
             for (int r = 0; r < kernel; r++)
-                add_pixels(&runs, (c + i) * of->w_in + r * of->w_row, kernel, (i * kernel + r) * kernel);
+                add_pixels(&runs, (c + i) * of->w_in + r * of->w_row, kernel, i * all + r * kernel);
         }
         FN(carry_pixels)(&runs, of->w_out, w + o * of->w_out, taps,
                          (int)MIN((int64_t)PANE, of->outputs - o), 1);
