@@ -226,7 +226,8 @@ typedef struct {
     int64_t batch, channel, at[3];
 } tn_volume;
 
-/* Convolution with 3 x 3 windows over axes 1 and 2, stride and dilation 1, of TN_F32 or TN_F64. */
+/* Convolution with 3 x 3 or 5 x 5 windows over axes 1 and 2, stride and dilation 1, of TN_F32 or
+ * TN_F64. */
 typedef struct {
     tn_windows at;
     tn_volume x, y;

@@ -246,6 +246,7 @@ cdef tn_winograd _winograd(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, before):
     for k in range(1, 3):
         call.at.extent[k] = x.shape[k]
         call.at.out[k] = y.shape[k]
+        call.at.kernel[k] = w.shape[k - 1]
         call.at.before[k] = before[k - 1]
     call.channels, call.outputs = w.shape[2], w.shape[3]
     call.w_row, call.w_column = w.strides[0], w.strides[1]
@@ -258,8 +259,8 @@ def winograd(cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray y not N
     """Write to y the convolution of x, padded by so many rows and columns in front, with w; or to
     w the gradient of the sum of that times y.
 
-    x and y are [batch, rows, columns, channels], w is [3, 3, channels, outputs], all of one dtype,
-    float32 or float64, and of any strides.
+    x and y are [batch, rows, columns, channels], w is [3, 3, channels, outputs] or [5, 5, ...], all of
+    one dtype, float32 or float64, and of any strides.
     """
     cdef tn_winograd call = _winograd(x, w, y, before)
     cdef tn_control control

@@ -119,8 +119,9 @@ def get_num_threads() -> int:
 def set_winograd(allowed: bool | None) -> None:
     """Say whether later convolutions may take Winograd's form; None goes back to the default.
 
-    It computes 3 x 3 windows with 16 multiplications in place of 36, where that is faster, and with
-    rounding errors that are no more than 4 times those of the direct form.
+    It computes 3 x 3 windows with 16 multiplications in place of 36, and 5 x 5 windows with 36 in
+    place of 100, where that is faster, and with rounding errors that are no more than 4 times those
+    of the direct form.
 
     Raises:
         TypeError: `allowed` is neither a bool nor None.

@@ -1,6 +1,7 @@
-/* How Winograd's convolution F(2x2,3x3) walks over its tiles, and how the pixels of tiles move.
+/* How Winograd's convolution walks over its tiles, and how the pixels of tiles move.
  *
- * A tile is 2 x 2 pixels of the result, computed from 4 x 4 of the operand.  Tiles are numbered over
+ * A tile is 2 x 2 pixels of the result, computed from 4 x 4 of the operand, or from 6 x 6 with windows of
+ * 5 x 5.  Tiles are numbered over
  * images, rows and columns; a block of them is cut into spans of one image.  The pixels of a span pass
  * through a pane, [rows][columns][PANE_BYTES of channels], whatever the order of axes in memory: what
  * lies outside of the image is zero there, or never leaves it. */
@@ -9,19 +10,24 @@
 
 #include "../tn.h"
 
-enum { PANE_BYTES = 64, TRANSFORMED = 16 }; /* products per tile, channel and output */
+enum { PANE_BYTES = 64, TAPS = 200 }; /* TAPS: that are transformed at a time, at most */
+enum { THREE, FIVE, SPLIT };          /* forms of the transforms, see transforms.h */
+enum { SEEN, MADE, COTANGENT };       /* pixels that are transformed, by either side's transform */
 
 /* What all blocks of one convolution have in common.  Byte strides: V is the transformed operand,
- * [16][tiles of a block][channels]; U the weights, [16][panels][channels][NR], M the products,
- * [16][tiles of a block][outputs of a chunk]. */
+ * [products][tiles of a block][channels]; U the weights, [products][panels][channels][NR], M the
+ * products, [products][tiles of a block][outputs of a chunk]. */
 struct tn_winograd_plan {
     const tn_winograd *of;
+    int kernel;                  /* taps of a row */
+    int64_t products, m_planes;  /* per tile, channel and output; planes of M */
+    int64_t steps;               /* of a product that are summed at a time */
     int64_t down, across, tiles; /* of an image; of all images */
     int64_t block;               /* tiles in a block */
     int64_t chunk;               /* outputs that are multiplied before they are transformed back */
     int64_t panels, u_plane, v_row, v_plane, m_row, m_plane;
     /* For the gradient to weights: so many parts, of so many tiles, are summed apart; M is the
-     * transformed cotangent, and the sums of a part are [16][channels][outputs]. */
+     * transformed cotangent, and the sums of a part are [products][channels][outputs]. */
     int64_t parts, part, sums_row, sums_plane;
     int64_t groups, group; /* of outputs that are tasks of their own, where parts are too few */
     int64_t pixels, bytes; /* of a pane, at most; workspace of one thread */
@@ -48,6 +54,12 @@ typedef struct {
     int64_t step;        /* bytes from one pixel to the next */
 } pixel_runs;
 
+/* The plane of M that has the cotangents of a product: those of form SPLIT share theirs. */
+static inline int64_t cotangent_plane(const tn_winograd_plan *x, int64_t product) {
+    static const int8_t shared[] = {0, 1, 2, 3, 0, 1, 3};
+    return x->products == x->m_planes ? product : product / 7 * 4 + shared[product % 7];
+}
+
 /* The next span of the tiles tile .. end - 1.  Rows that are longer than a block are spans of their own,
  * for a pane has room for `block` tiles a row. */
 static inline tile_span next_span(const tn_winograd_plan *x, int64_t tile, int64_t end) {
@@ -62,10 +74,11 @@ static inline tile_span next_span(const tn_winograd_plan *x, int64_t tile, int64
 }
 
 /* The most pixels that the pane of any span has. */
-static inline int64_t most_pixels(int64_t down, int64_t across, int64_t block) {
-    int64_t rows = across < block ? (block + across - 2) / across + 1 : 1;
-    if (rows > down) rows = down;
-    return (2 * rows + 2) * (2 * (across < block ? across : block) + 2);
+static inline int64_t most_pixels(const tn_winograd_plan *x) {
+    const int64_t width = x->across < x->block ? x->across : x->block, more = x->kernel - 1;
+    int64_t rows = x->across < x->block ? (x->block + x->across - 2) / x->across + 1 : 1;
+    if (rows > x->down) rows = x->down;
+    return (2 * rows + more) * (2 * width + more);
 }
 
 static inline void add_pixels(pixel_runs *x, int64_t from, int64_t count, int64_t place) {
@@ -85,7 +98,8 @@ static inline int64_t pixels_seen(const tn_winograd_plan *x, const tile_span *s,
     const tn_volume *v = &of->x;
     const int64_t height = of->at.in[1], width = of->at.in[2];
     const int64_t top = 2 * s->row - of->at.before[1], left = 2 * s->left - of->at.before[2];
-    const int64_t rows = 2 * (s->row_end - s->row) + 2, columns = 2 * s->width + 2;
+    const int64_t more = x->kernel - 1;
+    const int64_t rows = 2 * (s->row_end - s->row) + more, columns = 2 * s->width + more;
     const int64_t begin = left < 0 ? 0 : left;
     const int64_t end = left + columns < width ? left + columns : width;
     to->count = to->used = 0;

@@ -26,11 +26,13 @@ static int64_t block_tiles(int64_t tiles, int mr, int threads) {
 }
 
 static tn_winograd_plan count_tiles(const tn_winograd *of, int threads) {
-    tn_winograd_plan x = {.of = of};
+    tn_winograd_plan x = {.of = of, .kernel = (int)of->at.kernel[1]};
+    x.products = x.m_planes = (x.kernel + 1) * (x.kernel + 1);
+    x.steps = x.kernel == 3 ? 256 : 32;
     x.down = (of->at.out[1] + 1) / 2;
     x.across = (of->at.out[2] + 1) / 2;
     x.tiles = of->at.batch * x.down * x.across;
-    const double work = (double)x.tiles * TRANSFORMED * (double)of->channels * (double)of->outputs;
+    const double work = (double)(x.tiles * x.products) * (double)of->channels * (double)of->outputs;
     x.threads = work < WORK * (double)threads ? 1 + (int)(work / WORK) : threads;
     return x;
 }
@@ -39,8 +41,8 @@ static tn_winograd_plan count_tiles(const tn_winograd *of, int threads) {
 static void count_bytes(tn_winograd_plan *x) {
     x->v_plane = plane_bytes(x->block, x->v_row);
     x->m_plane = plane_bytes(x->block, x->m_row);
-    x->pixels = most_pixels(x->down, x->across, x->block);
-    x->bytes = TN_ALIGNED(TRANSFORMED * (x->v_plane + x->m_plane) +
+    x->pixels = most_pixels(x);
+    x->bytes = TN_ALIGNED(x->products * x->v_plane + x->m_planes * x->m_plane +
                           x->pixels * (int64_t)(PANE_BYTES + sizeof(pixel_run) + sizeof(int32_t)));
 }
 
@@ -50,7 +52,7 @@ static tn_winograd_plan plan_run(const tn_winograd *of, int threads) {
     const int64_t outputs = round_up(of->outputs, pane);
     tn_winograd_plan x = count_tiles(of, threads);
     x.block = block_tiles(x.tiles, kernels->mr, x.threads);
-    x.chunk = PRODUCT_BYTES / (TRANSFORMED * x.block * size) / pane * pane;
+    x.chunk = PRODUCT_BYTES / (x.products * x.block * size) / pane * pane;
     if (x.chunk > outputs) x.chunk = outputs;
     x.panels = (of->outputs + kernels->nr - 1) / kernels->nr;
     x.u_plane = plane_bytes(x.panels, of->channels * kernels->nr * size);
@@ -64,17 +66,18 @@ static tn_winograd_plan plan_run(const tn_winograd *of, int threads) {
 static tn_winograd_plan plan_to_weights(const tn_winograd *of, int threads) {
     const int64_t size = tn_itemsize(of->dtype), pane = PANE_BYTES / size;
     tn_winograd_plan x = count_tiles(of, threads);
+    if (x.kernel == 5) x.products = 6 * 7, x.m_planes = 6 * 4; /* forms FIVE and SPLIT */
     x.sums_row = round_up(of->outputs, pane) * size;
     x.sums_plane = plane_bytes(of->channels, x.sums_row);
     for (x.parts = 1; x.parts < PARTS && x.tiles / (2 * x.parts) >= PART;) {
-        if (2 * x.parts * TRANSFORMED * x.sums_plane > SUMS_BYTES) break;
+        if (2 * x.parts * x.products * x.sums_plane > SUMS_BYTES) break;
         x.parts *= 2;
     }
     x.part = (x.tiles + x.parts - 1) / x.parts;
     x.groups = (x.threads + x.parts - 1) / x.parts;
     x.group = round_up((of->outputs + x.groups - 1) / x.groups, GROUP);
     x.groups = (of->outputs + x.group - 1) / x.group;
-    x.block = TRANSFORMED * x.sums_plane > FAR_BYTES ? FAR_SUMMED : SUMMED;
+    x.block = x.products * x.sums_plane > FAR_BYTES ? FAR_SUMMED : SUMMED;
     if (x.block > x.part) x.block = x.part;
     /* odd numbers of lines: a step of a sum goes to the next tile */
     x.v_row = (round_up(of->channels, pane) * size) | 64;
@@ -105,13 +108,13 @@ static void block_task(void *job, int64_t task, int worker) {
 
 int64_t tn_winograd_workspace(const tn_winograd *x, int threads) {
     const tn_winograd_plan plan = plan_run(x, threads);
-    return TRANSFORMED * plan.u_plane + plan.threads * plan.bytes;
+    return plan.products * plan.u_plane + plan.threads * plan.bytes;
 }
 
 void tn_winograd_run(const tn_winograd *x, const char *a, const char *w, char *c, int threads,
                      char *workspace, tn_control *control) {
     winograd_job job = {plan_run(x, threads), a, w, c, workspace, NULL, control};
-    job.workspace = workspace + TRANSFORMED * job.plan.u_plane;
+    job.workspace = workspace + job.plan.products * job.plan.u_plane;
     if (!job.plan.tiles || !x->outputs) return;
     threads = job.plan.threads;
     if (threads > 1) tn_begin_run(threads);
@@ -144,7 +147,7 @@ static void taps_task(void *job, int64_t task, int worker) {
 
 int64_t tn_winograd_to_weights_workspace(const tn_winograd *x, int threads) {
     const tn_winograd_plan plan = plan_to_weights(x, threads);
-    return plan.parts * TRANSFORMED * plan.sums_plane + plan.threads * plan.bytes;
+    return plan.parts * plan.products * plan.sums_plane + plan.threads * plan.bytes;
 }
 
 void tn_winograd_to_weights(const tn_winograd *x, const char *a, const char *y, char *w, int threads,
@@ -152,7 +155,7 @@ void tn_winograd_to_weights(const tn_winograd *x, const char *a, const char *y, 
     weights_job job = {plan_to_weights(x, threads), a, y, w, workspace, NULL, control};
     const tn_winograd_plan *plan = &job.plan;
     const int64_t pane = PANE_BYTES / tn_itemsize(x->dtype);
-    job.workspace = workspace + plan->parts * TRANSFORMED * plan->sums_plane;
+    job.workspace = workspace + plan->parts * plan->products * plan->sums_plane;
     if (plan->threads > 1) tn_begin_run(plan->threads);
     tn_parallel_for(plan->threads, plan->parts * plan->groups, part_task, &job);
     tn_parallel_for(plan->threads, (x->outputs + pane - 1) / pane, taps_task, &job);

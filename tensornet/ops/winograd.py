@@ -1,8 +1,9 @@
-"""Convolution with windows of 3 x 3 in Winograd's form: 16 multiplications in place of 36.
+"""Convolution with windows of 3 x 3 and 5 x 5 in Winograd's form, with fewer multiplications.
 
-The minimal filtering F(2x2, 3x3) of Lavin & Gray, "Fast algorithms for convolutional neural
-networks" (2016): 2 x 2 pixels of the result are computed from 4 x 4 of the operand, transformed,
-multiplied with transformed weights and summed over the channels, and transformed back.
+The minimal filtering F(2x2, 3x3) and F(2x2, 5x5), see Lavin & Gray, "Fast algorithms for
+convolutional neural networks" (2016): 2 x 2 pixels of the result are computed from 4 x 4 or 6 x 6
+of the operand, transformed, multiplied with transformed weights and summed over the channels, and
+transformed back: 16 multiplications in place of 36, and 36 in place of 100.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ __all__ = ["winograd", "winograd_suits", "winograd_to_data", "winograd_to_weight
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
-# What the transforms cost, in multiply-adds of a product: for each tile and channel, each tile
-# and output, and each channel and output. Channels and outputs go by lines of memory.
-_TILE_CHANNEL, _TILE_OUTPUT, _WEIGHT, _LINE = 75, 190, 256, 64
+# What the transforms cost for windows of each kind, in multiply-adds of a product: for each tile
+# and channel, each tile and output, and each channel and output, fitted to a grid of shapes.
+# Channels and outputs go by lines of memory.
+_COSTS: dict[tuple[int, ...], tuple[int, int, int]] = {(3, 3): (10, 80, 50), (5, 5): (55, 250, 280)}
+_LINE = 64
 
 
 def winograd_suits(windows: Windows, channels: int, outputs: int, dtype: Any) -> bool:
@@ -48,31 +51,35 @@ def winograd_suits(windows: Windows, channels: int, outputs: int, dtype: Any) ->
         return False
     line = _LINE // dtype.itemsize
     whole_channels, whole_outputs = (-(-n // line) * line for n in (channels, outputs))
-    pixels = windows.batch * windows.counts[0] * windows.counts[1]
     tiles = windows.batch * -(-windows.counts[0] // 2) * -(-windows.counts[1] // 2)
-    products = tiles * (16 * channels * whole_outputs)
-    transforms = tiles * (_TILE_CHANNEL * whole_channels + _TILE_OUTPUT * whole_outputs)
-    weights = _WEIGHT * channels * whole_outputs
-    suits: bool = products + transforms + weights < 9 * pixels * channels * outputs
+    taps, (tile_channel, tile_output, weight) = windows.kernel[0], _COSTS[windows.kernel]
+    products = tiles * (taps + 1) ** 2 * channels * whole_outputs
+    transforms = tiles * (tile_channel * whole_channels + tile_output * whole_outputs)
+    weights = weight * channels * whole_outputs
+    direct = windows.batch * _rows_seen(windows) * windows.counts[1] * taps * channels * outputs
+    suits: bool = products + transforms + weights < direct
     return suits
 
 
 def winograd(x: Array, w: Array, windows: Windows, out: Array | None = None) -> Array:
-    """The convolution of `x` with weights `w` of 3 x 3 taps, stride 1.
+    """The convolution of `x` with weights `w` of 3 x 3 or 5 x 5 taps, stride 1.
 
     Args:
         x: (batch, height, width, channels), or (batch, channels, height, width) where the channels
             of `windows` are not last; float32 or float64, any strides.
-        w: (3, 3, channels, outputs), or (outputs, channels, 3, 3); of the same dtype.
+        w: (3, 3, channels, outputs), or (outputs, channels, 3, 3), or with 5 in place of 3; of the
+            same dtype.
         windows: where the windows lie on `x`.
         out: the array that is written to and returned, instead of a new one; it shares no memory
             with `x` and `w`.
 
-    The error is about that of the direct form: fewer products are summed, of sums and differences
-    of neighbours. An entry of `x` that is not finite may reach all results of the tiles of 2 x 2
-    that see it; one of `w`, all results of its output. Takes 4 multiply-adds in place of 9 for each
-    pixel of the result, channel and output; workspace of 16 times `w` of one tap, and of some
-    hundred KB to a few MB a thread. The bits do not depend on the number of threads.
+    The error of 3 x 3 is about that of the direct form: fewer products are summed, of sums and
+    differences of neighbours. That of 5 x 5 is two to three times as large, or with entries of one
+    sign as large; no more than 32 products are summed at a time. An entry of `x` that is not finite
+    may reach all results of the tiles of 2 x 2 that see it; one of `w`, all results of its output.
+    Takes 4 multiply-adds in place of 9, or 9 in place of 25, for each pixel of the result, channel
+    and output; workspace of 16 or 36 times `w` of one tap, and of some hundred KB to a few MB a
+    thread. The bits do not depend on the number of threads.
 
     Raises:
         ShapeError: other windows, or shapes that do not fit.
@@ -100,9 +107,9 @@ def winograd_to_weights(x: Array, y: Array, windows: Windows, out: Array | None 
         windows: where the windows lie on `x`.
         out: the array that is written to and returned, instead of a new one.
 
-    Takes 16 multiply-adds in place of 36 for each tile of 2 x 2 pixels, channel and output, and
-    workspace of 16 times the gradient of one tap for each of up to 16 parts that the tiles are
-    summed in. The bits do not depend on the number of threads.
+    Takes 16 multiply-adds in place of 36, or 42 in place of 100, for each tile of 2 x 2 pixels,
+    channel and output, and workspace of as many times the gradient of one tap for each of up to 16
+    parts that the tiles are summed in. The bits do not depend on the number of threads.
 
     Raises:
         ShapeError, TypeError, MemoryLimitError: as `winograd`.
@@ -112,11 +119,10 @@ def winograd_to_weights(x: Array, y: Array, windows: Windows, out: Array | None 
     >>> winograd_to_weights(x, y, place_windows("conv", x.shape, 3)).shape
     (3, 3, 2, 7)
     """
-    last, channels = windows.channels_last, windows.channels
+    last = windows.channels_last
     outputs = y.shape[-1 if last else 1] if y.ndim == 4 else 0
     if out is None:
-        shape = (3, 3, channels, outputs) if last else (outputs, channels, 3, 3)
-        out = _kernels.empty(shape, x.dtype)
+        out = _kernels.empty(_weights_shape(windows, outputs), x.dtype)
     _check(windows, x, out, y)
     return _run(x, out, y, windows.before, last, to_weights=True)
 
@@ -146,7 +152,7 @@ def winograd_to_data(y: Array, w: Array, windows: Windows, out: Array | None = N
         out = _kernels.empty(with_channels(windows.batch, channels, windows.extents, last), y.dtype)
     _check(windows, out, w, y)
     turned = w[::-1, ::-1].swapaxes(2, 3) if last else w[:, :, ::-1, ::-1].swapaxes(0, 1)
-    before = tuple([2 - front for front in windows.before])
+    before = tuple([windows.kernel[0] - 1 - front for front in windows.before])
     return _run(y, turned, out, before, last, to_weights=False)
 
 
@@ -169,13 +175,13 @@ def _check(windows: Windows, x: Array, w: Array, y: Array) -> None:
     """Raise unless the operand, the weights and the result fit the windows and each other."""
     if not _fits(windows):
         raise ShapeError(
-            "winograd takes windows of 3 x 3 with stride and dilation 1, not "
+            "winograd takes windows of 3 x 3 or 5 x 5 with stride and dilation 1, not "
             f"{windows.kernel}, {windows.stride}, {windows.dilation}"
         )
     last, channels = windows.channels_last, windows.channels
     outputs = y.shape[-1 if last else 1]
     operand = with_channels(windows.batch, channels, windows.extents, last)
-    weights = (3, 3, channels, outputs) if last else (outputs, channels, 3, 3)
+    weights = _weights_shape(windows, outputs)
     for name, array, shape in (
         ("x", x, operand),
         ("w", w, weights),
@@ -192,4 +198,18 @@ def _check(windows: Windows, x: Array, w: Array, y: Array) -> None:
 
 def _fits(windows: Windows) -> bool:
     """Whether windows are those that this form is for."""
-    return windows.kernel == (3, 3) and windows.stride == windows.dilation == (1, 1)
+    return windows.kernel in _COSTS and windows.stride == windows.dilation == (1, 1)
+
+
+def _rows_seen(windows: Windows) -> int:
+    """How many rows of an image all windows of a column see: the direct form skips the others."""
+    before, rows, counts = windows.before[0], windows.extents[0], windows.counts[0]
+    return sum(
+        max(min(counts, rows + before - tap) - max(before - tap, 0), 0)
+        for tap in range(windows.kernel[0])
+    )
+
+
+def _weights_shape(windows: Windows, outputs: int) -> tuple[int, ...]:
+    channels, kernel = windows.channels, windows.kernel
+    return (*kernel, channels, outputs) if windows.channels_last else (outputs, channels, *kernel)
