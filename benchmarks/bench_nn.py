@@ -167,6 +167,13 @@ def window_runners(_: Any, case: tuple[Any, ...]) -> Iterator[tuple[str, Runners
     yield from both.items()
 
 
+def title_of(case: Any) -> str:
+    if isinstance(case, Layer):
+        return str(case)
+    kind, n, c, extent, kernel, stride, _ = case
+    return f"{kind} {n}x{c}x{extent}x{extent}, {kernel}x{kernel}, stride {stride}"
+
+
 Row = dict[str, Any]
 # Sections and their cases: each case makes runners named after FORMATS and "torch " + a format.
 SECTIONS: dict[str, tuple[Callable[..., Iterator[tuple[str, Runners]]], list[Any]]] = {
@@ -188,7 +195,7 @@ def rows_of(section: str, torch: Any, seconds: float) -> Iterator[Row]:
             best = min(times[f"torch {form}"] for form in FORMATS)
             yield {
                 "section": f"{section}, {direction}",
-                "case": str(case),
+                "case": title_of(case),
                 "seconds": times,
                 "speedup": {form: best / times[form] for form in FORMATS},
             }
