@@ -11,8 +11,8 @@ typedef struct {
 } FN(tile_strides);
 
 /* Where a tile goes: row i at c + rows[i], its vectors at columns[] from there.  While it is
- * computed, what is wanted soon comes nearer: the rows of a later tile, which begin at later +
- * later_rows[i] and end `span` bytes on, and lines at ahead[] + lines[][p] in every step. */
+ * computed, what is wanted soon comes nearer: lines at ahead[] + lines[][p] in every step, and bit by
+ * bit the rows of a later tile, which begin at later + later_rows[i] and end `span` bytes on. */
 typedef struct {
     char *c;
     const int64_t *rows;
@@ -34,28 +34,32 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t 
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < TILE_VECTORS; j++)
             for (int part = 0; part < PARTS; part++) sum[i][part][j] = (V){0};
+    const int stretch = 192 / rows; /* steps between fetches of rows, about as many cycles apart */
+    int64_t p = 0, later = 0;
+    while (p < kc) {
+        const int64_t end = MIN(p + stretch, kc);
+        for (; later < rows && later * kc < rows * end; later++) {
+            const char *row = to->later + to->later_rows[later];
+            __builtin_prefetch(row, 0, 2);
+            __builtin_prefetch(row + to->span, 0, 2);
+        }
+        for (; p < end; p++, a += a_step, b += b_step) {
+            V row[TILE_VECTORS];
+            for (int j = 0; j < TILE_VECTORS; j++) row[j] = *(const VU *)(b + j * VBYTES);
+            if (fetch == FETCH_RIGHT) __builtin_prefetch(b + TILE_VECTORS * VBYTES);
+            for (int f = 0; fetch == FETCH_AHEAD && f < FETCHES; f++) /* into L2 */
+                __builtin_prefetch(to->ahead[f] + to->lines[f][p], 0, 2);
 #pragma GCC unroll 24
-    for (int i = 0; i < rows; i++) {
-        const char *row = to->later + to->later_rows[i];
-        __builtin_prefetch(row, 0, 2);
-        __builtin_prefetch(row + to->span, 0, 2);
-    }
-    for (int64_t p = 0; p < kc; p++, a += a_step, b += b_step) {
-        V row[TILE_VECTORS];
-        for (int j = 0; j < TILE_VECTORS; j++) row[j] = *(const VU *)(b + j * VBYTES);
-        if (fetch == FETCH_RIGHT) __builtin_prefetch(b + TILE_VECTORS * VBYTES);
-        for (int f = 0; fetch == FETCH_AHEAD && f < FETCHES; f++) /* into L2 */
-            __builtin_prefetch(to->ahead[f] + to->lines[f][p], 0, 2);
-#pragma GCC unroll 24
-        for (int i = 0; i < rows; i++) {
-            const R x = FN(real)(a + i * a_row);
-            for (int j = 0; j < TILE_VECTORS; j++)
-                ACCUMULATE(sum[i][0][j], MULTIPLY(x, row[j]));
+            for (int i = 0; i < rows; i++) {
+                const R x = FN(real)(a + i * a_row);
+                for (int j = 0; j < TILE_VECTORS; j++)
+                    ACCUMULATE(sum[i][0][j], MULTIPLY(x, row[j]));
 #if COMPLEX
-            const R y = FN(real)(a + i * a_row + (int64_t)sizeof(R));
-            for (int j = 0; j < TILE_VECTORS; j++)
-                ACCUMULATE(sum[i][1][j], MULTIPLY(y, row[j]));
+                const R y = FN(real)(a + i * a_row + (int64_t)sizeof(R));
+                for (int j = 0; j < TILE_VECTORS; j++)
+                    ACCUMULATE(sum[i][1][j], MULTIPLY(y, row[j]));
 #endif
+            }
         }
     }
 #pragma GCC unroll 24
