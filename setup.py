@@ -41,6 +41,11 @@ def headers() -> list[str]:
 class BuildKernels(build_ext):
     """Adds one object per instruction set to the kernel extension."""
 
+    def run(self) -> None:
+        super().run()
+        if not self.inplace:  # `python -m tensornet` in this folder finds the sources first
+            self.copy_extensions_to_source()
+
     def build_extension(self, ext: Extension) -> None:
         if ext.name == KERNELS:
             machine = platform.machine().lower()
