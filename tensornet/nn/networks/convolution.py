@@ -217,10 +217,7 @@ class Conv2DMPO(_Factored):
         pairs = list(zip(channels, layer.filter_factors))
         order = [0, *[axis for k in range(count) for axis in (2 + k, 2 + count + k)], 1]
         chain = array.reshape(*array.shape[:2], *channels, *filters).transpose(order)
-        trains = train_of(
-            chain.reshape(len(chain), *map(prod, pairs), chain.shape[-1]), rank, tolerance
-        )
-        cores = [core.reshape(len(core), *pair, -1) for core, pair in zip(trains, pairs)]
+        cores = train_of(chain, pairs, rank, tolerance)
         layer.bond_dim = max(map(len, cores[1:]))
         return layer._put(cores, bias)
 

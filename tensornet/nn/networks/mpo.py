@@ -65,23 +65,31 @@ def tensor_train(
     count = len(inputs)
     order = [axis for k in range(count) for axis in (k, count + k)]
     pairs = list(zip(inputs, outputs))
-    chain = np.reshape(kernel, (*inputs, *outputs)).transpose(order)
-    trains = train_of(chain.reshape(1, *map(prod, pairs), 1), rank, tolerance)
-    cores = [core.reshape(len(core), *pair, -1) for core, pair in zip(trains, pairs)]
     if count == 1:
         return [kernel]
+    chain = np.reshape(kernel, (*inputs, *outputs)).transpose(order)
+    cores = train_of(chain[np.newaxis, ..., np.newaxis], pairs, rank, tolerance)
     return [cores[0][0], *cores[1:-1], cores[-1][..., 0]]
 
 
-def train_of(chain: Any, rank: int | None = None, tolerance: float | None = None) -> list[Any]:
-    """The cores (bond, axis, bond) of the inner axes of a tensor, whose ends are the outer axes.
+def train_of(
+    tensor: Any,
+    pairs: Sequence[tuple[int, int]],
+    rank: int | None = None,
+    tolerance: float | None = None,
+) -> list[Any]:
+    """The cores (bond, input, output, bond) of a tensor whose outer axes are the outer bonds.
 
     Args:
+        tensor: of shape (first bond, input, output, input, output, ..., last bond).
+        pairs: the extents of the input and output of each core.
         rank, tolerance: as for `tensor_train`.
 
-    >>> [core.shape for core in train_of(np.ones((2, 3, 4, 5)), tolerance=1e-12)]
-    [(2, 3, 1), (1, 4, 5)]
+    >>> cores = train_of(np.ones((2, 3, 4, 3, 2, 5)), [(3, 4), (3, 2)], tolerance=1e-12)
+    >>> [core.shape for core in cores]
+    [(2, 3, 4, 1), (1, 3, 2, 5)]
     """
+    chain = tensor.reshape(len(tensor), *map(prod, pairs), tensor.shape[-1])
     steps = chain.ndim - 3
     allowed = None
     if tolerance is not None:
@@ -97,7 +105,7 @@ def train_of(chain: Any, rank: int | None = None, tolerance: float | None = None
             )
         cores.append(u)
         rest = s.reshape(-1, *[1] * (vh.ndim - 1)) * vh
-    return [*cores, rest]
+    return [core.reshape(len(core), *pair, -1) for core, pair in zip([*cores, rest], pairs)]
 
 
 class DenseMPO(DenseNetwork):
