@@ -12,9 +12,20 @@ static inline int64_t stride_on(const tn_dim *d, tn_operand operand) {
     return stride < 0 ? -stride : stride;
 }
 
+/* Of so many points next to each other, the fewest that make a multiple of `unit`. */
+static inline int64_t grain_of(int64_t unit, int64_t points) {
+    int64_t divisor = unit;
+    for (int64_t rest = points % unit; rest;) {
+        const int64_t next = divisor % rest;
+        divisor = rest;
+        rest = next;
+    }
+    return unit / divisor;
+}
+
 /* Lengthens the tiles along the axes, nearest on this operand first, until `target` points of them
  * are covered or the box holds `limit` points; with `dense` (bytes of an element) only along axes
- * that are contiguous there.  Returns the points of the box. */
+ * that are contiguous there, by whole lines.  Returns the points of the box. */
 static inline int64_t grow_box(tn_boxes *x, tn_operand operand, int64_t dense, int64_t target,
                                int64_t limit, int64_t points) {
     uint8_t order[TN_MAX_DIMS];
@@ -32,6 +43,10 @@ static inline int64_t grow_box(tn_boxes *x, tn_operand operand, int64_t dense, i
         if (dense && stride_on(&x->dims[d], operand) > 2 * dense * covered) break;
         const int64_t others = points / x->tile[d];
         int64_t tile = (target + covered - 1) / covered;
+        if (dense) {
+            const int64_t grain = grain_of(64 / dense, covered);
+            tile = (tile + grain - 1) / grain * grain;
+        }
         if (tile > x->dims[d].n) tile = x->dims[d].n;
         if (tile > limit / others) tile = limit / others;
         if (tile > x->tile[d]) x->tile[d] = tile;
@@ -43,10 +58,11 @@ static inline int64_t grow_box(tn_boxes *x, tn_operand operand, int64_t dense, i
 }
 
 /* Cuts the group into boxes of at most `limit` points, cache lines of both operands kept whole: first
- * those of `one`, then those of `other`.  Tiles are of nearly equal extent; those of the last axis are
- * multiples of `unit` where they do not span it. */
+ * those of `one`, then those of `other`; more than `enough` points only where lines ask for them.  Tiles
+ * are of nearly equal extent; what is contiguous on `one`, and not whole, is a multiple of `unit`. */
 static inline void cut_boxes(tn_boxes *x, const tn_dim *dims, int n_dims, tn_operand one,
-                             tn_operand other, int64_t itemsize, int64_t unit, int64_t limit) {
+                             tn_operand other, int64_t itemsize, int64_t unit, int64_t limit,
+                             int64_t enough) {
     const int64_t line = 64 / itemsize > unit ? 64 / itemsize : unit;
     x->dims = dims;
     x->n_dims = n_dims;
@@ -58,14 +74,18 @@ static inline void cut_boxes(tn_boxes *x, const tn_dim *dims, int n_dims, tn_ope
         points = grow_box(x, other, itemsize, 4 * line, limit, points);
         points = grow_box(x, one, itemsize, 4 * line, limit, points);
     }
-    grow_box(x, one, 0, limit, limit, points);
-    for (int d = 0; d < n_dims; d++) {
+    grow_box(x, one, 0, enough, enough, points);
+    int64_t covered = 1; /* points next to each other on `one`, if any */
+    for (int d = n_dims - 1; d >= 0; d--) {
         const int64_t n = dims[d].n, parts = (n + x->tile[d] - 1) / x->tile[d];
         int64_t tile = (n + parts - 1) / parts;
-        if (d == n_dims - 1 && parts > 1) {
-            const int64_t whole = (tile + unit - 1) / unit * unit;
-            if (whole <= x->tile[d]) tile = whole;
+        if (covered && parts > 1) {
+            const int64_t grain = grain_of(unit, covered), most = x->tile[d] / grain * grain;
+            tile = (tile + grain - 1) / grain * grain;
+            if (tile > most) tile = most ? most : x->tile[d];
         }
+        const int goes_on = d && parts == 1 && stride_on(&dims[d - 1], one) == itemsize * covered * n;
+        covered = goes_on ? covered * n : 0;
         x->tile[d] = tile;
         x->count *= (n + tile - 1) / tile;
     }

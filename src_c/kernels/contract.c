@@ -5,8 +5,9 @@
 #include "tiling.h"
 
 /* Cache budgets in bytes: a panel of a and one of b share L1; a block of a stays in L2, and so does one
- * of b that meets a single block of a; other blocks of b stay in L3. */
-enum { PANELS = 28 << 10, A_BLOCK = 192 << 10, B_BLOCK = 2 << 20, B_ONCE = 256 << 10 };
+ * of b that meets a single block of a, with what is fetched for the next; other blocks of b stay in L3. */
+enum { PANELS = 28 << 10, A_BLOCK = 192 << 10, B_BLOCK = 2 << 20 };
+enum { B_ONCE = 256 << 10, B_ENOUGH = 128 << 10 }; /* the former where whole lines ask for it */
 enum { POINTS = 4096, MIN_POINTS = 256, MIN_DEPTH = 256 };
 /* Panels of the other operand that make packing worth it, if an operand can be read where it lies. */
 enum { A_PANELS = 3, B_PANELS = 4 };
@@ -54,6 +55,7 @@ static void choose_blocks(tn_blocking *blocking, const tn_contraction *x, int th
     const tn_dim *m = x->dims + x->n_batch, *n = m + x->n_m, *k = n + x->n_n;
     limit_blocks(blocking, x->dtype, x->m, x->n, x->k);
     int64_t mc = blocking->mc, nc = blocking->nc;
+    const int64_t once = larger(B_ENOUGH / (blocking->kc * itemsize), MIN_POINTS);
     if (threads > 1 && x->batch < 2 * threads) {
         /* at least one block per thread */
         if (x->n >= x->m)
@@ -61,9 +63,11 @@ static void choose_blocks(tn_blocking *blocking, const tn_contraction *x, int th
         else
             mc = smaller(mc, round_up(parts_of(x->m, threads), kernels->mr));
     }
-    cut_boxes(&blocking->m, m, x->n_m, ON_A, ON_C, itemsize, kernels->mr, mc);
-    cut_boxes(&blocking->n, n, x->n_n, ON_C, ON_B, itemsize, kernels->nr, nc);
-    cut_boxes(&blocking->k, k, x->n_k, ON_A, ON_B, itemsize, 1, blocking->kc);
+    cut_boxes(&blocking->m, m, x->n_m, ON_A, ON_C, itemsize, kernels->mr, mc, mc);
+    cut_boxes(&blocking->n, n, x->n_n, ON_C, ON_B, itemsize, kernels->nr, nc,
+              x->m <= mc ? smaller(nc, once) : nc);
+    cut_boxes(&blocking->k, k, x->n_k, ON_A, ON_B, itemsize, 1, blocking->kc,
+              blocking->kc);
     blocking->a_direct =
         x->n_m == 1 && x->n_k == 1 && x->n <= (int64_t)A_PANELS * kernels->nr;
     blocking->b_direct = x->n_n == 1 && x->n_k == 1 && n->sb == itemsize &&
@@ -120,6 +124,13 @@ typedef struct {
     int whole_m;         /* a task has all m */
 } contract_job;
 
+/* Of a box of this contraction. */
+static int how_far(const tn_contraction *x) {
+    const double runs = x->road == TN_ROAD_TRANSPOSE ? (double)x->k : 1;
+    const double bytes = (double)x->batch * (double)x->m * (double)x->n * runs * tn_itemsize(x->dtype);
+    return (bytes >= FETCHED) + (bytes >= STREAMED);
+}
+
 static void gett_task(void *argument, int64_t task, int worker) {
     const contract_job *job = argument;
     const tn_contraction *x = job->x;
@@ -127,7 +138,8 @@ static void gett_task(void *argument, int64_t task, int worker) {
     const int64_t m = task % m_parts, rest = task / m_parts;
     const int64_t n = rest % job->blocking->n.count, batch = rest / job->blocking->n.count;
     tn_box box = {batch * job->batch_piece, smaller((batch + 1) * job->batch_piece, x->batch),
-                  m, m_parts == 1 ? job->blocking->m.count : m + 1, n, n + 1, 0};
+                  m, m_parts == 1 ? job->blocking->m.count : m + 1, n, n + 1,
+                  how_far(x)};
     tn_worker self = {worker + job->worker, job->workspace + worker * job->workspace_stride,
                       job->control};
     job->kernels->gett(x, job->blocking, job->a, job->b, job->c, &box, &self);
@@ -144,7 +156,7 @@ static void run_gett(contract_job *job, int threads) {
     choose_blocks(&blocking, x, threads);
     job->blocking = &blocking;
     if (threads == 1) {
-        const tn_box all = {0, x->batch, 0, blocking.m.count, 0, blocking.n.count, 0};
+        const tn_box all = {0, x->batch, 0, blocking.m.count, 0, blocking.n.count, how_far(x)};
         tn_worker self = {job->worker, job->workspace, job->control};
         job->kernels->gett(x, &blocking, job->a, job->b, job->c, &all, &self);
         return;
@@ -226,13 +238,6 @@ static void nest_task(void *argument, int64_t task, int worker) {
         base->kernels->unary(base->x, base->a, base->c, &box);
     else
         base->kernels->nest(base->x, base->a, base->b, base->c, &box);
-}
-
-/* Of a box of this contraction. */
-static int how_far(const tn_contraction *x) {
-    const double runs = x->road == TN_ROAD_TRANSPOSE ? (double)x->k : 1;
-    const double bytes = (double)x->batch * (double)x->m * (double)x->n * runs * tn_itemsize(x->dtype);
-    return (bytes >= FETCHED) + (bytes >= STREAMED);
 }
 
 static void run_nest(const contract_job *base, int threads) {

@@ -67,6 +67,16 @@ ALWAYS_INLINE void FN(put)(char *c, V x, int accumulate) {
     *to = x;
 }
 
+/* How results are written: over what was there, added to it, or past the caches, aligned. */
+typedef enum { FN(WRITE), FN(ADD), FN(STREAM_PAST) } FN(write_mode);
+
+ALWAYS_INLINE void FN(write)(char *to, V x, FN(write_mode) mode) {
+    if (mode == FN(STREAM_PAST))
+        STREAM(to, x);
+    else
+        FN(put)(to, x, mode == FN(ADD));
+}
+
 ALWAYS_INLINE R FN(real)(const char *p) {
     R x;
     memcpy(&x, p, sizeof x);

@@ -16,8 +16,8 @@ typedef struct {
     int64_t width;            /* rows of a panel of a */
     tn_run a_run, b_run;      /* how the steps of k lie on the operands */
     char *c;
-    int accumulate;
-    tn_fetch ahead[2]; /* of a and of b */
+    int accumulate, stream; /* stream: past the caches, if all rows of tiles are lines */
+    tn_fetch ahead[2];      /* of a and of b */
 } FN(block);
 
 /* Columns that are not neighbours, and panels at the edge, pass through a contiguous buffer. */
@@ -79,6 +79,17 @@ ALWAYS_INLINE void FN(fetch_columns)(const FN(block) *x, int64_t j, FN(tile_targ
                (int64_t)sizeof(T) - 1;
 }
 
+/* Whether all rows of whole tiles are lines of memory. */
+static int FN(are_lines)(const FN(block) *x) {
+    uintptr_t bits = (uintptr_t)x->c;
+    for (int64_t i = 0; i < x->rows; i++) bits |= (uintptr_t)x->c_rows[i];
+    for (int64_t j = 0; j + NR <= x->columns; j += NR) {
+        if (!FN(neighbours)(x->c_columns + j, NR)) return 0;
+        bits |= (uintptr_t)x->c_columns[j];
+    }
+    return bits % LINE_BYTES == 0;
+}
+
 /* All tiles of one block: c[rows, columns] += a[rows, depth] b[depth, columns]. */
 static void FN(run_block)(FN(block) *x) {
     _Alignas(64) R buffer[MR * NR * PARTS];
@@ -89,13 +100,14 @@ static void FN(run_block)(FN(block) *x) {
     int64_t later_j = lead / panels * NR, later_i = lead % panels * x->width;
     FN(tile_target) to = {.ahead = {NULL}};
     FN(fetch_columns)(x, later_j, &to);
+    const int stream = x->stream && FN(are_lines)(x);
     for (int64_t j = 0; j < x->columns; j += NR) {
         const int64_t *c_columns = x->c_columns + j;
         const int columns = (int)MIN((int64_t)NR, x->columns - j);
         const int whole = columns == NR && FN(in_runs)(c_columns, E);
         const int in_runs = S < E && columns == NR && FN(in_runs)(c_columns, S);
         to.c = whole ? x->c : (char *)buffer;
-        to.accumulate = whole && x->accumulate;
+        to.mode = !whole ? FN(WRITE) : stream ? FN(STREAM_PAST) : x->accumulate ? FN(ADD) : FN(WRITE);
         for (int v = 0; v < TILE_VECTORS; v++)
             to.columns[v] = whole ? c_columns[v * E] : v * VBYTES;
         for (int64_t i = 0; i < x->rows; i += x->width) {
@@ -230,6 +242,8 @@ static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const
     FN(product) product;
     FN(begin)(&product, blocking, worker->workspace);
     FN(block) *block = &product.block;
+    block->stream = STREAMS && box->far > 1 && !x->accumulate && blocking->k.count == 1 &&
+                    NR * sizeof(T) % LINE_BYTES == 0;
     tn_walk batch;
     walk_to(&batch, x->dims, x->n_batch, box->batch0);
     for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&batch)) {
@@ -248,6 +262,7 @@ static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const
                 }
             }
     }
+    if (block->stream) STREAM_END();
 }
 
 #undef E

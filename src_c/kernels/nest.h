@@ -210,7 +210,7 @@ ALWAYS_INLINE void FN(nest_output)(const int unary, const int a_moves, const tn_
     int64_t a_ks[FN(K_TABLE)], b_ks[FN(K_TABLE)];
     int64_t extents[TN_MAX_DIMS];
     tn_boxes boxes;
-    cut_boxes(&boxes, dims_k, x->n_k, ON_A, ON_B, sizeof(T), 1, FN(K_TABLE));
+    cut_boxes(&boxes, dims_k, x->n_k, ON_A, ON_B, sizeof(T), 1, FN(K_TABLE), FN(K_TABLE));
     for (int64_t k = 0; k < boxes.count; k++) {
         const int64_t ks = fill_box(&boxes, k, ON_A, ON_B, a_ks, b_ks, extents);
         const int far = ks * (box->n1 - box->n0) * (int64_t)sizeof(T) > FN(NEAR);

@@ -34,6 +34,16 @@ static void order_group(tn_dim *d, int n, int operand) {
     }
 }
 
+/* Rows that are neighbours on a are packed together, in the order of a.  Other rows stay in the order of
+ * c, so that those of a tile lie near each other where they are written. */
+static void order_rows(tn_dim *d, int n, int64_t itemsize) {
+    for (int i = 0; i < n; i++)
+        if (d[i].sa == itemsize) {
+            order_group(d, n, ON_A);
+            return;
+        }
+}
+
 /* Summed axes in the order of a, whose nearest stay innermost; the nearest on b come directly outside of
  * them, in their order there, so that both operands are packed in squares. */
 static void order_summed(tn_dim *d, int n, int64_t itemsize) {
@@ -523,7 +533,7 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
         return choose_nest(x, dims, group, count);
     swapped = prefers_exchange(x, group, count);
     if (swapped) exchange(group, count);
-    order_group(group[1], count[1], ON_A); /* rows of c may come in the order of a */
+    order_rows(group[1], count[1], tn_itemsize(x->dtype));
     for (int i = 0; i < count[3]; i++)
         if (group[3][i].sa == tn_itemsize(x->dtype)) {
             order_summed(group[3], count[3], tn_itemsize(x->dtype));

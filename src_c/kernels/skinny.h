@@ -35,15 +35,6 @@ ALWAYS_INLINE V FN(pair)(const R *p) { return *(const VU *)p; }
 /* The row at which block number i begins; blocks differ by one row at most. */
 ALWAYS_INLINE int64_t FN(block_row)(int64_t i, int64_t blocks, int64_t n) { return i * n / blocks; }
 
-typedef enum { FN(WRITE), FN(ADD), FN(STREAM_PAST) } FN(write_mode);
-
-ALWAYS_INLINE void FN(write)(char *to, V x, FN(write_mode) mode) {
-    if (mode == FN(STREAM_PAST))
-        STREAM(to, x);
-    else
-        FN(put)(to, x, mode == FN(ADD));
-}
-
 /* One digit of the lane changes places with digit r of the vector's number. */
 #define STAGE(bit)                                                                     \
     if ((bit) < E && (lanes & (bit))) {                                                \

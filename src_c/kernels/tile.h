@@ -12,12 +12,13 @@ typedef struct {
 
 /* Where a tile goes: row i at c + rows[i], its vectors at columns[] from there.  While it is
  * computed, what is wanted soon comes nearer: lines at ahead[] + lines[][p] in every step, and bit by
- * bit the rows of a later tile, which begin at later + later_rows[i] and end `span` bytes on. */
+ * bit the rows of a later tile, which begin at later + later_rows[i] and end `span` bytes on, unless
+ * they are written past the caches. */
 typedef struct {
     char *c;
     const int64_t *rows;
     int64_t columns[TILE_VECTORS];
-    int accumulate;
+    FN(write_mode) mode;
     const char *later;
     const int64_t *later_rows;
     int64_t span;
@@ -35,7 +36,7 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t 
         for (int j = 0; j < TILE_VECTORS; j++)
             for (int part = 0; part < PARTS; part++) sum[i][part][j] = (V){0};
     const int stretch = 192 / rows; /* steps between fetches of rows, about as many cycles apart */
-    int64_t p = 0, later = 0;
+    int64_t p = 0, later = to->mode == FN(STREAM_PAST) ? rows : 0;
     while (p < kc) {
         const int64_t end = MIN(p + stretch, kc);
         for (; later < rows && later * kc < rows * end; later++) {
@@ -62,16 +63,22 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t 
             }
         }
     }
-#pragma GCC unroll 24
-    for (int i = 0; i < rows; i++) {
-        char *row = c + to->rows[i];
-        for (int j = 0; j < TILE_VECTORS; j++) {
 #if COMPLEX
+#pragma GCC unroll 24
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < TILE_VECTORS; j++)
             sum[i][0][j] += NEGATE_REAL * SWAP_PARTS(sum[i][1][j]);
 #endif
-            FN(put)(row + to->columns[j], sum[i][0][j], to->accumulate);
-        }
-    }
+#define WRITE_AS(mode)                                                                       \
+    _Pragma("GCC unroll 24") for (int i = 0; i < rows; i++) for (int j = 0; j < TILE_VECTORS; j++) \
+        FN(write)(c + to->rows[i] + to->columns[j], sum[i][0][j], mode)
+    if (to->mode == FN(WRITE))
+        WRITE_AS(FN(WRITE));
+    else if (to->mode == FN(ADD))
+        WRITE_AS(FN(ADD));
+    else
+        WRITE_AS(FN(STREAM_PAST));
+#undef WRITE_AS
 }
 
 /* One instance per row count that a panel can have, so that no row is computed in vain. */

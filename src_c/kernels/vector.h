@@ -38,6 +38,8 @@
 #define WIDE_ROWS 2
 #endif
 
+enum { LINE_BYTES = 64 }; /* of memory */
+
 /* Stores that pass by the caches, for results too large to stay there. */
 #if defined(TN_LOWERED) /* tests on a CPU without these vectors: the same road, plain stores */
 #define STREAMS 1
