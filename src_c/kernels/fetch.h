@@ -54,66 +54,86 @@ static inline const tn_points *move_to(tn_group *x, int64_t number) {
     return box;
 }
 
-/* Lines to fetch: those of the runs that start at base + starts[], at each of the offsets.  A lot is
- * one line at as many of its offsets as a tile has steps; the lots are spread evenly over the tiles of
- * a block, at most FETCHES in each. */
+/* Lines to fetch: those of the runs of bytes that begin at base + starts[], at each of the offsets.  A
+ * lot is one line at as many of its offsets as a tile has steps; the lots are spread evenly over the
+ * tiles of a block, at most one in each. */
 typedef struct {
     const char *base;
     const int64_t *starts, *offsets;
-    int64_t count, length, lines;   /* offsets; elements of a line; lines of a run */
-    tn_run run;                     /* of the starts */
-    int64_t outer, line, x, offset; /* the next line: of which run, where in it; the next offset */
+    int64_t count, bytes, lines;    /* offsets; of a run */
+    int64_t inner, outer;           /* runs whose lines take turns; from their starts to the next ones */
+    int64_t from, line, x, offset;  /* the next line */
     int64_t left, lots, tiles, due;
 } tn_fetch;
+
+/* Whether every offset is so many bytes behind the one before. */
+static inline int follow_each_other(const int64_t *offsets, int64_t count, int64_t bytes) {
+    for (int64_t i = 1; i < count; i++)
+        if (offsets[i] - offsets[i - 1] != bytes) return 0;
+    return count > 1;
+}
+
+/* The lines that a run has at most, wherever it begins. */
+static inline int64_t lines_of(const tn_fetch *x, int64_t starts) {
+    enum { LINE = 64 };
+    uint64_t bits = (uintptr_t)x->base | LINE;
+    for (int64_t i = 0; i < x->count; i++) bits |= (uint64_t)x->offsets[i];
+    for (int64_t i = 0; i < starts; i += x->outer)
+        for (int64_t j = 0; j < x->inner; j++) bits |= (uint64_t)x->starts[i + j];
+    const int64_t aligned = (int64_t)(bits & -bits);
+    return (LINE - aligned + x->bytes - 1) / LINE + 1;
+}
 
 /* What lies at `own` points and these steps of k, whichever of the two has unit stride, while `tiles`
  * tiles of `steps` steps are computed. */
 static inline tn_fetch plan_fetch(const char *base, const tn_points *own, const int64_t *offsets,
                                   int64_t depth, tn_run step_run, int64_t itemsize, int64_t tiles,
                                   int64_t steps) {
-    tn_fetch x = {.base = base, .length = 64 / itemsize, .tiles = tiles};
+    tn_fetch x = {.base = base, .tiles = tiles};
+    const tn_run run = own->run.along > 1 ? own->run : step_run;
     int64_t starts = own->points;
-    if (own->run.along > 1)
-        x.starts = own->own, x.offsets = offsets, x.count = depth, x.run = own->run;
-    else if (step_run.along > 1)
-        x.starts = offsets, x.offsets = own->own, x.count = starts, x.run = step_run, starts = depth;
-    else
+    x.bytes = run.along * itemsize;
+    x.inner = run.across, x.outer = run.along * run.across;
+    if (own->run.along > 1 && run.across >= steps && follow_each_other(offsets, depth, x.bytes)) {
+        /* all steps are one run, and neighbours across take turns */
+        x.base -= own->own[0];
+        x.starts = x.offsets = own->own, x.count = run.across, x.bytes *= depth, x.inner = 1;
+    } else if (own->run.along > 1) {
+        x.starts = own->own, x.offsets = offsets, x.count = depth;
+    } else if (run.along > 1) {
+        x.starts = offsets, x.offsets = own->own, x.count = starts, starts = depth;
+    } else {
         return x;
+    }
     if (x.count < steps) x.count = steps; /* the first ones again */
-    const uintptr_t first = (uintptr_t)(base + x.starts[0]);
-    const int aligned = first % 64 == 0 && x.run.along % x.length == 0;
-    x.lines = (x.run.along + x.length - 1) / x.length + !aligned; /* runs end in a line of their own */
-    x.left = x.lots = starts / x.run.along * x.lines * ((x.count + steps - 1) / steps);
+    x.lines = lines_of(&x, starts);
+    x.left = x.lots = starts / x.outer * x.inner * x.lines * ((x.count + steps - 1) / steps);
     return x;
 }
 
 /* The next lot: its base, and `steps` offsets. */
 static inline const char *next_lot(tn_fetch *x, int64_t steps, const int64_t **offsets) {
-    const int64_t along = MIN(x->line * x->length, x->run.along - 1);
-    const int64_t start = x->outer + along * x->run.across + x->x;
+    const char *line = x->base + x->starts[x->from + x->x] + MIN(x->line * 64, x->bytes - 1);
     *offsets = x->offsets + (x->offset < x->count - steps ? x->offset : x->count - steps);
     x->left--;
     x->offset += steps;
     if (x->offset >= x->count) {
         x->offset = 0;
-        if (++x->x == x->run.across) x->x = 0, x->line++;
-        if (x->line == x->lines) x->line = 0, x->outer += x->run.along * x->run.across;
+        if (++x->line == x->lines) x->line = 0, x->x++;
+        if (x->x == x->inner) x->x = 0, x->from += x->outer;
     }
-    return x->base + x->starts[start];
+    return line;
 }
 
-/* The lots that are due with the next tile, the last of them as often as it takes to make FETCHES; 0 if
- * there are none. */
-static inline int next_fetch(tn_fetch x[2], int64_t steps, const char **ahead,
-                             const int64_t **offsets) {
-    int n = 0;
-    for (int i = 0; i < 2; i++) {
-        x[i].due += x[i].lots;
-        for (; n < FETCHES && x[i].due >= x[i].tiles && x[i].left > 0; x[i].due -= x[i].tiles, n++)
-            ahead[n] = next_lot(&x[i], steps, &offsets[n]);
-    }
-    for (int i = n; n && i < FETCHES; i++) ahead[i] = ahead[n - 1], offsets[i] = offsets[n - 1];
-    return n;
+/* The lot that is due with the next tile, or NULL. */
+static inline const char *next_fetch(tn_fetch x[2], int64_t steps, const int64_t **offsets) {
+    for (int i = 0; i < 2; i++) x[i].due += x[i].lots;
+    for (int i = 0; i < 2; i++)
+        if (x[i].due >= x[i].tiles && x[i].left > 0) {
+            x[i].due -= x[i].tiles;
+            return next_lot(&x[i], steps, offsets);
+        }
+    return NULL;
 }
 
 #endif

@@ -49,14 +49,14 @@ static void FN(store_runs)(const FN(block) *x, int64_t i, int rows, const int64_
 }
 
 ALWAYS_INLINE void FN(one_tile)(const FN(block) *x, int64_t i, int rows, int64_t j, int columns,
-                                int fetches, const FN(tile_target) *to) {
+                                const FN(tile_target) *to) {
     const int b_direct = x->b && columns == NR;
     const char *a = x->a ? x->a + x->a_rows[i] : (const char *)(x->packed_a + i * x->depth * PARTS);
     const char *b = b_direct ? x->b + x->b_columns[j]
                              : (const char *)(x->packed_b + j * x->depth * PARTS);
     const int64_t packed_step = rows * (int64_t)sizeof(T); /* a panel is as wide as its tiles */
     if (!x->a && !b_direct) {
-        if (fetches)
+        if (to->ahead)
             FN(tile_ahead)(rows, packed_step, x->depth, a, b, to);
         else
             FN(tile_packed)(rows, packed_step, x->depth, a, b, to);
@@ -98,7 +98,7 @@ static void FN(run_block)(FN(block) *x) {
     const int64_t panels = (x->rows + x->width - 1) / x->width, lead = FN(lead)(x);
     const int fetching = x->ahead[0].lots > 0 || x->ahead[1].lots > 0;
     int64_t later_j = lead / panels * NR, later_i = lead % panels * x->width;
-    FN(tile_target) to = {.ahead = {NULL}};
+    FN(tile_target) to = {.ahead = NULL};
     FN(fetch_columns)(x, later_j, &to);
     const int stream = x->stream && FN(are_lines)(x);
     for (int64_t j = 0; j < x->columns; j += NR) {
@@ -112,10 +112,10 @@ static void FN(run_block)(FN(block) *x) {
             to.columns[v] = whole ? c_columns[v * E] : v * VBYTES;
         for (int64_t i = 0; i < x->rows; i += x->width) {
             const int rows = (int)MIN(x->width, x->rows - i);
-            const int fetches = fetching ? next_fetch(x->ahead, x->depth, to.ahead, to.lines) : 0;
+            if (fetching) to.ahead = next_fetch(x->ahead, x->depth, &to.lines);
             to.rows = whole ? x->c_rows + i : buffer_rows;
             to.later_rows = x->c_rows + MIN(later_i, x->rows - rows);
-            FN(one_tile)(x, i, rows, j, columns, fetches, &to);
+            FN(one_tile)(x, i, rows, j, columns, &to);
             if (!whole && in_runs)
                 FN(store_runs)(x, i, rows, c_columns, buffer);
             else if (!whole)

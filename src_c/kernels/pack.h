@@ -117,7 +117,7 @@ static void FN(pack_columns)(R *to, const char *from, const int64_t *column, int
  * of step i along goes to to[g][i]. */
 typedef struct {
     const char *start[NR]; /* rows that do not exist are read, but not stored */
-    R *to[NR][LINE];
+    R *to[NR][2 * LINE];
     int rows, along;
 } FN(patch);
 
@@ -131,7 +131,7 @@ ALWAYS_INLINE void FN(put_across)(const FN(patch) *x, Q values, const int grain,
     }
     const int grains = MIN(S, x->rows - r) / grain;
     for (int g = 0; g < grains; g++)
-        memcpy(to[g * LINE] + step, (const R *)&values + g * grain * PARTS, grain * sizeof(T));
+        memcpy(to[g * 2 * LINE] + step, (const R *)&values + g * grain * PARTS, grain * sizeof(T));
 }
 
 ALWAYS_INLINE void FN(pack_patch)(const FN(patch) *x, const int grain, const int64_t *down,
@@ -161,18 +161,19 @@ ALWAYS_INLINE void FN(pack_patch)(const FN(patch) *x, const int grain, const int
 }
 
 /* All panels of columns [outer][along][across] whose middle axis has unit stride in memory: in patches
- * of a line along and a panel's width across, so that lines are read and written whole. */
+ * of a line or two along and a panel's width across, so that lines are read and written whole. */
 static void FN(pack_across)(R *to, const char *from, const int64_t *column, int64_t count,
                             const int64_t *down, int64_t kc, tn_run run) {
     const int64_t along = run.along, across = run.across, panel = kc * NR * PARTS;
     const int grain = across % S == 0 ? S : S > 2 && across % (S / 2) == 0 ? S / 2 : 1;
+    const int64_t length = along <= 2 * LINE ? along : LINE;
     FN(patch) x;
     if (count % NR) memset(to + count / NR * panel, 0, (size_t)panel * sizeof(R));
     for (int64_t first = 0; first < count; first += along * across)
-        for (int64_t y0 = 0; y0 < along; y0 += LINE)
+        for (int64_t y0 = 0; y0 < along; y0 += length)
             for (int64_t x0 = 0; x0 < across; x0 += NR) {
                 x.rows = (int)MIN((int64_t)NR, across - x0);
-                x.along = (int)MIN((int64_t)LINE, along - y0);
+                x.along = (int)MIN(length, along - y0);
                 for (int i = 0; i < NR; i++)
                     x.start[i] = from + column[first + y0 * across + x0 + (i < x.rows ? i : 0)];
                 for (int r = 0; r < x.rows; r += grain)

@@ -11,7 +11,7 @@ typedef struct {
 } FN(tile_strides);
 
 /* Where a tile goes: row i at c + rows[i], its vectors at columns[] from there.  While it is
- * computed, what is wanted soon comes nearer: lines at ahead[] + lines[][p] in every step, and bit by
+ * computed, what is wanted soon comes nearer: the line at ahead + lines[p] in step p, and bit by
  * bit the rows of a later tile, which begin at later + later_rows[i] and end `span` bytes on, unless
  * they are written past the caches. */
 typedef struct {
@@ -22,14 +22,16 @@ typedef struct {
     const char *later;
     const int64_t *later_rows;
     int64_t span;
-    const char *ahead[FETCHES];
-    const int64_t *lines[FETCHES];
+    const char *ahead;
+    const int64_t *lines;
 } FN(tile_target);
 
 ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t a_row,
                                  const int64_t a_step, const int64_t b_step, int64_t kc,
                                  const char *a, const char *b, const FN(tile_target) *to) {
     char *const c = to->c;
+    const char *const ahead = to->ahead;
+    const int64_t *const lines = to->lines;
     V sum[MR][PARTS][TILE_VECTORS];
 #pragma GCC unroll 24
     for (int i = 0; i < rows; i++)
@@ -48,8 +50,7 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t 
             V row[TILE_VECTORS];
             for (int j = 0; j < TILE_VECTORS; j++) row[j] = *(const VU *)(b + j * VBYTES);
             if (fetch == FETCH_RIGHT) __builtin_prefetch(b + TILE_VECTORS * VBYTES);
-            for (int f = 0; fetch == FETCH_AHEAD && f < FETCHES; f++) /* into L2 */
-                __builtin_prefetch(to->ahead[f] + to->lines[f][p], 0, 2);
+            if (fetch == FETCH_AHEAD) __builtin_prefetch(ahead + lines[p], 0, 2); /* into L2 */
 #pragma GCC unroll 24
             for (int i = 0; i < rows; i++) {
                 const R x = FN(real)(a + i * a_row);

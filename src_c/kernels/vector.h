@@ -64,7 +64,6 @@ enum { LINE_BYTES = 64 }; /* of memory */
 
 /* What a tile fetches on its way: operands of later blocks, or the columns to its right. */
 enum { FETCH_NOTHING, FETCH_AHEAD, FETCH_RIGHT };
-enum { FETCHES = 2 }; /* lines a step */
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* Hides how x was computed, so that it gets a register of its own. */
