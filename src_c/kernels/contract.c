@@ -44,8 +44,7 @@ static void limit_blocks(tn_blocking *x, int dtype, int64_t m, int64_t n, int64_
     int64_t nc = (m <= x->mc ? larger(B_ONCE / step, MIN_POINTS) : B_BLOCK / step);
     x->nc = smaller(round_up(n, nr), smaller(nc, POINTS) / nr * nr);
     x->bytes = TN_ALIGNED(x->mc * step + TN_ALIGN) + TN_ALIGNED(x->nc * step) +
-               TN_ALIGNED(4 * (larger(x->mc, x->kc) + larger(x->nc, x->kc) + x->kc) *
-                          (int64_t)sizeof(int64_t));
+               TN_ALIGNED(4 * (x->mc + x->nc + x->kc) * (int64_t)sizeof(int64_t));
 }
 
 /* The whole blocking, for this many threads. */

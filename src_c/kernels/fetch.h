@@ -17,16 +17,15 @@ typedef struct {
 typedef struct {
     const tn_boxes *boxes;
     tn_operand operand, other;
-    int64_t itemsize, least; /* entries that a table has, with few points the first ones again */
+    int64_t itemsize;
     int now; /* the slot in use */
     tn_points slots[2];
 } tn_group;
 
-/* The tables take 4 * room words of *space; room is at least `least`. */
+/* The tables take 4 * room words of *space. */
 static inline tn_group make_group(const tn_boxes *boxes, tn_operand operand, tn_operand other,
-                                  int64_t itemsize, int64_t room, int64_t least,
-                                  int64_t **space) {
-    tn_group x = {boxes, operand, other, itemsize, least, 0, {{0}}};
+                                  int64_t itemsize, int64_t room, int64_t **space) {
+    tn_group x = {boxes, operand, other, itemsize, 0, {{0}}};
     for (int i = 0; i < 2; i++, *space += 2 * room)
         x.slots[i] = (tn_points){.number = -1, .own = *space, .others = *space + room};
     return x;
@@ -42,9 +41,6 @@ static inline tn_points *look_up(tn_group *x, int64_t number) {
     box->points = fill_box(x->boxes, number, x->operand, x->other, box->own, box->others, extents);
     box->run = unit_run(x->boxes, extents, x->operand, x->itemsize);
     if (x->other == ON_B) box->other_run = unit_run(x->boxes, extents, ON_B, x->itemsize);
-    /* who fetches takes as many offsets as there are steps */
-    for (int64_t i = box->points; i < x->least; i++)
-        box->own[i] = box->own[i - box->points], box->others[i] = box->others[i - box->points];
     return box;
 }
 
@@ -55,15 +51,14 @@ static inline const tn_points *move_to(tn_group *x, int64_t number) {
 }
 
 /* Lines to fetch: those of the runs of bytes that begin at base + starts[], at each of the offsets.  A
- * lot is one line at as many of its offsets as a tile has steps; the lots are spread evenly over the
- * tiles of a block, at most one in each. */
+ * piece is one line at some of its offsets; pieces are spread evenly over the tiles of a block. */
 typedef struct {
     const char *base;
     const int64_t *starts, *offsets;
     int64_t count, bytes, lines;    /* offsets; of a run */
-    int64_t inner, outer;           /* runs whose lines take turns; from their starts to the next ones */
+    int64_t inner, outer;           /* runs that begin side by side; from their starts to the next ones */
     int64_t from, line, x, offset;  /* the next line */
-    int64_t left, lots, tiles, due;
+    int64_t left, pieces, piece, tiles, due;
 } tn_fetch;
 
 /* Whether every offset is so many bytes behind the one before. */
@@ -105,18 +100,21 @@ static inline tn_fetch plan_fetch(const char *base, const tn_points *own, const 
     } else {
         return x;
     }
-    if (x.count < steps) x.count = steps; /* the first ones again */
     x.lines = lines_of(&x, starts);
-    x.left = x.lots = starts / x.outer * x.inner * x.lines * ((x.count + steps - 1) / steps);
+    const int64_t lots = starts / x.outer * x.inner * x.lines, most = (x.count + steps - 1) / steps;
+    const int64_t pieces = MAX(most, MIN(tiles / lots, x.count));
+    x.piece = (x.count + pieces - 1) / pieces;
+    x.left = x.pieces = lots * ((x.count + x.piece - 1) / x.piece);
     return x;
 }
 
-/* The next lot: its base, and `steps` offsets. */
-static inline const char *next_lot(tn_fetch *x, int64_t steps, const int64_t **offsets) {
+/* The next piece: where its line begins, its offsets and how many. */
+static inline const char *next_piece(tn_fetch *x, const int64_t **offsets, int64_t *count) {
     const char *line = x->base + x->starts[x->from + x->x] + MIN(x->line * 64, x->bytes - 1);
-    *offsets = x->offsets + (x->offset < x->count - steps ? x->offset : x->count - steps);
+    *offsets = x->offsets + x->offset;
+    *count = MIN(x->piece, x->count - x->offset);
     x->left--;
-    x->offset += steps;
+    x->offset += x->piece;
     if (x->offset >= x->count) {
         x->offset = 0;
         if (++x->line == x->lines) x->line = 0, x->x++;
@@ -125,13 +123,14 @@ static inline const char *next_lot(tn_fetch *x, int64_t steps, const int64_t **o
     return line;
 }
 
-/* The lot that is due with the next tile, or NULL. */
-static inline const char *next_fetch(tn_fetch x[2], int64_t steps, const int64_t **offsets) {
-    for (int i = 0; i < 2; i++) x[i].due += x[i].lots;
+/* What is due with the next tile, if anything. */
+static inline const char *next_fetch(tn_fetch x[2], const int64_t **offsets, int64_t *count) {
+    *count = 0;
+    for (int i = 0; i < 2; i++) x[i].due += x[i].pieces;
     for (int i = 0; i < 2; i++)
         if (x[i].due >= x[i].tiles && x[i].left > 0) {
             x[i].due -= x[i].tiles;
-            return next_lot(&x[i], steps, offsets);
+            return next_piece(&x[i], offsets, count);
         }
     return NULL;
 }

@@ -56,10 +56,7 @@ ALWAYS_INLINE void FN(one_tile)(const FN(block) *x, int64_t i, int rows, int64_t
                              : (const char *)(x->packed_b + j * x->depth * PARTS);
     const int64_t packed_step = rows * (int64_t)sizeof(T); /* a panel is as wide as its tiles */
     if (!x->a && !b_direct) {
-        if (to->ahead)
-            FN(tile_ahead)(rows, packed_step, x->depth, a, b, to);
-        else
-            FN(tile_packed)(rows, packed_step, x->depth, a, b, to);
+        FN(tile_packed)(rows, packed_step, x->depth, a, b, to);
         return;
     }
     const FN(tile_strides) s = {x->a ? x->strides.a_row : (int64_t)sizeof(T),
@@ -96,7 +93,7 @@ static void FN(run_block)(FN(block) *x) {
     int64_t buffer_rows[MR];
     for (int i = 0; i < MR; i++) buffer_rows[i] = i * NR * (int64_t)sizeof(T);
     const int64_t panels = (x->rows + x->width - 1) / x->width, lead = FN(lead)(x);
-    const int fetching = x->ahead[0].lots > 0 || x->ahead[1].lots > 0;
+    const int fetching = x->ahead[0].left > 0 || x->ahead[1].left > 0;
     int64_t later_j = lead / panels * NR, later_i = lead % panels * x->width;
     FN(tile_target) to = {.ahead = NULL};
     FN(fetch_columns)(x, later_j, &to);
@@ -112,7 +109,7 @@ static void FN(run_block)(FN(block) *x) {
             to.columns[v] = whole ? c_columns[v * E] : v * VBYTES;
         for (int64_t i = 0; i < x->rows; i += x->width) {
             const int rows = (int)MIN(x->width, x->rows - i);
-            if (fetching) to.ahead = next_fetch(x->ahead, x->depth, &to.lines);
+            if (fetching) to.ahead = next_fetch(x->ahead, &to.lines, &to.fetched);
             to.rows = whole ? x->c_rows + i : buffer_rows;
             to.later_rows = x->c_rows + MIN(later_i, x->rows - rows);
             FN(one_tile)(x, i, rows, j, columns, &to);
@@ -177,9 +174,9 @@ static void FN(begin)(FN(product) *x, const tn_blocking *blocking, char *workspa
     x->packed_b = (R *)workspace;
     workspace += TN_ALIGNED(nc * kc * size);
     int64_t *space = (int64_t *)workspace;
-    x->m = make_group(m, ON_A, ON_C, size, MAX(mc, kc), kc, &space);
-    x->n = make_group(&blocking->n, ON_B, ON_C, size, MAX(nc, kc), kc, &space);
-    x->k = make_group(k, ON_A, ON_B, size, kc, kc, &space);
+    x->m = make_group(m, ON_A, ON_C, size, mc, &space);
+    x->n = make_group(&blocking->n, ON_B, ON_C, size, nc, &space);
+    x->k = make_group(k, ON_A, ON_B, size, kc, &space);
     x->block = (FN(block)){.packed_a = x->packed_a, .packed_b = x->packed_b};
     if (m->n_dims == 1) x->block.strides.a_row = m->dims[0].sa;
     if (k->n_dims == 1) x->block.strides.a_step = k->dims[0].sa;
@@ -229,12 +226,15 @@ static void FN(look_ahead)(FN(product) *x, const char *a, const char *b, int64_t
     if (last_m && last_k && n + 1 == box->n1) return;
     const tn_points *next =
         last_m ? look_up(&x->k, last_k ? 0 : steps->number + 1) : steps;
-    if (!x->blocking->a_direct && (next_m != m || next != steps))
+    const int fetch_a = !x->blocking->a_direct && (next_m != m || next != steps);
+    const int fetch_b = !x->blocking->b_direct && last_m;
+    const int64_t share = fetch_a && fetch_b ? (tiles + 1) / 2 : tiles;
+    if (fetch_a)
         block->ahead[0] = plan_fetch(a, look_up(&x->m, next_m), next->own, next->points, next->run,
-                                     sizeof(T), tiles, block->depth);
-    if (!x->blocking->b_direct && last_m)
+                                     sizeof(T), share, block->depth);
+    if (fetch_b)
         block->ahead[1] = plan_fetch(b, look_up(&x->n, n + last_k), next->others, next->points,
-                                     next->other_run, sizeof(T), tiles, block->depth);
+                                     next->other_run, sizeof(T), share, block->depth);
 }
 
 static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const char *a,

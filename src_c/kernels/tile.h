@@ -11,7 +11,7 @@ typedef struct {
 } FN(tile_strides);
 
 /* Where a tile goes: row i at c + rows[i], its vectors at columns[] from there.  While it is
- * computed, what is wanted soon comes nearer: the line at ahead + lines[p] in step p, and bit by
+ * computed, what is wanted soon comes nearer: lines at ahead + lines[0 .. fetched), and bit by
  * bit the rows of a later tile, which begin at later + later_rows[i] and end `span` bytes on, unless
  * they are written past the caches. */
 typedef struct {
@@ -24,7 +24,24 @@ typedef struct {
     int64_t span;
     const char *ahead;
     const int64_t *lines;
+    int64_t fetched;
 } FN(tile_target);
+
+/* A row of b times a column of a. */
+ALWAYS_INLINE void FN(tile_step)(const int rows, const int64_t a_row, const char *a, const char *b,
+                                 V sum[MR][PARTS][TILE_VECTORS]) {
+    V row[TILE_VECTORS];
+    for (int j = 0; j < TILE_VECTORS; j++) row[j] = *(const VU *)(b + j * VBYTES);
+#pragma GCC unroll 24
+    for (int i = 0; i < rows; i++) {
+        const R x = FN(real)(a + i * a_row);
+        for (int j = 0; j < TILE_VECTORS; j++) ACCUMULATE(sum[i][0][j], MULTIPLY(x, row[j]));
+#if COMPLEX
+        const R y = FN(real)(a + i * a_row + (int64_t)sizeof(R));
+        for (int j = 0; j < TILE_VECTORS; j++) ACCUMULATE(sum[i][1][j], MULTIPLY(y, row[j]));
+#endif
+    }
+}
 
 ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t a_row,
                                  const int64_t a_step, const int64_t b_step, int64_t kc,
@@ -46,22 +63,14 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t 
             __builtin_prefetch(row, 0, 2);
             __builtin_prefetch(row + to->span, 0, 2);
         }
+        const int64_t near = MIN(end, to->fetched);
+        for (; fetch == FETCH_AHEAD && p < near; p++, a += a_step, b += b_step) {
+            __builtin_prefetch(ahead + lines[p], 0, 2); /* into L2 */
+            FN(tile_step)(rows, a_row, a, b, sum);
+        }
         for (; p < end; p++, a += a_step, b += b_step) {
-            V row[TILE_VECTORS];
-            for (int j = 0; j < TILE_VECTORS; j++) row[j] = *(const VU *)(b + j * VBYTES);
             if (fetch == FETCH_RIGHT) __builtin_prefetch(b + TILE_VECTORS * VBYTES);
-            if (fetch == FETCH_AHEAD) __builtin_prefetch(ahead + lines[p], 0, 2); /* into L2 */
-#pragma GCC unroll 24
-            for (int i = 0; i < rows; i++) {
-                const R x = FN(real)(a + i * a_row);
-                for (int j = 0; j < TILE_VECTORS; j++)
-                    ACCUMULATE(sum[i][0][j], MULTIPLY(x, row[j]));
-#if COMPLEX
-                const R y = FN(real)(a + i * a_row + (int64_t)sizeof(R));
-                for (int j = 0; j < TILE_VECTORS; j++)
-                    ACCUMULATE(sum[i][1][j], MULTIPLY(y, row[j]));
-#endif
-            }
+            FN(tile_step)(rows, a_row, a, b, sum);
         }
     }
 #if COMPLEX
@@ -112,11 +121,6 @@ ALWAYS_INLINE void FN(tile_any)(int rows, const int fetch, const int64_t a_row,
 
 static void FN(tile_packed)(int rows, int64_t a_step, int64_t kc, const char *a, const char *b,
                             const FN(tile_target) *to) {
-    FN(tile_any)(rows, FETCH_NOTHING, sizeof(T), a_step, NR * sizeof(T), kc, a, b, to);
-}
-
-static void FN(tile_ahead)(int rows, int64_t a_step, int64_t kc, const char *a, const char *b,
-                           const FN(tile_target) *to) {
     FN(tile_any)(rows, FETCH_AHEAD, sizeof(T), a_step, NR * sizeof(T), kc, a, b, to);
 }
 

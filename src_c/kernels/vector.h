@@ -63,7 +63,7 @@ enum { LINE_BYTES = 64 }; /* of memory */
 #endif
 
 /* What a tile fetches on its way: operands of later blocks, or the columns to its right. */
-enum { FETCH_NOTHING, FETCH_AHEAD, FETCH_RIGHT };
+enum { FETCH_AHEAD, FETCH_RIGHT };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* Hides how x was computed, so that it gets a register of its own. */
