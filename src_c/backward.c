@@ -51,7 +51,7 @@ static tn_target to_gradient(sweep *s, int64_t leaf, int32_t level) {
     tn_result *result = &p->results[s->gradient[leaf]];
     result->own_sums = p->half || (!p->direct && level > 0);
     result->cleared = !result->own_sums && (diagonal || level > 0);
-    return (tn_target){s->gradient[leaf], (int32_t)leaf, level > 0};
+    return (tn_target){s->gradient[leaf], (int32_t)leaf, level > 0, -1};
 }
 
 /* Copies a cotangent to the gradient of an operand, along the axes that it has besides. */
@@ -109,7 +109,7 @@ static tn_status step_back(sweep *s, int32_t g, int32_t other, int32_t own, int6
     int32_t level = deeper(p->values[g].level, p->values[other].level), c;
     if (is_result) level = deeper(level, p->values[id].level);
     const int summed = !is_result && level > inside;
-    const tn_target target = is_result ? to_gradient(s, id, level) : (tn_target){-1, own, summed};
+    const tn_target target = is_result ? to_gradient(s, id, level) : (tn_target){-1, own, summed, -1};
     tn_status status = tn_new_value(l, &c);
     if (status) return status;
     count_holders(l, g, other, own);

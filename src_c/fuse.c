@@ -11,13 +11,12 @@
 static const int64_t BLOCK_BYTES = 256 << 10; /* two of them stay in the second cache */
 enum {
     MANY = 8,  /* blocks, of a value that is worth the trouble */
-    SHARE = 4 /* the part of a block that a small operand may have */
+    SHARE = 2 /* the part of a block that a small operand may have */
 };
 
 typedef struct {
     const tn_lowering *l;
     int64_t block_bytes;
-    int64_t *reader; /* by step of the tree: the one that reads its result, or -1 */
     uint8_t *taken;  /* by step of the tree: part of a stem already */
     uint8_t *on;     /* by index: scratch, all zero */
 } search;
@@ -102,7 +101,7 @@ static growing find_stem(const search *f, int64_t t) {
     for (int32_t d = 0; d < whole->n_axes; d++)
         g.index[g.count++] = l->axes.index[whole->first_axis + d];
     g.bytes = bytes_of(l, l->current[g.stem.stem]);
-    for (int64_t stem = g.stem.stem; g.stem.n_steps < TN_MOST_FUSED; t = f->reader[t]) {
+    for (int64_t stem = g.stem.stem; g.stem.n_steps < TN_MOST_FUSED; t = f->l->reader[t]) {
         if (t < 0 || !grow_by(f, &g, t, stem)) break;
         stem = l->net->n_inputs + t;
     }
@@ -130,16 +129,9 @@ tn_status tn_find_stems(const tn_lowering *l, tn_stem **stems, int64_t *count) {
     *stems = NULL;
     *count = 0;
     if (n < 3 || wanted < 0 || l->p->strip || l->net->n_needed) return TN_OK;
-    search f = {l, wanted ? wanted : BLOCK_BYTES, malloc((size_t)n * sizeof *f.reader),
-                calloc((size_t)n, 1), calloc((size_t)l->net->n_indices + 1, 1)};
-    tn_status status = TN_NO_MEMORY;
-    if (f.reader && f.taken && f.on) {
-        for (int64_t t = 0; t < n; t++) f.reader[t] = -1;
-        for (int64_t i = 0; i < 2 * (n - 1); i++)
-            if (l->net->steps[i] >= n) f.reader[l->net->steps[i] - n] = i / 2;
-        status = find_all(&f, stems, count);
-    }
-    free(f.reader);
+    search f = {l, wanted ? wanted : BLOCK_BYTES, calloc((size_t)n, 1),
+                calloc((size_t)l->net->n_indices + 1, 1)};
+    const tn_status status = f.taken && f.on ? find_all(&f, stems, count) : TN_NO_MEMORY;
     free(f.taken);
     free(f.on);
     return status;
@@ -198,7 +190,8 @@ tn_status tn_lower_stem(tn_lowering *l, const tn_stem *stem) {
         const int64_t t = stem->steps[i], *ids = l->net->steps + 2 * t;
         int32_t other = l->current[ids[0] == id ? ids[1] : ids[0]], c;
         status = tn_new_value(l, &c);
-        if (!status) status = tn_pair_step(l, &from, &other, TN_NEW_VALUE, c);
+        const tn_target next = {-1, -1, 0, i + 1 < stem->n_steps ? -1 : t};
+        if (!status) status = tn_pair_step(l, &from, &other, next, c);
         if (status) return status;
         p->values[c].place = PLACE_BLOCK;
         p->steps[p->n_steps - 1].fused = (int32_t)p->n_fused;

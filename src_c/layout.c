@@ -202,10 +202,74 @@ static int push_chosen(tn_lowering *l, int32_t a, int32_t b) {
     return !batch_inside || push_kept(l, large, on_small, 1);
 }
 
+int tn_sums_scattered(const tn_lowering *l, int64_t t) {
+    enum { LONG = 256, NEAR = 4 << 20 }; /* points; bytes, beyond which writing out of order costs more */
+    const tn_value *c = &l->p->values[l->current[l->net->n_inputs + t]];
+    const tn_contraction *x = &l->p->steps[c->producer].x;
+    const int64_t rows = x->m > x->n ? x->m : x->n;
+    return x->batch == 1 && x->k >= LONG && x->n_k > 1 &&
+           rows <= NEAR / tn_itemsize(l->p->dtype) / x->k;
+}
+
+static const int32_t *axes_before(const tn_lowering *l, int64_t id, int32_t *n) {
+    const tn_value *value = &l->before->p->values[l->before->current[id]];
+    *n = value->n_axes;
+    return l->before->axes.index + value->first_axis;
+}
+
+/* Ranks the indices that the stem through step t of the tree, if there is one, leaves alone. */
+static void rank_blocked(tn_lowering *l, int64_t t, int32_t rank) {
+    const tn_stem *stem = l->stem_of ? l->stem_of[t] : NULL;
+    for (int64_t i = 0; stem && i < stem->n_blocked; i++) l->rank[stem->blocked[i]] = rank;
+}
+
+/* Ranks the axes of value id of the tree for the sum over what it shares with value other: outermost what
+ * is so on either, since that is made in blocks, then what is not summed, then the others, in the same
+ * order on both: that of the first, or of the one that is not made in blocks. */
+static void rank_summed(tn_lowering *l, int64_t id, int64_t other) {
+    enum { OUTSIDE = 1, OWN = 2, SUMMED = 3 };
+    const int64_t inputs = l->net->n_inputs, first = id < other ? id : other, second = id + other - first;
+    int32_t n, *rank = l->rank;
+    const int32_t *index = axes_before(l, id, &n);
+    for (int32_t d = 0; d < n; d++) rank[index[d]] = OWN;
+    index = axes_before(l, other, &n);
+    for (int32_t d = 0; d < n; d++) rank[index[d]] = rank[index[d]] ? SUMMED : 0;
+    const int in_blocks = l->stem_of && l->stem_of[first - inputs];
+    const int64_t leader = in_blocks && !l->stem_of[second - inputs] ? second : first;
+    index = axes_before(l, leader, &n);
+    for (int32_t d = 0; d < n; d++)
+        if (rank[index[d]] == SUMMED) rank[index[d]] += d;
+    rank_blocked(l, first - inputs, OUTSIDE);
+    rank_blocked(l, second - inputs, OUTSIDE);
+}
+
+/* Moves the axes from `first` on of the result of step t, outside ones first, to where the step that
+ * reads it wants them: one that goes through it in blocks, or sums many points. */
+static void arrange(tn_lowering *l, int64_t first, int64_t t) {
+    const int64_t n = l->net->n_inputs, r = l->before && t >= 0 ? l->reader[t] : -1;
+    if (r < 0) return;
+    const int64_t *ids = l->net->steps + 2 * r, other = ids[0] == n + t ? ids[1] : ids[0];
+    int32_t *index = l->axes.index;
+    if (l->stem_of && l->stem_of[r] && l->stem_of[r]->stem == n + t)
+        rank_blocked(l, r, -1);
+    else if (other >= n && tn_sums_scattered(l->before, r))
+        rank_summed(l, n + t, other);
+    else
+        return;
+    for (int64_t x = first + 1; x < l->axes.count; x++) {
+        const int32_t moved = index[x];
+        int64_t y = x;
+        for (; y > first && l->rank[index[y - 1]] > l->rank[moved]; y--) index[y] = index[y - 1];
+        index[y] = moved;
+    }
+    memset(l->rank, 0, (size_t)l->net->n_indices * sizeof *l->rank);
+}
+
 /* The axes of c, which a and b are contracted to. */
 tn_status tn_lay_out(tn_lowering *l, int32_t a, int32_t b, tn_target target, int32_t c) {
     const int64_t first = l->axes.count;
     if (!(target.like >= 0 ? push_like(l, target.like) : push_chosen(l, a, b))) return TN_NO_MEMORY;
+    if (target.result < 0 && target.like < 0) arrange(l, first, target.step);
     return target.result >= 0 ? tn_output_value(l, c, first, target.result)
                               : tn_finish_value(l, c, first);
 }

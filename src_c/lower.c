@@ -177,7 +177,7 @@ tn_status tn_pair_step(tn_lowering *l, int32_t *left, int32_t *right, tn_target 
 static tn_status lower_steps(tn_lowering *l, int32_t *root) {
     const tn_network *net = l->net;
     const int64_t n_steps = net->n_inputs - 1;
-    const tn_target last = l->p->strip ? TN_NEW_VALUE : (tn_target){0, -1, net->n_sliced > 0};
+    const tn_target last = l->p->strip ? TN_NEW_VALUE : (tn_target){0, -1, net->n_sliced > 0, -1};
     tn_status status;
     if (n_steps == 0) {
         int32_t v = 0;
@@ -205,7 +205,8 @@ static tn_status lower_steps(tn_lowering *l, int32_t *root) {
         if (status) return status;
         l->current[net->n_inputs + t] = c;
         int32_t a = l->current[net->steps[2 * t]], b = l->current[net->steps[2 * t + 1]];
-        status = tn_pair_step(l, &a, &b, t == n_steps - 1 ? last : TN_NEW_VALUE, c);
+        const tn_target next = {-1, -1, 0, t};
+        status = tn_pair_step(l, &a, &b, t == n_steps - 1 ? last : next, c);
         if (status) return status;
         l->prepared[2 * t] = a;
         l->prepared[2 * t + 1] = b;
@@ -263,6 +264,7 @@ static void bind_dims(tn_program *p) {
         tn_step *s = &p->steps[i];
         s->x.dims = p->dims + s->first_dim;
         s->x.table = s->first_entry < 0 ? NULL : p->tables + s->first_entry;
+        s->x.tiling = s->blocks > 1 ? tn_make_tiling(&s->x) : NULL;
     }
     for (int64_t r = 0; r < p->n_results; r++) {
         p->results[r].fill.dims = p->dims + p->results[r].fill_dims;
@@ -290,14 +292,37 @@ static const tn_stem **list_stems(const tn_network *net, const tn_stem *stems, i
     return stem_of;
 }
 
-/* Lowers the network with these stems fused. If there are none, those that could be are returned. */
-static tn_status lower_with(const tn_network *net, const tn_stem *stems, int64_t n_stems,
-                            tn_stem **found, int64_t *n_found, tn_program **program) {
+static void list_readers(tn_lowering *l) {
+    const tn_network *net = l->net;
+    const int64_t n = net->n_inputs;
+    for (int64_t t = 0; t < n; t++) l->reader[t] = -1;
+    for (int64_t i = 0; i < 2 * (n - 1); i++)
+        if (net->steps[i] >= n) l->reader[net->steps[i] - n] = i / 2;
+}
+
+/* Everything but the program. */
+static void free_lowering(tn_lowering *l) {
+    free(l->loop_of);
+    free(l->stem_of);
+    free(l->sizes);
+    free(l->alive);
+    free(l->stride_a);
+    free(l->on_a);
+    free(l->current);
+    free(l->reader);
+    free(l->rank);
+    free(l->axes.index);
+    free(l->axes.stride);
+}
+
+/* Lowers the network with these stems fused, once more if it was lowered before. */
+static tn_status lower_with(tn_lowering *made, const tn_network *net, const tn_lowering *before,
+                            const tn_stem *stems, int64_t n_stems) {
     const size_t ids = 2 * (size_t)(net->starts[net->n_inputs] + net->n_output) + 1;
     const size_t indices = (size_t)net->n_indices + 1, inputs = (size_t)net->n_inputs;
     const int64_t n_inputs = net->n_inputs + (net->n_needed > 0);
     tn_status status = TN_NO_MEMORY;
-    tn_lowering l = {.net = net, .stem_of = list_stems(net, stems, n_stems)};
+    tn_lowering l = {.net = net, .before = before, .stem_of = list_stems(net, stems, n_stems)};
     tn_program *p = l.p = calloc(1, sizeof *p);
     if (!p || (n_stems && !l.stem_of)) goto done;
     const int half = net->dtype == TN_F16, moves = only_moves(net);
@@ -329,46 +354,53 @@ static tn_status lower_with(const tn_network *net, const tn_stem *stems, int64_t
     l.on_a = calloc(2 * indices, 1);
     l.current = malloc(4 * inputs * sizeof *l.current);
     l.loop_of = malloc(indices * sizeof *l.loop_of);
+    l.reader = malloc(inputs * sizeof *l.reader);
+    l.rank = calloc(indices, sizeof *l.rank);
     if (p->values && p->results && p->steps && p->fused && p->slice_strides && p->extents &&
         p->section_start && p->level_macs && p->forward_macs && l.sizes && l.alive && l.stride_a && l.on_a &&
-        l.current && l.loop_of) {
+        l.current && l.loop_of && l.reader && l.rank) {
         l.prepared = l.current + 2 * inputs;
         l.stride_b = l.stride_a + indices;
         l.stride_c = l.stride_b + indices;
         l.on_b = l.on_a + indices;
+        list_readers(&l);
         status = lower(&l);
-        if (!status && !n_stems) status = tn_find_stems(&l, found, n_found);
     }
     if (!status) bind_dims(p);
 done:
-    free(l.loop_of);
-    free(l.stem_of);
-    free(l.sizes);
-    free(l.alive);
-    free(l.stride_a);
-    free(l.on_a);
-    free(l.current);
-    free(l.axes.index);
-    free(l.axes.stride);
-    if (status) tn_program_free(p), p = NULL;
-    *program = p;
+    if (status) tn_program_free(p), l.p = NULL;
+    *made = l;
     return status;
 }
 
+static int sums_scattered(const tn_lowering *l) {
+    for (int64_t t = 0; t < l->net->n_inputs - 1; t++)
+        if (tn_sums_scattered(l, t)) return 1;
+    return 0;
+}
+
 tn_status tn_lower(const tn_network *net, tn_program **program) {
+    tn_lowering first, second;
     tn_stem *stems = NULL;
     int64_t count = 0;
-    tn_status status = lower_with(net, NULL, 0, &stems, &count, program);
-    if (!status && count) { /* once more: what is fused is laid out in blocks */
-        tn_program_free(*program);
-        status = lower_with(net, stems, count, NULL, NULL, program);
+    tn_status status = lower_with(&first, net, NULL, NULL, 0);
+    *program = first.p;
+    if (!status) status = tn_find_stems(&first, &stems, &count);
+    if (!status && (count || sums_scattered(&first))) { /* once more, knowing what reads each result */
+        status = lower_with(&second, net, &first, stems, count);
+        free_lowering(&second);
+        *program = second.p;
+        tn_program_free(first.p);
     }
+    free_lowering(&first);
     free(stems);
+    if (status && *program) tn_program_free(*program), *program = NULL;
     return status;
 }
 
 void tn_program_free(tn_program *p) {
     if (!p) return;
+    for (int64_t i = 0; i < p->n_steps; i++) free((void *)p->steps[i].x.tiling);
     free(p->steps);
     free(p->results);
     free(p->values);

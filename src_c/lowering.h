@@ -28,12 +28,14 @@ typedef struct {
     int32_t result; /* of the program, that it is written to, with the strides in stride_c; or -1 */
     int32_t like;   /* a value in whose order it has its axes; -1: in one that suits the step */
     int accumulate; /* adds to what is there */
+    int64_t step;   /* of the tree, whose result it is, if steps to come have a say in its order; or -1 */
 } tn_target;
 
-#define TN_NEW_VALUE ((tn_target){.result = -1, .like = -1})
+#define TN_NEW_VALUE ((tn_target){.result = -1, .like = -1, .step = -1})
 
-typedef struct {
+typedef struct tn_lowering {
     const tn_network *net;
+    const struct tn_lowering *before; /* the first time, if it is done once more; else NULL */
     tn_program *p;
     tn_axis_pool axes;
     int64_t dims_capacity, dims_count, values_capacity, tables_capacity, tables_count;
@@ -44,6 +46,8 @@ typedef struct {
     int32_t *current; /* id of the tree -> value that now stands for it */
     int32_t *prepared; /* with a backward sweep: what each step read, after steps on single operands */
     int32_t *loop_of;  /* index -> slice loop, or -1 */
+    int64_t *reader;   /* by step of the tree: the one that reads its result, or -1 */
+    int32_t *rank;     /* by index: scratch, all zero */
     const tn_stem **stem_of; /* by step of the tree: that it is fused in; NULL: nothing is */
 } tn_lowering;
 
@@ -59,6 +63,9 @@ tn_status tn_new_value(tn_lowering *l, int32_t *v);
 tn_status tn_finish_value(tn_lowering *l, int32_t v, int64_t first_axis);
 tn_status tn_output_value(tn_lowering *l, int32_t v, int64_t first_axis, int32_t result);
 tn_status tn_lay_out(tn_lowering *l, int32_t a, int32_t b, tn_target target, int32_t c);
+/* Whether step t of the tree sums over many points that are in different orders on its operands, which
+ * had better be laid out anew. */
+int tn_sums_scattered(const tn_lowering *l, int64_t t);
 
 /* lower.c: steps.  tn_pair_step contracts a and b to c, and tells what they were after steps on each
  * alone; an index that neither the other nor, by l->alive, anyone else has is summed. */

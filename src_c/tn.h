@@ -102,6 +102,7 @@ typedef struct {
 typedef struct {
     const tn_dim *dims;
     const int32_t *table; /* of TN_ROAD_TABLE */
+    const struct tn_tiling *tiling; /* of TN_ROAD_SKINNY; NULL: found in every call */
     uint8_t n_batch, n_m, n_n, n_k;
     uint8_t dtype, road, accumulate, unary;
     int64_t batch, m, n, k; /* group sizes */
@@ -207,6 +208,9 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims);
  * the table itself: a, b, c per element of c, then a, b per summed point. */
 int64_t tn_table_size(const tn_contraction *x);
 void tn_fill_table(const tn_contraction *x, int32_t *table);
+/* The tiling of a contraction that will run often on the instruction set in use, to be freed; NULL if there
+ * is none, or no memory. */
+const struct tn_tiling *tn_make_tiling(const tn_contraction *x);
 int64_t tn_workspace(const tn_contraction *x); /* bytes per thread; the same if a, b are swapped */
 /* Runs one contraction on up to `threads` threads, or with threads 1 as worker number `worker` of a
  * caller that has split its work already.  workspace has tn_workspace(x) bytes per thread. */

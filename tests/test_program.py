@@ -282,21 +282,21 @@ def test_moving_float16_keeps_every_bit() -> None:
     assert np.array_equal(moved.view(np.uint16), bits.reshape(array.shape).transpose(2, 0, 1))
 
 
-def stem_tree(qubits: int, gates: int) -> Tree:
-    """A state of so many qubits that meets gates on its last qubits, one after the other."""
+def stem_tree(qubits: int, places: list[int]) -> Tree:
+    """A state of so many qubits that meets gates at these places, one after the other."""
     state = list(range(qubits))
     inputs, fresh = [tuple(state)], qubits
-    for gate in range(gates):
-        at = qubits - 3 + gate % 3
+    for at in places:
         inputs.append((fresh, state[at]))
         state[at] = fresh
         fresh += 1
+    gates = len(places)
     steps = [(0, 1), *((gates + t, t + 1) for t in range(1, gates))]
     return Tree(Expr(tuple(inputs), tuple(state), (2,) * fresh), tuple(steps))
 
 
 def test_steps_on_one_large_value_keep_only_blocks_of_what_is_between_them() -> None:
-    tree = stem_tree(20, 9)
+    tree = stem_tree(20, [17 + gate % 3 for gate in range(9)])
     program = lower(tree, "float64", threads=1)
     state = 8 << 20
     assert state < program.memory_required < 1.25 * 2 * state  # one state, the result, and blocks
@@ -309,6 +309,38 @@ def test_steps_on_one_large_value_keep_only_blocks_of_what_is_between_them() -> 
     assert np.array_equal(program(*arrays).reshape(expected.shape), expected)
     shared = lower(tree, "float64", threads=3)
     assert np.array_equal(shared(*arrays), program(*arrays))
+
+
+def test_what_one_stem_was_cut_by_the_next_one_may_sum() -> None:
+    places = [*range(19, 10, -1), *range(9)]
+    tree = stem_tree(20, places)
+    program = lower(tree, "float64", threads=1)
+    assert sum("blocks" in step for step in program.steps()) == 17
+    arrays = [integers(shape, np.dtype("float64"), v) for v, shape in enumerate(tree.expr.shapes)]
+    expected = arrays[0]
+    for axis, matrix in zip(places, arrays[1:], strict=True):
+        expected = np.moveaxis(np.tensordot(expected, matrix, (axis, 1)), -1, axis)
+    assert np.array_equal(program(*arrays), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex64"])
+def test_operands_of_a_long_sum_are_laid_out_in_one_order(dtype: str) -> None:
+    shared = np.random.default_rng(7).permutation(10).tolist()
+    left, right = [*range(10), 10, 11], [*shared, 12, 13]
+    gates = [(3, 14), (7, 15)]  # make the index that is shared from one of its own
+    states = [14 if i == 3 else i for i in left], [15 if i == 7 else i for i in right]
+    last = (10, 11, 12, 13)
+    inputs = (tuple(states[0]), gates[0], tuple(states[1]), gates[1])
+    tree = Tree(Expr(inputs, last, (2,) * 16), ((0, 1), (2, 3), (4, 5)))
+    program = lower(tree, dtype, threads=1)
+    assert "inner" not in program.steps()[-1]  # the road for many axes
+    arrays = [integers(shape, np.dtype(dtype), v) for v, shape in enumerate(tree.expr.shapes)]
+    terms = [
+        np.einsum(arrays[0], states[0], arrays[1], gates[0], left),
+        np.einsum(arrays[2], states[1], arrays[3], gates[1], right),
+    ]
+    expected = np.einsum(terms[0], left, terms[1], right, last)
+    assert np.array_equal(program(*arrays), expected)
 
 
 def test_too_much_memory_is_refused_with_the_bytes_before_allocating(

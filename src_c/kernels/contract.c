@@ -279,10 +279,14 @@ static void skinny_task(void *argument, int64_t task, int worker) {
 /* Returns 0 if the instruction set in use has no tiles for it. */
 static int run_skinny(const contract_job *base, int threads) {
     const tn_contraction *x = base->x;
-    tn_tiling tiling;
-    if (!tn_cut_tiles(x, &tiling)) return 0;
-    if (!tiling.tiles) return 1;
-    nest_job job = {.base = *base, .tiling = &tiling, .points = tiling.tiles};
+    tn_tiling found;
+    const tn_tiling *tiling = x->tiling;
+    if (!tiling || tiling->lanes != base->kernels->lanes) {
+        if (!tn_cut_tiles(x, &found)) return 0;
+        tiling = &found;
+    }
+    if (!tiling->tiles) return 1;
+    nest_job job = {.base = *base, .tiling = tiling, .points = tiling->tiles};
     const double macs = (double)x->batch * (double)x->m * (double)x->n * (double)x->k;
     job.far = how_far(x);
     job.piece = larger(1, (int64_t)((double)NEST_TASK * (double)job.points / macs));

@@ -14,7 +14,9 @@ enum {
     FN(INNER_POINTS) = 128,    /* runs in one block that is read where it lies */
     FN(INNER_COPIED) = 512,    /* points in one block that is copied */
     FN(INNER_READ) = 48 << 10, /* bytes of both operands in it, of which tiles read a part each */
-    FN(INNER_BLOCK) = 24 << 10 /* of both in one that is copied */
+    FN(INNER_BLOCK) = 24 << 10, /* of both in one that is copied */
+    FN(INNER_FAR) = 12 << 20,   /* bytes of both from which blocks are fetched ahead, and */
+    FN(INNER_LINES) = 1 << 10   /* lines of each in one block, at most */
 };
 
 /* A block of k: where its runs are, from the rows of a and the columns of b. */
@@ -216,6 +218,24 @@ static const char *FN(inner_copy)(const int64_t *at, int64_t broken, int64_t poi
     return to;
 }
 
+/* Where lines begin among the points of a block, of all rows or columns: what is fetched ahead. */
+typedef struct {
+    int64_t count, at[FN(INNER_LINES)];
+} FN(inner_lines);
+
+static void FN(inner_list)(FN(inner_lines) *to, const int64_t *points, int64_t n_points,
+                           const int64_t *offsets, int64_t n_offsets) {
+    enum { LINE = 64 };
+    to->count = 0;
+    for (int64_t i = 0; i < n_offsets; i++)
+        for (int64_t q = 0; q < n_points && to->count < FN(INNER_LINES); q++)
+            if ((offsets[i] + points[q]) % LINE == 0) to->at[to->count++] = offsets[i] + points[q];
+}
+
+static void FN(inner_fetch)(const FN(inner_lines) *x, const char *from) {
+    for (int64_t i = 0; i < x->count; i++) __builtin_prefetch(from + x->at[i], 0, 2);
+}
+
 /* All of k in blocks of which what is needed is copied. */
 static void FN(inner_copies)(const tn_contraction *x, const FN(inner_sides) *s, const char *a,
                              const char *b, V (*sums)[PARTS]) {
@@ -224,16 +244,25 @@ static void FN(inner_copies)(const tn_contraction *x, const FN(inner_sides) *s, 
     _Alignas(64) char copied[2][FN(INNER_BLOCK)];
     FN(inner_points) cut;
     FN(inner_block) block = {.points = 1};
-    tn_walk w;
+    FN(inner_lines) far_a = {0}, far_b = {0};
+    tn_walk w, next;
     FN(inner_cut)(&cut, k, x->n_k, MIN(most, (int64_t)FN(INNER_COPIED)));
-    const int64_t outer = x->k / cut.inside / k[cut.axes].n;
+    if ((s->m + s->n) * x->k * (int64_t)sizeof(T) >= FN(INNER_FAR)) {
+        if (cut.broken_a) FN(inner_list)(&far_a, cut.a, cut.points, s->a, s->m);
+        if (cut.broken_b) FN(inner_list)(&far_b, cut.b, cut.points, s->b, s->n);
+    }
+    const int64_t pieces = k[cut.axes].n, outer = x->k / cut.inside / pieces;
     walk_to(&w, k, cut.axes, 0);
-    for (int64_t q = 0; q < outer; q++, walk_next(&w))
-        for (int64_t p = 0; p < k[cut.axes].n; p += cut.piece) {
+    walk_to(&next, k, cut.axes, outer > 1);
+    for (int64_t q = 0; q < outer; q++, walk_next(&w), walk_next(&next))
+        for (int64_t p = 0; p < pieces; p += cut.piece) {
             FN(inner_sides) lines = *s;
-            block.length = MIN(cut.piece, k[cut.axes].n - p) * cut.inside;
+            const int64_t after = p + cut.piece;
+            block.length = MIN(cut.piece, pieces - p) * cut.inside;
+            FN(inner_fetch)(&far_a, a + (after < pieces ? w.a + after * k[cut.axes].sa : next.a));
             const char *left = FN(inner_copy)(cut.a, cut.broken_a, block.length, s->m, lines.a,
                                               a + w.a + p * k[cut.axes].sa, copied[0], 0);
+            FN(inner_fetch)(&far_b, b + (after < pieces ? w.b + after * k[cut.axes].sb : next.b));
             const char *right = FN(inner_copy)(cut.b, cut.broken_b, block.length, s->n, lines.b,
                                                b + w.b + p * k[cut.axes].sb, copied[1], 0);
             block.a[0] = block.b[0] = 0;

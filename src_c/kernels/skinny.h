@@ -52,11 +52,12 @@ ALWAYS_INLINE void FN(exchange_lanes)(const int lanes, const tn_shuffle *exchang
                                       const char *from, char *to, int64_t ahead,
                                       int64_t ahead_to, FN(write_mode) mode) {
     const int size = 1 << __builtin_popcount(lanes);
+    const int64_t count = exchange->count;
     int64_t reads[1 << TN_LANE_DIGITS], writes[1 << TN_LANE_DIGITS];
 #pragma GCC unroll 16
     for (int i = 0; i < size; i++)
         reads[i] = exchange->vectors[i].from, writes[i] = exchange->vectors[i].to;
-    for (int64_t g = 0; g < exchange->count; g++) {
+    for (int64_t g = 0; g < count; g++) {
         const char *at = from + exchange->groups[g].from;
         char *target = to + exchange->groups[g].to;
         V x[1 << TN_LANE_DIGITS];
@@ -78,15 +79,32 @@ ALWAYS_INLINE void FN(exchange_lanes)(const int lanes, const tn_shuffle *exchang
 }
 #undef STAGE
 
-static void FN(exchange)(const tn_shuffle *x, const char *from, char *to,
-                         int64_t ahead, int64_t ahead_to, FN(write_mode) mode) {
-#define INSTANCE(which) \
-    if (which < E && x->lanes == which) \
-        FN(exchange_lanes)(which < E ? which : 0, x, from, to, ahead, ahead_to, mode);
-    INSTANCE(0) INSTANCE(1) INSTANCE(2) INSTANCE(3) INSTANCE(4) INSTANCE(5)
-    INSTANCE(6) INSTANCE(7) INSTANCE(8) INSTANCE(9) INSTANCE(10)
-    INSTANCE(11) INSTANCE(12) INSTANCE(13) INSTANCE(14) INSTANCE(15)
+#define INSTANCE(which)                                                                          \
+    static __attribute__((noinline)) void FN(exchange_##which)(                                  \
+        const tn_shuffle *x, const char *from, char *to, int64_t ahead, int64_t ahead_to,        \
+        FN(write_mode) mode) {                                                                   \
+        const int lanes = which < E ? which : 0;                                                 \
+        if (mode == FN(WRITE))                                                                   \
+            FN(exchange_lanes)(lanes, x, from, to, ahead, ahead_to, FN(WRITE));                  \
+        else if (mode == FN(ADD))                                                                \
+            FN(exchange_lanes)(lanes, x, from, to, ahead, ahead_to, FN(ADD));                    \
+        else                                                                                     \
+            FN(exchange_lanes)(lanes, x, from, to, ahead, ahead_to, FN(STREAM_PAST));            \
+    }
+INSTANCE(0) INSTANCE(1) INSTANCE(2) INSTANCE(3) INSTANCE(4) INSTANCE(5) INSTANCE(6) INSTANCE(7)
+INSTANCE(8) INSTANCE(9) INSTANCE(10) INSTANCE(11) INSTANCE(12) INSTANCE(13) INSTANCE(14)
+INSTANCE(15)
 #undef INSTANCE
+
+static void FN(exchange)(const tn_shuffle *x, const char *from, char *to, int64_t ahead,
+                         int64_t ahead_to, FN(write_mode) mode) {
+    static void (*const instances[])(const tn_shuffle *, const char *, char *, int64_t, int64_t,
+                                     FN(write_mode)) = {
+        FN(exchange_0),  FN(exchange_1),  FN(exchange_2),  FN(exchange_3),
+        FN(exchange_4),  FN(exchange_5),  FN(exchange_6),  FN(exchange_7),
+        FN(exchange_8),  FN(exchange_9),  FN(exchange_10), FN(exchange_11),
+        FN(exchange_12), FN(exchange_13), FN(exchange_14), FN(exchange_15)};
+    instances[x->lanes](x, from, to, ahead, ahead_to, mode);
 }
 
 /* What one tile multiplies: vectors at columns[].from + from_rows[], columns[].to + to_rows[]. */
@@ -99,32 +117,41 @@ typedef struct {
     int64_t ahead; /* from here to what is fetched for later; 0: nothing */
 } FN(skinny_tile);
 
-ALWAYS_INLINE void FN(skinny_rows)(const int rows, const int vectors, const FN(skinny_tile) *x,
-                                   const R *b, const char *from, char *const *to,
-                                   const tn_move *column, int64_t ahead) {
+/* Adds the products of step p with b, from which the next step begins. */
+ALWAYS_INLINE void FN(skinny_step)(const int rows, const int vectors, const R *b, const char *near,
+                                   const char *far, V (*sum)[2]) {
+    const V values[2] = {*(const VU *)near, *(const VU *)far};
+#if COMPLEX
+    V swapped[2];
+    for (int v = 0; v < vectors; v++) swapped[v] = SWAP_PARTS(values[v]);
+#endif
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) {
+        const R real = b[r * FN(ENTRY)];
+        for (int v = 0; v < vectors; v++) sum[r][v] += real * values[v];
+#if COMPLEX
+        const V imaginary = FN(pair)(b + r * FN(ENTRY) + 1);
+        for (int v = 0; v < vectors; v++) sum[r][v] += imaginary * swapped[v];
+#endif
+    }
+}
+
+/* With `few` steps that many, written plainly and with nothing fetched; 0: as x says. */
+ALWAYS_INLINE void FN(skinny_rows)(const int rows, const int vectors, const int few,
+                                   const FN(skinny_tile) *x, const R *b, const char *from,
+                                   char *const *to, const tn_move *column, int64_t ahead) {
     V sum[FN(SKINNY_ROWS)][2];
     const char *near = from + column[0].from, *far = from + column[vectors - 1].from;
     const int64_t *steps = x->from_rows, ks = x->k;
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vectors; v++) sum[r][v] = (V){0};
-    for (int64_t p = 0; p < ks; p++, b += rows * FN(ENTRY)) {
-        const V values[2] = {*(const VU *)(near + steps[p]), *(const VU *)(far + steps[p])};
-#if COMPLEX
-        V swapped[2];
-        for (int v = 0; v < vectors; v++) swapped[v] = SWAP_PARTS(values[v]);
-#endif
 #pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            const R real = b[r * FN(ENTRY)];
-            for (int v = 0; v < vectors; v++) sum[r][v] += real * values[v];
-#if COMPLEX
-            const V imaginary = FN(pair)(b + r * FN(ENTRY) + 1);
-            for (int v = 0; v < vectors; v++) sum[r][v] += imaginary * swapped[v];
-#endif
-        }
-    }
-    if (ahead)
+    for (int p = 0; p < few; p++)
+        FN(skinny_step)(rows, vectors, b + p * rows * FN(ENTRY), near + steps[p], far + steps[p], sum);
+    for (int64_t p = 0; !few && p < ks; p++, b += rows * FN(ENTRY))
+        FN(skinny_step)(rows, vectors, b, near + steps[p], far + steps[p], sum);
+    if (!few && ahead)
         for (int64_t p = 0; p < ks; p++) {
             __builtin_prefetch(near + steps[p] + ahead, 0, 2); /* into L2 */
             __builtin_prefetch(far + steps[p] + ahead, 0, 2);
@@ -133,7 +160,7 @@ ALWAYS_INLINE void FN(skinny_rows)(const int rows, const int vectors, const FN(s
 #define WRITE_AS(mode)                                                                     \
     _Pragma("GCC unroll 8") for (int r = 0; r < rows; r++) for (int v = 0; v < vectors; v++) \
         FN(write)(to[r] + places[v], sum[r][v], mode)
-    if (x->mode == FN(WRITE))
+    if (few || x->mode == FN(WRITE))
         WRITE_AS(FN(WRITE));
     else if (x->mode == FN(ADD))
         WRITE_AS(FN(ADD));
@@ -143,36 +170,42 @@ ALWAYS_INLINE void FN(skinny_rows)(const int rows, const int vectors, const FN(s
 }
 
 /* So many rows of c from `row` on, in a function of its own: registers are allotted to one loop. */
-#define INSTANCE(most)                                                                          \
-    static __attribute__((noinline)) void FN(skinny_rows_##most)(                               \
+#define INSTANCE(most, few)                                                                      \
+    static __attribute__((noinline)) void FN(skinny_rows_##most##_##few)(                       \
         const FN(skinny_tile) *x, const char *from, char *to, int64_t row) {                     \
         const int rows = most <= FN(SKINNY_ROWS) ? most : 1;                                   \
         const R *b = x->b + row * x->k * FN(ENTRY);                                              \
         const int64_t ahead = row == 0 ? x->ahead : 0;                                           \
+        const tn_move *column = x->columns, *end = column + x->count;                            \
         char *at[most];                                                                          \
         for (int r = 0; r < rows; r++) at[r] = to + x->to_rows[row + r];                         \
-        int64_t j = 0;                                                                           \
-        for (; j + 2 <= x->count; j += 2)                                                        \
-            FN(skinny_rows)(rows, 2, x, b, from, at, x->columns + j, ahead);                     \
-        if (j < x->count) FN(skinny_rows)(rows, 1, x, b, from, at, x->columns + j, ahead);       \
+        for (; column + 2 <= end; column += 2)                                                   \
+            FN(skinny_rows)(rows, 2, few, x, b, from, at, column, ahead);                        \
+        if (column < end) FN(skinny_rows)(rows, 1, few, x, b, from, at, column, ahead);          \
     }
-INSTANCE(1)
-INSTANCE(2)
-INSTANCE(3)
-INSTANCE(4)
-INSTANCE(5)
-INSTANCE(6)
-INSTANCE(7)
-INSTANCE(8)
+#define INSTANCES(few)                                                                   \
+    INSTANCE(1, few) INSTANCE(2, few) INSTANCE(3, few) INSTANCE(4, few) INSTANCE(5, few) \
+    INSTANCE(6, few) INSTANCE(7, few) INSTANCE(8, few)
+INSTANCES(0)
+INSTANCES(2)
+INSTANCES(4)
+INSTANCES(8)
 #undef INSTANCE
+#undef INSTANCES
 
 static void FN(multiply_tile)(const FN(skinny_tile) *x, const char *from, char *to) {
-    static void (*const instances[])(const FN(skinny_tile) *, const char *, char *, int64_t) = {
-        FN(skinny_rows_1), FN(skinny_rows_2), FN(skinny_rows_3), FN(skinny_rows_4),
-        FN(skinny_rows_5), FN(skinny_rows_6), FN(skinny_rows_7), FN(skinny_rows_8)};
+#define INSTANCES(few)                                                                       \
+    {FN(skinny_rows_1_##few), FN(skinny_rows_2_##few), FN(skinny_rows_3_##few),              \
+     FN(skinny_rows_4_##few), FN(skinny_rows_5_##few), FN(skinny_rows_6_##few),              \
+     FN(skinny_rows_7_##few), FN(skinny_rows_8_##few)}
+    static void (*const instances[][8])(const FN(skinny_tile) *, const char *, char *, int64_t) = {
+        INSTANCES(0), INSTANCES(2), INSTANCES(4), INSTANCES(8)};
+#undef INSTANCES
+    const int plain = x->mode == FN(WRITE) && !x->ahead;
+    const int few = !plain ? 0 : x->k == 2 ? 1 : x->k == 4 ? 2 : x->k == 8 ? 3 : 0;
     for (int64_t i = 0, row = 0, next; i < x->blocks; i++, row = next) {
         next = FN(block_row)(i + 1, x->blocks, x->n);
-        instances[next - row - 1](x, from, to, row);
+        instances[few][next - row - 1](x, from, to, row);
     }
 }
 

@@ -1,12 +1,13 @@
 /* Planning the tiles of a skinny product: which m points they have, which lanes change places. */
 #include "tiling.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
     MOST_DIGITS = 80,    /* sizes are below 2^60, and k and n few */
     CUT_FROM = 64,         /* extents from which a tile need not divide an axis */
-    BUFFER = 2 << 10,      /* bytes: small tiles let memory and arithmetic overlap */
+    BUFFER = 4 << 10,      /* bytes: small tiles let memory and arithmetic overlap */
     READ = 16 << 10,       /* of a tile that passes through no buffer */
     PAIR = 2,              /* vectors of a row that are multiplied together */
     WAYS = 8,              /* lines that a set of the first cache holds */
@@ -399,6 +400,7 @@ int tn_cut_tiles(const tn_contraction *x, tn_tiling *t) {
     if (rows > TN_TILE_ROWS || x->n * x->k > TN_TILE_ENTRIES) return 0;
     if (!find_layout(&l, t, x, &rest_axis)) return 0;
     int before[TN_LANE_DIGITS], after[TN_LANE_DIGITS];
+    t->lanes = 1 << l.depth;
     t->load.count = t->store.count = 0;
     for (int i = 0; i < l.depth; i++) {
         before[i] = t->a_elementwise ? l.settled[i] : l.on_a[i];
@@ -429,4 +431,11 @@ int tn_cut_tiles(const tn_contraction *x, tn_tiling *t) {
     if (t->a_elementwise || t->c_elementwise) list_places(&t->whole, &l);
     if (t->rest_axis != NONE) list_points(&t->rest, &l, m, rest_axis, t->rest.count);
     return 1;
+}
+
+const tn_tiling *tn_make_tiling(const tn_contraction *x) {
+    tn_tiling *tiling = x->road == TN_ROAD_SKINNY ? malloc(sizeof *tiling) : NULL;
+    if (tiling && tn_cut_tiles(x, tiling)) return tiling;
+    free(tiling);
+    return NULL;
 }

@@ -36,6 +36,7 @@ typedef struct {
 } tn_tile_points;
 
 struct tn_tiling {
+    int lanes; /* elements of a vector */
     tn_dim outer[TN_MAX_DIMS];
     int n_outer;
     int64_t tiles;
