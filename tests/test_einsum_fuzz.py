@@ -249,3 +249,42 @@ def test_a_matrix_product_is_exact_around_every_tile_size(n: int, dtype: str) ->
         expr = Expr(((0, 1), (1, 2)), (0, 2), (m, k, n))
         oracle.assert_exact(tn.einsum("ij,jk->ik", a, b), expr, [a, b])
         oracle.assert_exact(tn.einsum("ji,jk->ki", a.T.copy(), b).T, expr, [a, b])
+
+
+@pytest.mark.parametrize(
+    ("equation", "dtype"),
+    [
+        ("dabfe,fc->edcba", "float32"),
+        ("dabfe,fc->edcba", "complex64"),
+        ("aged,cbfg->fedcba", "float64"),
+        ("cged,bafg->fedcba", "complex128"),
+        ("cged,bafg->fedcba", "int32"),
+    ],
+)
+def test_results_larger_than_the_caches_are_exact_wherever_they_begin(
+    equation: str, dtype: str
+) -> None:
+    """Such results are written past the caches where the rows of tiles are whole lines."""
+    terms, output = equation.split("->")
+    itemsize = np.dtype(dtype).itemsize
+    extents = dict.fromkeys("abcdef", 16) | {"g": 20}
+    if len(output) == 5:
+        extents |= {"f": 20, "e": 17 * 16 // itemsize}
+    else:
+        extents |= {"b": 3, "f": 3, "e": 116 * 4 // itemsize}
+    shapes = [tuple(extents[i] for i in term) for term in terms.split(",")]
+    rng = np.random.default_rng(5)
+    arrays = [oracle.small_integers(rng, shape, dtype) for shape in shapes]
+    wide = np.result_type(dtype, np.int64)
+    expected = np.einsum(equation, *[a.astype(wide) for a in arrays], optimize=True)
+    assert expected.size * itemsize > 16 << 20
+    space = np.empty(expected.size + 64, dtype)
+    line = -space.ctypes.data % 64 // itemsize
+    for begin in (line, line + 1, line + 32 // itemsize):
+        space[:] = 3
+        end = begin + expected.size
+        out = space[begin:end].reshape(expected.shape)
+        tn.einsum(equation, *arrays, out=out)
+        assert np.array_equal(out, expected)
+        assert (space[:begin] == 3).all()
+        assert (space[end:] == 3).all()
