@@ -4,6 +4,7 @@
 #define TN_FETCH_H
 
 #include "boxes.h"
+#include "vector.h"
 
 /* The points of one box: their offsets on the operand that the group is packed from and on the other
  * one, and how these lie in memory. */
@@ -70,13 +71,12 @@ static inline int follow_each_other(const int64_t *offsets, int64_t count, int64
 
 /* The lines that a run has at most, wherever it begins. */
 static inline int64_t lines_of(const tn_fetch *x, int64_t starts) {
-    enum { LINE = 64 };
-    uint64_t bits = (uintptr_t)x->base | LINE;
+    uint64_t bits = (uintptr_t)x->base | LINE_BYTES;
     for (int64_t i = 0; i < x->count; i++) bits |= (uint64_t)x->offsets[i];
     for (int64_t i = 0; i < starts; i += x->outer)
         for (int64_t j = 0; j < x->inner; j++) bits |= (uint64_t)x->starts[i + j];
     const int64_t aligned = (int64_t)(bits & -bits);
-    return (LINE - aligned + x->bytes - 1) / LINE + 1;
+    return (LINE_BYTES - aligned + x->bytes - 1) / LINE_BYTES + 1;
 }
 
 /* What lies at `own` points and these steps of k, whichever of the two has unit stride, while `tiles`
@@ -110,7 +110,7 @@ static inline tn_fetch plan_fetch(const char *base, const tn_points *own, const 
 
 /* The next piece: where its line begins, its offsets and how many. */
 static inline const char *next_piece(tn_fetch *x, const int64_t **offsets, int64_t *count) {
-    const char *line = x->base + x->starts[x->from + x->x] + MIN(x->line * 64, x->bytes - 1);
+    const char *line = x->base + x->starts[x->from + x->x] + MIN(x->line * LINE_BYTES, x->bytes - 1);
     *offsets = x->offsets + x->offset;
     *count = MIN(x->piece, x->count - x->offset);
     x->left--;
