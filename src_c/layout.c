@@ -243,6 +243,36 @@ static void rank_summed(tn_lowering *l, int64_t id, int64_t other) {
     rank_blocked(l, second - inputs, OUTSIDE);
 }
 
+/* Whether a packed product reads value id of the tree as its larger operand. */
+static int is_packed(const tn_lowering *l, int64_t id, int64_t other, int64_t r) {
+    const tn_program *p = l->before->p;
+    const int32_t *current = l->before->current;
+    const tn_contraction *x = &p->steps[p->values[current[l->net->n_inputs + r]].producer].x;
+    return x->road == TN_ROAD_GETT && x->batch == 1 &&
+           p->values[current[id]].elements >= p->values[current[other]].elements;
+}
+
+/* Ranks the axes from `first` on of a value, where what is on the other value and what is not alternate in
+ * vectors: then what is not comes innermost, as far as it makes lines and is within a page. */
+static void rank_kept(tn_lowering *l, int64_t first, int64_t other) {
+    enum { SHARED = 2, LINE = 64, PAGE = 4096 };
+    const int32_t *axes = l->axes.index;
+    const int64_t last = l->axes.count - 1, lanes = tn_get_kernels(l->p->dtype)->lanes;
+    int32_t n;
+    const int32_t *shared = axes_before(l, other, &n);
+    for (int32_t d = 0; d < n; d++) l->on_a[shared[d]] |= SHARED;
+    int64_t alike = 1, line = tn_itemsize(l->p->dtype), bytes = line;
+    for (int64_t x = last; x >= first && !((l->on_a[axes[x]] ^ l->on_a[axes[last]]) & SHARED); x--)
+        alike *= l->sizes[axes[x]];
+    for (int64_t x = last; x >= first && alike < lanes && bytes < PAGE && line < LINE; x--) {
+        bytes *= l->sizes[axes[x]];
+        if (l->on_a[axes[x]] & SHARED) continue;
+        line *= l->sizes[axes[x]];
+        l->rank[axes[x]] = 1;
+    }
+    for (int32_t d = 0; d < n; d++) l->on_a[shared[d]] &= ~SHARED;
+}
+
 /* Moves the axes from `first` on of the result of step t, outside ones first, to where the step that
  * reads it wants them: one that goes through it in blocks, or sums many points. */
 static void arrange(tn_lowering *l, int64_t first, int64_t t) {
@@ -254,6 +284,8 @@ static void arrange(tn_lowering *l, int64_t first, int64_t t) {
         rank_blocked(l, r, -1);
     else if (other >= n && tn_sums_scattered(l->before, r))
         rank_summed(l, n + t, other);
+    else if (!getenv("TNK") && is_packed(l, n + t, other, r))
+        rank_kept(l, first, other);
     else
         return;
     for (int64_t x = first + 1; x < l->axes.count; x++) {

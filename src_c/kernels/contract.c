@@ -1,6 +1,7 @@
 /* Blocking, workspace and the split of one contraction into tasks. */
 #include "../tn.h"
 #include "boxes.h"
+#include <stdlib.h>
 #include "lane_plan.h"
 #include "tiling.h"
 
@@ -8,7 +9,7 @@
  * of b that meets a single block of a, with what is fetched for the next; other blocks of b stay in L3. */
 enum { PANELS = 28 << 10, A_BLOCK = 192 << 10, B_BLOCK = 2 << 20 };
 enum { B_ONCE = 256 << 10, B_ENOUGH = 128 << 10 }; /* the former where whole lines ask for it */
-enum { POINTS = 4096, MIN_POINTS = 256, MIN_DEPTH = 256 };
+enum { POINTS = 4096, MIN_POINTS = 256, MIN_DEPTH = 256, SKINNY_ROWS = 8 };
 /* Panels of the other operand that make packing worth it, if an operand can be read where it lies. */
 enum { A_PANELS = 3, B_PANELS = 4 };
 /* Work below which one thread is faster than two that are awake, and than two that sleep: bytes of
@@ -37,7 +38,8 @@ static int pays(const double limits[2], double work, int threads) {
 static void limit_blocks(tn_blocking *x, int dtype, int64_t m, int64_t n, int64_t k) {
     const tn_kernels *kernels = tn_get_kernels(dtype);
     const int64_t itemsize = tn_itemsize(dtype), mr = kernels->mr, nr = kernels->nr;
-    const int64_t depth = larger(PANELS / ((mr + nr) * itemsize), MIN_DEPTH);
+    int64_t depth = larger(PANELS / ((mr + nr) * itemsize), MIN_DEPTH);
+    if (!getenv("TNV") && m <= SKINNY_ROWS * mr && n >= MIN_POINTS) depth = smaller(depth, B_ONCE / (MIN_POINTS * itemsize));
     x->kc = parts_of(k, parts_of(k, depth)); /* equal blocks rather than a thin last one */
     const int64_t step = x->kc * itemsize;
     x->mc = smaller(round_up(m, mr), smaller(A_BLOCK / step, POINTS) / mr * mr);
@@ -65,8 +67,8 @@ static void choose_blocks(tn_blocking *blocking, const tn_contraction *x, int th
     cut_boxes(&blocking->m, m, x->n_m, ON_A, ON_C, itemsize, kernels->mr, mc, mc);
     cut_boxes(&blocking->n, n, x->n_n, ON_C, ON_B, itemsize, kernels->nr, nc,
               x->m <= mc ? smaller(nc, once) : nc);
-    cut_boxes(&blocking->k, k, x->n_k, ON_A, ON_B, itemsize, 1, blocking->kc,
-              blocking->kc);
+    cut_boxes(&blocking->k, k, x->n_k, x->n > x->m ? ON_B : ON_A, x->n > x->m ? ON_A : ON_B,
+              itemsize, 1, blocking->kc, blocking->kc);
     blocking->a_direct =
         x->n_m == 1 && x->n_k == 1 && x->n <= (int64_t)A_PANELS * kernels->nr;
     blocking->b_direct = x->n_n == 1 && x->n_k == 1 && n->sb == itemsize &&

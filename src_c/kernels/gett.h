@@ -13,7 +13,7 @@ typedef struct {
     const char *a, *b; /* the operands; NULL where only the packed block is read */
     const R *packed_a, *packed_b;
     FN(tile_strides) strides; /* of the operands that are not packed */
-    int64_t width;            /* rows of a panel of a */
+    int64_t width, wide;      /* rows of a panel of a, of one less from row `wide` on */
     tn_run a_run, b_run;      /* how the steps of k lie on the operands */
     char *c;
     int accumulate, stream; /* stream: past the caches, if all rows of tiles are lines */
@@ -65,6 +65,11 @@ ALWAYS_INLINE void FN(one_tile)(const FN(block) *x, int64_t i, int rows, int64_t
     FN(tile_strided)(rows, s, x->depth, a, b, to);
 }
 
+/* The rows of the panel that begins at row i. */
+ALWAYS_INLINE int FN(panel_rows)(const FN(block) *x, int64_t i) {
+    return (int)(i < x->wide ? x->width : x->width - 1);
+}
+
 /* So many tiles ahead c is fetched: time enough for memory to answer. */
 ALWAYS_INLINE int64_t FN(lead)(const FN(block) *x) { return 1 + 512 / (x->depth * x->width); }
 
@@ -107,16 +112,16 @@ static void FN(run_block)(FN(block) *x) {
         to.mode = !whole ? FN(WRITE) : stream ? FN(STREAM_PAST) : x->accumulate ? FN(ADD) : FN(WRITE);
         for (int v = 0; v < TILE_VECTORS; v++)
             to.columns[v] = whole ? c_columns[v * E] : v * VBYTES;
-        for (int64_t i = 0; i < x->rows; i += x->width) {
-            const int rows = (int)MIN(x->width, x->rows - i);
+        for (int64_t i = 0, rows; i < x->rows; i += rows) {
+            rows = FN(panel_rows)(x, i);
             if (fetching) to.ahead = next_fetch(x->ahead, &to.lines, &to.fetched);
             to.rows = whole ? x->c_rows + i : buffer_rows;
             to.later_rows = x->c_rows + MIN(later_i, x->rows - rows);
-            FN(one_tile)(x, i, rows, j, columns, &to);
+            FN(one_tile)(x, i, (int)rows, j, columns, &to);
             if (!whole && in_runs)
-                FN(store_runs)(x, i, rows, c_columns, buffer);
+                FN(store_runs)(x, i, (int)rows, c_columns, buffer);
             else if (!whole)
-                FN(store_edge)(x, i, rows, c_columns, columns, buffer);
+                FN(store_edge)(x, i, (int)rows, c_columns, columns, buffer);
             later_i += x->width;
             if (later_i < x->rows) continue;
             later_i = 0;
@@ -125,17 +130,21 @@ static void FN(run_block)(FN(block) *x) {
     }
 }
 
-/* Panels as wide as MR allows, and equally wide; rows of a read where they lie need an address each. */
-ALWAYS_INLINE int64_t FN(panel_width)(int64_t rows, int direct) {
+/* Panels as wide as MR allows, and as equally wide as can be: few rows do not keep the multipliers busy.
+ * Rows of a read where they lie need an address each. */
+ALWAYS_INLINE void FN(cut_panels)(FN(block) *x, int direct) {
     const int most = direct ? MIN(MR, 8) : MR;
-    const int64_t panels = (rows + most - 1) / most;
-    return (rows + panels - 1) / panels;
+    const int64_t panels = (x->rows + most - 1) / most;
+    x->width = (x->rows + panels - 1) / panels;
+    x->wide = x->width * (x->rows - (x->width - 1) * panels);
 }
 
 static void FN(pack_a)(const FN(block) *x, R *to, const char *from, const int64_t *down) {
-    for (int64_t i = 0; i < x->rows; i += x->width)
-        FN(pack_rows)(to + i * x->depth * PARTS, from, x->a_rows + i,
-                      (int)MIN(x->width, x->rows - i), down, x->depth, x->a_run);
+    for (int64_t i = 0, rows; i < x->rows; i += rows) {
+        rows = FN(panel_rows)(x, i);
+        FN(pack_rows)(to + i * x->depth * PARTS, from, x->a_rows + i, (int)rows, down, x->depth,
+                      x->a_run);
+    }
 }
 
 /* Packs columns from number `first` on, which is a multiple of NR. */
@@ -208,7 +217,7 @@ static void FN(provide_a)(FN(product) *x, const char *a, int64_t m, const tn_poi
     block->rows = rows->points;
     block->a_rows = rows->own;
     block->c_rows = rows->others;
-    block->width = FN(panel_width)(block->rows, x->blocking->a_direct);
+    FN(cut_panels)(block, x->blocking->a_direct);
     block->a = x->blocking->a_direct ? a + steps->own[0] : NULL;
     if (!block->a) FN(pack_a)(block, x->packed_a, a, steps->own);
     x->a_base = a, x->a_m = m, x->a_k = steps->number;

@@ -26,6 +26,66 @@ ALWAYS_INLINE void FN(gather)(R *to, const char *from, const int64_t *offsets, i
     for (int i = 0; i < count; i++) memcpy(to + i * PARTS, from + offsets[i], sizeof(T));
 }
 
+#if FLOATING
+/* Squares of 8 bytes a row and more are worth it. */
+#define SQUARES(side) (S >= (side) && (side) > 1 && (side) * (int)sizeof(T) >= 8)
+
+/* Steps y to along - side, and all points across, of rows in squares; returns the first step that is
+ * left. */
+ALWAYS_INLINE int64_t FN(pack_row_squares)(R *to, const char *from, const int64_t *row, int rows,
+                                           const int64_t *down, int64_t p, int64_t end, const int side) {
+    enum { GROUPS = (MR + S - 1) / S };
+    const int64_t step = rows * PARTS;
+    for (; SQUARES(side) && p + side <= end; p += side) {
+        Q x[GROUPS][S];
+#pragma GCC unroll 16
+        for (int g = 0; g < GROUPS; g++) {
+#pragma GCC unroll 16
+            for (int i = 0; i < side; i++)
+                x[g][i] = FN(load_pieces)(from + down[p], row + g * S + i, side);
+            FN(flip_squares)(x[g], side);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < side; i++)
+#pragma GCC unroll 16
+            for (int g = 0; g < GROUPS; g++)
+                if (g * S < rows) *(QU *)(to + (p + i) * step + g * S * PARTS) = x[g][i];
+    }
+    return p;
+}
+
+/* The same of NR columns, steps first + y * across + x for all x < across. */
+ALWAYS_INLINE int64_t FN(pack_column_squares)(R *to, const char *from, const int64_t *column,
+                                              const int64_t *down, int64_t y, tn_run run,
+                                              const int side) {
+    for (; SQUARES(side) && y + side <= run.along; y += side)
+        for (int64_t p = y * run.across; p < (y + 1) * run.across; p++)
+#pragma GCC unroll 4
+            for (int g = 0; g < NR / S; g++) {
+                Q x[S];
+#pragma GCC unroll 16
+                for (int i = 0; i < side; i++)
+                    x[i] = FN(load_pieces)(from + down[p], column + g * S + i, side);
+                FN(flip_squares)(x, side);
+#pragma GCC unroll 16
+                for (int i = 0; i < side; i++)
+                    *(Q *)(to + (p + i * run.across) * NR * PARTS + g * S * PARTS) = x[i];
+            }
+    return y;
+}
+
+/* NR columns that are neighbours `side` by side; 0 if they are not. */
+ALWAYS_INLINE int FN(pack_pieces)(R *to, const char *from, const int64_t *column, const int64_t *down,
+                                  int64_t kc, const int side) {
+    if (!SQUARES(side) || !FN(in_runs)(column, side)) return 0;
+    for (int64_t p = 0; p < kc; p++, to += NR * PARTS)
+#pragma GCC unroll 4
+        for (int g = 0; g < NR / S; g++)
+            *(Q *)(to + g * S * PARTS) = FN(load_pieces)(from + down[p], column + g * S, side);
+    return 1;
+}
+#endif
+
 /* `rows` rows at offsets row[], kc steps at offsets down[], into one panel.  Up to one vector beyond
  * the panel is overwritten. */
 static void FN(pack_rows)(R *to, const char *from, const int64_t *row, int rows,
@@ -42,31 +102,19 @@ static void FN(pack_rows)(R *to, const char *from, const int64_t *row, int rows,
     }
     int64_t p = 0;
 #if FLOATING
-    enum { GROUPS = (MR + S - 1) / S };
-    const char *start[GROUPS * S]; /* rows that do not exist are never stored */
-    for (int r = 0; r < GROUPS * S; r++) start[r] = from + row[r < rows ? r : 0];
-    const int64_t whole = run.across == 1 && S > 1 ? run.along / S * S : 0;
-    for (int64_t first = 0; whole && first < kc; first += run.along) {
-        for (; p < first + whole; p += S) {
-            Q x[GROUPS][S];
-#pragma GCC unroll 16
-            for (int g = 0; g < GROUPS; g++) {
-#pragma GCC unroll 16
-                for (int i = 0; i < S; i++) x[g][i] = *(const QU *)(start[g * S + i] + down[p]);
-                FN(flip_square)(x[g]);
-            }
-#pragma GCC unroll 16
-            for (int i = 0; i < S; i++, to += step)
-#pragma GCC unroll 16
-                for (int g = 0; g < GROUPS; g++)
-                    if (g * S < rows) *(QU *)(to + g * S * PARTS) = x[g][i];
-        }
-        for (; p < first + run.along; p++, to += step) FN(gather)(to, from + down[p], row, rows);
+    int64_t at[(MR + S - 1) / S * S]; /* rows that do not exist are never stored */
+    for (int r = 0; r < (MR + S - 1) / S * S; r++) at[r] = row[r < rows ? r : 0];
+    while (run.across == 1 && run.along > 1 && p < kc) {
+        const int64_t end = p + run.along;
+        p = FN(pack_row_squares)(to, from, at, rows, down, p, end, S);
+        p = FN(pack_row_squares)(to, from, at, rows, down, p, end, S / 2);
+        p = FN(pack_row_squares)(to, from, at, rows, down, p, end, S / 4);
+        for (; p < end; p++) FN(gather)(to + p * step, from + down[p], row, rows);
     }
 #else
     (void)run;
 #endif
-    for (; p < kc; p++, to += step) FN(gather)(to, from + down[p], row, rows);
+    for (; p < kc; p++) FN(gather)(to + p * step, from + down[p], row, rows);
 }
 
 /* Up to NR columns at offsets column[] into one panel. */
@@ -87,28 +135,20 @@ static void FN(pack_columns)(R *to, const char *from, const int64_t *column, int
         }
         return;
     }
-    const int64_t whole = FLOATING && S > 1 ? run.along / S * S : 0;
-    for (int64_t first = 0; first < kc; first += run.along * run.across) {
+    const int64_t stretch = run.along * run.across;
+    for (int64_t first = 0; first < kc; first += stretch) {
+        R *panel = to + first * NR * PARTS;
+        int64_t y = 0;
 #if FLOATING
-        for (int64_t y = 0; y < whole; y += S)
-            for (int64_t x0 = 0; x0 < run.across; x0++) {
-                const int64_t p = first + y * run.across + x0;
-                R *panel = to + p * NR * PARTS;
-#pragma GCC unroll 4
-                for (int g = 0; g < NR / S; g++) {
-                    Q x[S];
-#pragma GCC unroll 16
-                    for (int i = 0; i < S; i++)
-                        x[i] = *(const QU *)(from + column[g * S + i] + down[p]);
-                    FN(flip_square)(x);
-#pragma GCC unroll 16
-                    for (int i = 0; i < S; i++)
-                        *(Q *)(panel + NR * PARTS * i * run.across + g * S * PARTS) = x[i];
-                }
-            }
+        y = FN(pack_column_squares)(panel, from, column, down + first, y, run, S);
+        if (!y && (FN(pack_pieces)(to, from, column, down, kc, S / 2) ||
+                   FN(pack_pieces)(to, from, column, down, kc, S / 4)))
+            return;
+        y = FN(pack_column_squares)(panel, from, column, down + first, y, run, S / 2);
+        y = FN(pack_column_squares)(panel, from, column, down + first, y, run, S / 4);
 #endif
-        for (int64_t p = first + whole * run.across; p < first + run.along * run.across; p++)
-            FN(gather)(to + p * NR * PARTS, from + down[p], column, NR);
+        for (int64_t p = y * run.across; p < stretch; p++)
+            FN(gather)(panel + p * NR * PARTS, from + down[first + p], column, NR);
     }
 }
 
@@ -193,3 +233,4 @@ static void FN(pack_across)(R *to, const char *from, const int64_t *column, int6
 
 #undef E
 #undef LINE
+#undef SQUARES

@@ -1,6 +1,7 @@
 /* From the axes of a contraction to the road that runs it: order, fuse, choose. */
 #include "../tn.h"
 #include "boxes.h"
+#include <stdlib.h>
 #include "lane_plan.h"
 #include "tiling.h"
 #include "walk.h"
@@ -13,14 +14,14 @@ enum { LARGE = 16 << 20, LARGE_REAL = 6 << 20 };
 /* tables up to this size; beyond so many macs vectors win over tables */
 enum { TABLE_POINTS = 128, TABLE_MACS = 256 };
 
-enum { SUMMED = -1, LINE = 64 };
+enum { SUMMED = -1, LINE = 64, SQUARE = 8 };
 
 static int64_t distance(int64_t stride) { return stride < 0 ? -stride : stride; }
 
 /* How far outside an axis belongs: by its stride on one operand; summed axes, on none, by the operand
  * on which they are nearer. */
 static int64_t outerness(const tn_dim *d, int operand) {
-    if (operand != SUMMED) return distance(operand == ON_A ? d->sa : d->sc);
+    if (operand != SUMMED) return distance(operand == ON_A ? d->sa : operand == ON_B ? d->sb : d->sc);
     int64_t a = distance(d->sa), b = distance(d->sb);
     return a < b || b == 0 ? a : b;
 }
@@ -44,15 +45,34 @@ static void order_rows(tn_dim *d, int n, int64_t itemsize) {
         }
 }
 
-/* Summed axes in the order of a, whose nearest stay innermost; the nearest on b come directly outside of
- * them, in their order there, so that both operands are packed in squares. */
-static void order_summed(tn_dim *d, int n, int64_t itemsize) {
-    enum { SQUARE = 8 };
-    order_group(d, n, ON_A);
+/* Brings the axes that are nearest on a innermost, as far as they make squares; returns the first. */
+static int bring_near(tn_dim *d, int n, int64_t itemsize) {
     int first = n;
-    for (int64_t run = itemsize; first > 0 && d[first - 1].sa == run && run < SQUARE * itemsize;)
-        run *= d[--first].n;
-    for (int64_t run = itemsize; run < SQUARE * itemsize; first--) {
+    for (int64_t run = itemsize; run < SQUARE * itemsize;) {
+        int i = first - 1;
+        while (i >= 0 && d[i].sa != run) i--;
+        if (i < 0) break;
+        const tn_dim near = d[i];
+        for (; i < first - 1; i++) d[i] = d[i + 1];
+        d[--first] = near;
+        run *= near.n;
+    }
+    return first;
+}
+
+/* Summed axes in the order of the larger operand; innermost are those that are nearest on a, and directly
+ * outside of them those on b, so that both operands are packed in squares, unless a is tiny. */
+static void order_summed(tn_dim *d, int n, int64_t itemsize, int64_t rows, int64_t columns) {
+    enum { TINY = 8 };
+    order_group(d, n, columns > rows ? ON_B : ON_A);
+    if (columns > TINY * rows) return;
+    int first = bring_near(d, n, itemsize);
+    int64_t run = itemsize; /* on b */
+    for (int i = n - 1; i >= first; i--) {
+        if (d[i].sb == run) run *= d[i].n;
+        else if (run > itemsize) return;
+    }
+    for (; run < SQUARE * itemsize; first--) {
         int i = first - 1;
         while (i >= 0 && d[i].sb != run) i--;
         if (i < 0) return;
@@ -534,11 +554,8 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     swapped = prefers_exchange(x, group, count);
     if (swapped) exchange(group, count);
     order_rows(group[1], count[1], tn_itemsize(x->dtype));
-    for (int i = 0; i < count[3]; i++)
-        if (group[3][i].sa == tn_itemsize(x->dtype)) {
-            order_summed(group[3], count[3], tn_itemsize(x->dtype));
-            break;
-        }
+    if (!getenv("TNO")) order_summed(group[3], count[3], tn_itemsize(x->dtype), group_size(group[1], count[1]),
+                 group_size(group[2], count[2]));
     x->road = TN_ROAD_GETT;
     pack_groups(x, dims, group, count);
     return swapped;
