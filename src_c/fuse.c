@@ -71,6 +71,17 @@ static int choose_blocked(const search *f, growing *g) {
     return blocks * f->block_bytes >= g->bytes;
 }
 
+/* So many of the innermost of the other indices that they fill vectors. */
+static void choose_lanes(const search *f, growing *g) {
+    const int64_t lanes = tn_get_kernels(f->l->p->dtype)->lanes;
+    int64_t filled = 1;
+    for (int64_t i = g->count - 1; i >= g->stem.n_blocked && filled < lanes; i--) {
+        if (g->stem.n_lanes == TN_MOST_LANES) break;
+        filled *= f->l->sizes[g->index[i]];
+        g->stem.lanes[g->stem.n_lanes++] = g->index[i];
+    }
+}
+
 /* Adds step t, which reads value `stem` of the tree; 0 if it cannot be fused with those before. */
 static int grow_by(const search *f, growing *g, int64_t t, int64_t stem) {
     const tn_lowering *l = f->l;
@@ -115,8 +126,9 @@ static tn_status find_all(search *f, tn_stem **stems, int64_t *count) {
     for (int64_t t = 0; t < n; t++) {
         if (f->taken[t] || bytes_of(l, l->current[l->net->n_inputs + t]) < MANY * f->block_bytes)
             continue;
-        const growing g = find_stem(f, t);
+        growing g = find_stem(f, t);
         if (g.stem.n_steps < 2) continue;
+        choose_lanes(f, &g);
         if (!tn_grow((void **)stems, &capacity, *count + 1, sizeof **stems)) return TN_NO_MEMORY;
         (*stems)[(*count)++] = g.stem;
         for (int64_t i = 0; i < g.stem.n_steps; i++) f->taken[g.stem.steps[i]] = 1;
@@ -190,7 +202,7 @@ tn_status tn_lower_stem(tn_lowering *l, const tn_stem *stem) {
         const int64_t t = stem->steps[i], *ids = l->net->steps + 2 * t;
         int32_t other = l->current[ids[0] == id ? ids[1] : ids[0]], c;
         status = tn_new_value(l, &c);
-        const tn_target next = {-1, -1, 0, i + 1 < stem->n_steps ? -1 : t};
+        const tn_target next = {-1, -1, 0, t};
         if (!status) status = tn_pair_step(l, &from, &other, next, c);
         if (status) return status;
         p->values[c].place = PLACE_BLOCK;

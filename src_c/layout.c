@@ -142,8 +142,24 @@ static int push_kept(tn_lowering *l, int32_t v, const uint8_t *on_other, int sha
     return 1;
 }
 
+/* The axis of a value, of those outside of number d, that takes the place of one in the lanes: the nearest
+ * of its extent, or of these the one that is summed last, if that is known; -1 if there is none. */
+static int32_t find_lane(const tn_lowering *l, const int32_t *index, int32_t d, int64_t inside,
+                         const uint8_t *on_other) {
+    const int64_t lanes = tn_get_kernels(l->p->dtype)->lanes, *summed_at = NULL;
+    if (l->before) summed_at = l->before->summed_at;
+    int32_t best = -1;
+    for (int32_t i = d - 1; i >= 0; i--) {
+        inside *= l->sizes[index[i]];
+        if (on_other[index[i]] || inside <= lanes || l->sizes[index[i]] != l->sizes[index[d]]) continue;
+        if (best < 0 || summed_at[index[i]] > summed_at[index[best]]) best = i;
+        if (!summed_at) break;
+    }
+    return best;
+}
+
 /* Pushes the axes of v that are not on the other operand.  Where the vectors of v have an axis in their
- * lanes that goes, the next one of its extent takes its place, so that the other lanes stay as they
+ * lanes that goes, another one of its extent takes its place, so that the other lanes stay as they
  * are: the kernels then exchange one lane, and need not shift them all. */
 static int push_own(tn_lowering *l, int32_t v, const uint8_t *on_other) {
     const tn_value value = l->p->values[v];
@@ -152,19 +168,13 @@ static int push_own(tn_lowering *l, int32_t v, const uint8_t *on_other) {
         if (!tn_push_axis(&l->axes, l->axes.index[value.first_axis + d], 0)) return 0;
     int32_t *index = l->axes.index + first;
     int64_t lane = 1;
-    for (int32_t d = value.n_axes - 1, next = d; d >= 0 && lane < lanes; d--) {
+    for (int32_t d = value.n_axes - 1; d >= 0 && lane < lanes; d--) {
         const int32_t gone = index[d];
         lane *= l->sizes[gone];
-        if (!on_other[gone]) continue;
-        int64_t inner = lane;
-        for (next = d - 1; next >= 0; next--) {
-            const int32_t i = index[next];
-            inner *= l->sizes[i];
-            if (on_other[i] || inner <= lanes || l->sizes[i] != l->sizes[gone]) continue;
-            index[d] = i;
-            index[next] = gone;
-            break;
-        }
+        const int32_t next = on_other[gone] ? find_lane(l, index, d, lane, on_other) : -1;
+        if (next < 0) continue;
+        index[d] = index[next];
+        index[next] = gone;
     }
     l->axes.count = first;
     for (int32_t d = 0; d < value.n_axes; d++)
@@ -215,6 +225,11 @@ static const int32_t *axes_before(const tn_lowering *l, int64_t id, int32_t *n) 
     const tn_value *value = &l->before->p->values[l->before->current[id]];
     *n = value->n_axes;
     return l->before->axes.index + value->first_axis;
+}
+
+/* Ranks the indices that stay in vectors of a stem innermost, in the same order on all values. */
+static void rank_lanes(tn_lowering *l, const tn_stem *stem) {
+    for (int64_t i = 0; i < stem->n_lanes; i++) l->rank[stem->lanes[i]] = (int32_t)(stem->n_lanes - i);
 }
 
 /* Ranks the indices that the stem through step t of the tree, if there is one, leaves alone. */
@@ -280,11 +295,13 @@ static void arrange(tn_lowering *l, int64_t first, int64_t t) {
     if (r < 0) return;
     const int64_t *ids = l->net->steps + 2 * r, other = ids[0] == n + t ? ids[1] : ids[0];
     int32_t *index = l->axes.index;
-    if (l->stem_of && l->stem_of[r] && l->stem_of[r]->stem == n + t)
+    const tn_stem *stem = l->stem_of ? l->stem_of[r] : NULL;
+    if (stem && (stem == l->stem_of[t] || stem->stem == n + t)) {
         rank_blocked(l, r, -1);
-    else if (other >= n && tn_sums_scattered(l->before, r))
+        rank_lanes(l, stem);
+    } else if (other >= n && tn_sums_scattered(l->before, r))
         rank_summed(l, n + t, other);
-    else if (!getenv("TNK") && is_packed(l, n + t, other, r))
+    else if (is_packed(l, n + t, other, r))
         rank_kept(l, first, other);
     else
         return;

@@ -153,8 +153,10 @@ tn_status tn_pair_step(tn_lowering *l, int32_t *left, int32_t *right, tn_target 
     for (int32_t d = 0; d < va.n_axes; d++) {
         int32_t i = l->axes.index[va.first_axis + d];
         if (!l->on_b[i]) continue;
-        if (l->alive[i] == 2)
+        if (l->alive[i] == 2) {
             group[3][count[3]++] = (tn_dim){l->sizes[i], l->stride_a[i], l->stride_b[i], 0};
+            if (target.step >= 0) l->summed_at[i] = target.step;
+        }
         l->alive[i]--; /* a and b become one holder, or none */
     }
     tn_mark(l, a, l->on_a, l->stride_a, 0);
@@ -223,6 +225,7 @@ static tn_status set_sizes(tn_lowering *l) {
     for (int64_t i = 0; i < net->n_indices; i++) {
         l->sizes[i] = net->sizes[i];
         l->loop_of[i] = -1;
+        l->summed_at[i] = net->n_inputs;
     }
     for (int64_t s = 0; s < net->n_sliced; s++) {
         const int64_t i = net->sliced[s];
@@ -311,6 +314,7 @@ static void free_lowering(tn_lowering *l) {
     free(l->current);
     free(l->reader);
     free(l->rank);
+    free(l->summed_at);
     free(l->axes.index);
     free(l->axes.stride);
 }
@@ -356,9 +360,10 @@ static tn_status lower_with(tn_lowering *made, const tn_network *net, const tn_l
     l.loop_of = malloc(indices * sizeof *l.loop_of);
     l.reader = malloc(inputs * sizeof *l.reader);
     l.rank = calloc(indices, sizeof *l.rank);
+    l.summed_at = malloc(indices * sizeof *l.summed_at);
     if (p->values && p->results && p->steps && p->fused && p->slice_strides && p->extents &&
         p->section_start && p->level_macs && p->forward_macs && l.sizes && l.alive && l.stride_a && l.on_a &&
-        l.current && l.loop_of && l.reader && l.rank) {
+        l.current && l.loop_of && l.reader && l.rank && l.summed_at) {
         l.prepared = l.current + 2 * inputs;
         l.stride_b = l.stride_a + indices;
         l.stride_c = l.stride_b + indices;

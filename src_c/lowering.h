@@ -14,6 +14,8 @@ typedef struct {
     int64_t count, capacity;
 } tn_axis_pool;
 
+enum { TN_MOST_LANES = 4 };
+
 /* Steps of the tree, each on the result of the one before, that run block by block. */
 typedef struct {
     int64_t steps[TN_MOST_FUSED];
@@ -21,6 +23,8 @@ typedef struct {
     int64_t stem; /* what the first one reads in blocks: an id of the tree */
     int32_t blocked[TN_MOST_BLOCKED]; /* indices that all of them leave alone */
     int64_t n_blocked;
+    int32_t lanes[TN_MOST_LANES]; /* more of these, that stay in the lanes of vectors all the way */
+    int64_t n_lanes;
 } tn_stem;
 
 /* What becomes of the result of a step. */
@@ -48,6 +52,7 @@ typedef struct tn_lowering {
     int32_t *loop_of;  /* index -> slice loop, or -1 */
     int64_t *reader;   /* by step of the tree: the one that reads its result, or -1 */
     int32_t *rank;     /* by index: scratch, all zero */
+    int64_t *summed_at; /* by index: the step of the tree that sums it, or one beyond the last */
     const tn_stem **stem_of; /* by step of the tree: that it is fused in; NULL: nothing is */
 } tn_lowering;
 

@@ -288,3 +288,25 @@ def test_results_larger_than_the_caches_are_exact_wherever_they_begin(
         assert np.array_equal(out, expected)
         assert (space[:begin] == 3).all()
         assert (space[end:] == 3).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128", "int32"])
+@pytest.mark.parametrize("seed", range(24))
+def test_products_are_exact_however_summed_and_kept_axes_alternate(seed: int, dtype: str) -> None:
+    """Packed operands are read in squares, or in pieces of as many elements as lie together."""
+    rng = np.random.default_rng(seed)
+    kept, summed, rows = "abcd", "wxyz", "mn"
+    extents = {i: int(rng.choice([2, 2, 3, 4, 6, 8])) for i in kept + summed}
+    extents |= {"m": int(rng.integers(2, 8)), "n": int(rng.integers(3, 20))}
+
+    def shuffled(indices: str) -> str:
+        return "".join(rng.permutation(list(indices)))
+
+    a, b, c = shuffled(rows + summed), shuffled(kept + summed), shuffled(rows + kept)
+    arrays = [
+        oracle.small_integers(rng, tuple(extents[i] for i in term), dtype) for term in (a, b)
+    ]
+    wide = np.result_type(dtype, np.int64)
+    expected = np.einsum(f"{a},{b}->{c}", *[x.astype(wide) for x in arrays], optimize=True)
+    assert np.array_equal(tn.einsum(f"{a},{b}->{c}", *arrays), expected)
+    assert np.array_equal(tn.einsum(f"{b},{a}->{c}", *arrays[::-1]), expected)

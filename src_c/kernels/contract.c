@@ -1,7 +1,6 @@
 /* Blocking, workspace and the split of one contraction into tasks. */
 #include "../tn.h"
 #include "boxes.h"
-#include <stdlib.h>
 #include "lane_plan.h"
 #include "tiling.h"
 
@@ -9,7 +8,7 @@
  * of b that meets a single block of a, with what is fetched for the next; other blocks of b stay in L3. */
 enum { PANELS = 28 << 10, A_BLOCK = 192 << 10, B_BLOCK = 2 << 20 };
 enum { B_ONCE = 256 << 10, B_ENOUGH = 128 << 10 }; /* the former where whole lines ask for it */
-enum { POINTS = 4096, MIN_POINTS = 256, MIN_DEPTH = 256, SKINNY_ROWS = 8 };
+enum { POINTS = 4096, MIN_POINTS = 256, MIN_DEPTH = 256, FEW_PANELS = 8, LONG_DEPTHS = 4 };
 /* Panels of the other operand that make packing worth it, if an operand can be read where it lies. */
 enum { A_PANELS = 3, B_PANELS = 4 };
 /* Work below which one thread is faster than two that are awake, and than two that sleep: bytes of
@@ -39,7 +38,9 @@ static void limit_blocks(tn_blocking *x, int dtype, int64_t m, int64_t n, int64_
     const tn_kernels *kernels = tn_get_kernels(dtype);
     const int64_t itemsize = tn_itemsize(dtype), mr = kernels->mr, nr = kernels->nr;
     int64_t depth = larger(PANELS / ((mr + nr) * itemsize), MIN_DEPTH);
-    if (!getenv("TNV") && m <= SKINNY_ROWS * mr && n >= MIN_POINTS) depth = smaller(depth, B_ONCE / (MIN_POINTS * itemsize));
+    /* few rows meet a long b in blocks that stay in L2 while the next one is fetched */
+    if (m <= FEW_PANELS * mr && n >= MIN_POINTS && k >= LONG_DEPTHS * depth)
+        depth = smaller(depth, B_ONCE / (MIN_POINTS * itemsize));
     x->kc = parts_of(k, parts_of(k, depth)); /* equal blocks rather than a thin last one */
     const int64_t step = x->kc * itemsize;
     x->mc = smaller(round_up(m, mr), smaller(A_BLOCK / step, POINTS) / mr * mr);

@@ -30,8 +30,7 @@ ALWAYS_INLINE void FN(gather)(R *to, const char *from, const int64_t *offsets, i
 /* Squares of 8 bytes a row and more are worth it. */
 #define SQUARES(side) (S >= (side) && (side) > 1 && (side) * (int)sizeof(T) >= 8)
 
-/* Steps y to along - side, and all points across, of rows in squares; returns the first step that is
- * left. */
+/* Steps p to end, which are neighbours, of rows in squares; returns the first step that is left. */
 ALWAYS_INLINE int64_t FN(pack_row_squares)(R *to, const char *from, const int64_t *row, int rows,
                                            const int64_t *down, int64_t p, int64_t end, const int side) {
     enum { GROUPS = (MR + S - 1) / S };
@@ -54,7 +53,7 @@ ALWAYS_INLINE int64_t FN(pack_row_squares)(R *to, const char *from, const int64_
     return p;
 }
 
-/* The same of NR columns, steps first + y * across + x for all x < across. */
+/* Steps [y to along][across] of NR columns in squares; returns the first y that is left. */
 ALWAYS_INLINE int64_t FN(pack_column_squares)(R *to, const char *from, const int64_t *column,
                                               const int64_t *down, int64_t y, tn_run run,
                                               const int side) {
@@ -135,15 +134,17 @@ static void FN(pack_columns)(R *to, const char *from, const int64_t *column, int
         }
         return;
     }
+#if FLOATING
+    if (run.along < S && (FN(pack_pieces)(to, from, column, down, kc, S / 2) ||
+                          FN(pack_pieces)(to, from, column, down, kc, S / 4)))
+        return;
+#endif
     const int64_t stretch = run.along * run.across;
     for (int64_t first = 0; first < kc; first += stretch) {
         R *panel = to + first * NR * PARTS;
         int64_t y = 0;
 #if FLOATING
         y = FN(pack_column_squares)(panel, from, column, down + first, y, run, S);
-        if (!y && (FN(pack_pieces)(to, from, column, down, kc, S / 2) ||
-                   FN(pack_pieces)(to, from, column, down, kc, S / 4)))
-            return;
         y = FN(pack_column_squares)(panel, from, column, down + first, y, run, S / 2);
         y = FN(pack_column_squares)(panel, from, column, down + first, y, run, S / 4);
 #endif

@@ -1,7 +1,6 @@
 /* From the axes of a contraction to the road that runs it: order, fuse, choose. */
 #include "../tn.h"
 #include "boxes.h"
-#include <stdlib.h>
 #include "lane_plan.h"
 #include "tiling.h"
 #include "walk.h"
@@ -554,7 +553,7 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     swapped = prefers_exchange(x, group, count);
     if (swapped) exchange(group, count);
     order_rows(group[1], count[1], tn_itemsize(x->dtype));
-    if (!getenv("TNO")) order_summed(group[3], count[3], tn_itemsize(x->dtype), group_size(group[1], count[1]),
+    order_summed(group[3], count[3], tn_itemsize(x->dtype), group_size(group[1], count[1]),
                  group_size(group[2], count[2]));
     x->road = TN_ROAD_GETT;
     pack_groups(x, dims, group, count);
