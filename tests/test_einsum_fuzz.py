@@ -303,9 +303,7 @@ def test_products_are_exact_however_summed_and_kept_axes_alternate(seed: int, dt
         return "".join(rng.permutation(list(indices)))
 
     a, b, c = shuffled(rows + summed), shuffled(kept + summed), shuffled(rows + kept)
-    arrays = [
-        oracle.small_integers(rng, tuple(extents[i] for i in term), dtype) for term in (a, b)
-    ]
+    arrays = [oracle.small_integers(rng, tuple(extents[i] for i in term), dtype) for term in (a, b)]
     wide = np.result_type(dtype, np.int64)
     expected = np.einsum(f"{a},{b}->{c}", *[x.astype(wide) for x in arrays], optimize=True)
     assert np.array_equal(tn.einsum(f"{a},{b}->{c}", *arrays), expected)
