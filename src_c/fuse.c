@@ -10,8 +10,9 @@
 
 static const int64_t BLOCK_BYTES = 256 << 10; /* two of them stay in the second cache */
 enum {
-    MANY = 8,  /* blocks, of a value that is worth the trouble */
-    SHARE = 2 /* the part of a block that a small operand may have */
+    FEWEST = 4, /* blocks of the first result of a stem that is worth the trouble */
+    SHRUNK = 8, /* of its largest value, the smallest part that a result may be */
+    SHARE = 2   /* the part of a block that a small operand may have */
 };
 
 typedef struct {
@@ -88,7 +89,7 @@ static int grow_by(const search *f, growing *g, int64_t t, int64_t stem) {
     const int32_t c = l->current[l->net->n_inputs + t], small = small_operand(l, t, stem);
     if (small < 0 || bytes_of(l, small) * SHARE > f->block_bytes) return 0;
     if (g->stem.n_steps && l->p->values[c].sliced != g->sliced) return 0;
-    if (bytes_of(l, c) * MANY < g->bytes) return 0;
+    if (bytes_of(l, c) * SHRUNK < g->bytes) return 0;
     growing larger = *g;
     keep(f, &larger, small, 0);
     keep(f, &larger, c, 1);
@@ -124,7 +125,7 @@ static tn_status find_all(search *f, tn_stem **stems, int64_t *count) {
     const int64_t n = l->net->n_inputs - 1;
     int64_t capacity = 0;
     for (int64_t t = 0; t < n; t++) {
-        if (f->taken[t] || bytes_of(l, l->current[l->net->n_inputs + t]) < MANY * f->block_bytes)
+        if (f->taken[t] || bytes_of(l, l->current[l->net->n_inputs + t]) < FEWEST * f->block_bytes)
             continue;
         growing g = find_stem(f, t);
         if (g.stem.n_steps < 2) continue;
