@@ -2,7 +2,8 @@
  *
  * Indices that the small operands do not have stay on the stem all the way.  For every value of some
  * of them, a block of the stem passes through all steps while it is in the caches, and only
- * blocks are ever held of what is in between. */
+ * blocks are ever held of what is in between.  Where the stem then meets another large value and little is
+ * left, that is summed block by block, too, and what the blocks give is added up at the end. */
 #include "lowering.h"
 
 #include <stdlib.h>
@@ -83,6 +84,52 @@ static void choose_lanes(const search *f, growing *g) {
     }
 }
 
+static int64_t stride_of(const tn_lowering *l, int32_t v, int32_t index) {
+    const tn_value *value = &l->p->values[v];
+    for (int32_t d = 0; d < value->n_axes; d++) {
+        const int64_t stride = l->axes.stride[value->first_axis + d];
+        if (l->axes.index[value->first_axis + d] == index) return stride < 0 ? -stride : stride;
+    }
+    return 0;
+}
+
+/* Keeps the indices whose strides on both values are lines at least, the longest strides first. */
+static void keep_outer(const search *f, growing *g, int32_t v, int32_t other) {
+    enum { LINE = 64 };
+    int64_t kept = 0, apart[TN_MAX_DIMS];
+    for (int64_t i = 0; i < g->count; i++) {
+        const int32_t index = g->index[i];
+        const int64_t on_v = stride_of(f->l, v, index), on_other = stride_of(f->l, other, index);
+        const int64_t least = on_v < on_other ? on_v : on_other;
+        if (least < LINE) continue;
+        int64_t at = kept++;
+        for (; at > 0 && apart[at - 1] < least; at--)
+            apart[at] = apart[at - 1], g->index[at] = g->index[at - 1];
+        apart[at] = least;
+        g->index[at] = index;
+    }
+    g->count = kept;
+}
+
+/* Adds step t, where the stem meets another large value and little is left, if that can be summed in blocks
+ * of indices that all steps before leave alone. */
+static void join(const search *f, growing *g, int64_t t, int64_t stem) {
+    const tn_lowering *l = f->l;
+    const int64_t *ids = l->net->steps + 2 * t;
+    const int32_t c = l->current[l->net->n_inputs + t], other = small_operand(l, t, stem);
+    if (other < 0 || l->p->values[c].sliced != g->sliced) return;
+    growing joined = *g;
+    keep_outer(f, &joined, l->current[g->stem.stem], other);
+    if (bytes_of(l, other) > joined.bytes) joined.bytes = bytes_of(l, other);
+    if (!choose_blocked(f, &joined)) return;
+    int64_t left = bytes_of(l, c);
+    for (int64_t i = 0; i < joined.stem.n_blocked; i++) left *= l->sizes[joined.stem.blocked[i]];
+    if (left * SHRUNK > g->bytes) return;
+    joined.stem.other = ids[0] == stem ? ids[1] : ids[0];
+    joined.stem.steps[joined.stem.n_steps++] = t;
+    *g = joined;
+}
+
 /* Adds step t, which reads value `stem` of the tree; 0 if it cannot be fused with those before. */
 static int grow_by(const search *f, growing *g, int64_t t, int64_t stem) {
     const tn_lowering *l = f->l;
@@ -106,7 +153,7 @@ static growing find_stem(const search *f, int64_t t) {
     const tn_lowering *l = f->l;
     const int64_t *ids = l->net->steps + 2 * t;
     const tn_value *values = l->p->values;
-    growing g = {.count = 0};
+    growing g = {.stem.other = -1};
     g.stem.stem = values[l->current[ids[0]]].elements < values[l->current[ids[1]]].elements ? ids[1]
                                                                                            : ids[0];
     const tn_value *whole = &values[l->current[g.stem.stem]];
@@ -114,7 +161,11 @@ static growing find_stem(const search *f, int64_t t) {
         g.index[g.count++] = l->axes.index[whole->first_axis + d];
     g.bytes = bytes_of(l, l->current[g.stem.stem]);
     for (int64_t stem = g.stem.stem; g.stem.n_steps < TN_MOST_FUSED; t = f->l->reader[t]) {
-        if (t < 0 || !grow_by(f, &g, t, stem)) break;
+        if (t < 0 || f->taken[t]) break;
+        if (!grow_by(f, &g, t, stem)) {
+            if (g.stem.n_steps) join(f, &g, t, stem);
+            break;
+        }
         stem = l->net->n_inputs + t;
     }
     return g;
@@ -150,29 +201,47 @@ tn_status tn_find_stems(const tn_lowering *l, tn_stem **stems, int64_t *count) {
     return status;
 }
 
-/* The value that stands for one block of the stem; its other axes are the dims of `fused`, which until
- * the blocks are joined hold their indices in sb. */
-static tn_status add_block(tn_lowering *l, const tn_stem *stem, tn_fused *fused) {
-    tn_status status = tn_new_value(l, &fused->first_block);
+/* A value that stands for one block of another; strides[] of the axes that it does not have are set. */
+static tn_status add_block(tn_lowering *l, const tn_stem *stem, int32_t whole_value, int32_t *v,
+                           int64_t *strides) {
+    tn_status status = tn_new_value(l, v);
     if (status) return status;
-    const tn_value whole = l->p->values[fused->stem];
+    const tn_value whole = l->p->values[whole_value];
     tn_value block = {.first_axis = l->axes.count, .producer = -1, .place = PLACE_BLOCK,
                       .sliced = whole.sliced, .elements = 1};
     for (int64_t i = 0; i < stem->n_blocked; i++) l->on_a[stem->blocked[i]] = 1;
     for (int32_t d = 0; d < whole.n_axes; d++) {
         const int32_t i = l->axes.index[whole.first_axis + d];
         const int64_t stride = l->axes.stride[whole.first_axis + d];
-        if (l->on_a[i]) {
-            fused->dims[fused->n_dims++] = (tn_dim){l->sizes[i], stride, i, 0};
-            fused->blocks *= l->sizes[i];
-        } else {
-            block.elements *= l->sizes[i];
-            if (!tn_push_axis(&l->axes, i, stride)) status = TN_NO_MEMORY;
-        }
+        strides[i] = stride;
+        if (l->on_a[i]) continue;
+        block.elements *= l->sizes[i];
+        if (!tn_push_axis(&l->axes, i, stride)) status = TN_NO_MEMORY;
     }
     for (int64_t i = 0; i < stem->n_blocked; i++) l->on_a[stem->blocked[i]] = 0;
     block.n_axes = (int32_t)(l->axes.count - block.first_axis);
-    l->p->values[fused->first_block] = block;
+    l->p->values[*v] = block;
+    return status;
+}
+
+/* The blocks of the stem, the outermost axes first, and of what it meets at last. */
+static tn_status cut_blocks(tn_lowering *l, const tn_stem *stem, tn_fused *fused) {
+    tn_status status = TN_OK;
+    if (fused->other >= 0)
+        status = add_block(l, stem, fused->other, &fused->other_block, l->stride_b);
+    if (!status) status = add_block(l, stem, fused->stem, &fused->first_block, l->stride_a);
+    for (int64_t i = 0; i < stem->n_blocked; i++) {
+        const int32_t index = stem->blocked[i];
+        int64_t at = fused->n_dims++;
+        for (; at > 0 && fused->dims[at - 1].sa < l->stride_a[index]; at--)
+            fused->dims[at] = fused->dims[at - 1], fused->index[at] = fused->index[at - 1];
+        fused->dims[at] = (tn_dim){l->sizes[index], l->stride_a[index],
+                                   fused->other < 0 ? 0 : l->stride_b[index], 0};
+        fused->index[at] = index;
+        fused->blocks *= l->sizes[index];
+        /* the stem and what it meets become one holder of it */
+        if (fused->other >= 0) l->alive[index]--;
+    }
     return status;
 }
 
@@ -183,7 +252,7 @@ static tn_status join_blocks(tn_lowering *l, int32_t last, tn_fused *fused) {
     const tn_value block = l->p->values[last];
     const int64_t first = l->axes.count;
     for (int64_t d = 0; d < fused->n_dims; d++)
-        if (!tn_push_axis(&l->axes, (int32_t)fused->dims[d].sb, 0)) return TN_NO_MEMORY;
+        if (!tn_push_axis(&l->axes, fused->index[d], 0)) return TN_NO_MEMORY;
     for (int32_t d = 0; d < block.n_axes; d++)
         if (!tn_push_axis(&l->axes, l->axes.index[block.first_axis + d], 0)) return TN_NO_MEMORY;
     status = tn_finish_value(l, fused->result, first);
@@ -196,12 +265,14 @@ static tn_status join_blocks(tn_lowering *l, int32_t last, tn_fused *fused) {
 tn_status tn_lower_stem(tn_lowering *l, const tn_stem *stem) {
     tn_program *p = l->p;
     tn_fused fused = {.first_step = p->n_steps, .n_steps = stem->n_steps, .blocks = 1,
-                      .stem = l->current[stem->stem]};
-    tn_status status = add_block(l, stem, &fused);
+                      .stem = l->current[stem->stem], .other = -1, .other_block = -1};
+    if (stem->other >= 0) fused.other = l->current[stem->other];
+    tn_status status = cut_blocks(l, stem, &fused);
     int32_t from = fused.first_block;
     for (int64_t i = 0, id = stem->stem; i < stem->n_steps && !status; i++) {
         const int64_t t = stem->steps[i], *ids = l->net->steps + 2 * t;
-        int32_t other = l->current[ids[0] == id ? ids[1] : ids[0]], c;
+        const int64_t met = ids[0] == id ? ids[1] : ids[0];
+        int32_t other = met == stem->other ? fused.other_block : l->current[met], c;
         status = tn_new_value(l, &c);
         const tn_target next = {-1, -1, 0, t};
         if (!status) status = tn_pair_step(l, &from, &other, next, c);
@@ -214,6 +285,7 @@ tn_status tn_lower_stem(tn_lowering *l, const tn_stem *stem) {
     }
     if (!status) status = join_blocks(l, from, &fused);
     p->fused[p->n_fused++] = fused;
-    l->current[l->net->n_inputs + stem->steps[stem->n_steps - 1]] = fused.result;
-    return status;
+    int32_t *result = &l->current[l->net->n_inputs + stem->steps[stem->n_steps - 1]];
+    *result = fused.result;
+    return status || stem->other < 0 ? status : tn_sum_lonely(l, result);
 }

@@ -232,6 +232,21 @@ static void rank_lanes(tn_lowering *l, const tn_stem *stem) {
     for (int64_t i = 0; i < stem->n_lanes; i++) l->rank[stem->lanes[i]] = (int32_t)(stem->n_lanes - i);
 }
 
+/* Ranks the indices of a value in its order. */
+static void rank_like(tn_lowering *l, int32_t v) {
+    const tn_value *value = &l->p->values[v];
+    for (int32_t d = 0; d < value->n_axes; d++) l->rank[l->axes.index[value->first_axis + d]] = d + 1;
+}
+
+/* Ranks the indices that value id of the tree has and the other has not: outermost. */
+static void rank_own(tn_lowering *l, int64_t id, int64_t other) {
+    int32_t n;
+    const int32_t *index = axes_before(l, id, &n);
+    for (int32_t d = 0; d < n; d++) l->rank[index[d]] = -1;
+    index = axes_before(l, other, &n);
+    for (int32_t d = 0; d < n; d++) l->rank[index[d]] = 0;
+}
+
 /* Ranks the indices that the stem through step t of the tree, if there is one, leaves alone. */
 static void rank_blocked(tn_lowering *l, int64_t t, int32_t rank) {
     const tn_stem *stem = l->stem_of ? l->stem_of[t] : NULL;
@@ -298,7 +313,13 @@ static void arrange(tn_lowering *l, int64_t first, int64_t t) {
     const tn_stem *stem = l->stem_of ? l->stem_of[r] : NULL;
     if (stem && (stem == l->stem_of[t] || stem->stem == n + t)) {
         rank_blocked(l, r, -1);
-        rank_lanes(l, stem);
+        if (stem->other >= 0 && r == stem->steps[stem->n_steps - 1])
+            rank_like(l, l->current[stem->other]);
+        else
+            rank_lanes(l, stem);
+    } else if (stem && stem->other == n + t) {
+        if (0) return;
+        rank_own(l, n + t, other);
     } else if (other >= n && tn_sums_scattered(l->before, r))
         rank_summed(l, n + t, other);
     else if (is_packed(l, n + t, other, r))

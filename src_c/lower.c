@@ -109,6 +109,8 @@ static tn_status prepare(tn_lowering *l, int32_t *v, const uint8_t *on_other) {
     return status;
 }
 
+tn_status tn_sum_lonely(tn_lowering *l, int32_t *v) { return prepare(l, v, l->on_b); }
+
 void tn_mark(tn_lowering *l, int32_t v, uint8_t *on, int64_t *strides, uint8_t set) {
     const tn_value *value = &l->p->values[v];
     for (int32_t d = 0; d < value->n_axes; d++) {

@@ -25,6 +25,7 @@ typedef struct {
     int64_t n_blocked;
     int32_t lanes[TN_MOST_LANES]; /* more of these, that stay in the lanes of vectors all the way */
     int64_t n_lanes;
+    int64_t other; /* what the last one, that sums over the blocked indices, reads in blocks, too; or -1 */
 } tn_stem;
 
 /* What becomes of the result of a step. */
@@ -77,6 +78,7 @@ int tn_sums_scattered(const tn_lowering *l, int64_t t);
 void tn_mark(tn_lowering *l, int32_t v, uint8_t *on, int64_t *strides, uint8_t set);
 tn_status tn_add_step(tn_lowering *l, tn_step step, const tn_dim *dims);
 tn_status tn_widen(tn_lowering *l, int32_t *v);
+tn_status tn_sum_lonely(tn_lowering *l, int32_t *v); /* sums the indices that nobody else has */
 tn_status tn_pair_step(tn_lowering *l, int32_t *a, int32_t *b, tn_target target, int32_t c);
 
 /* fuse.c */

@@ -164,6 +164,11 @@ static tn_status enter_section(placing *x, int64_t section) {
     return status;
 }
 
+/* What v, which fused steps read, is a block of. */
+static int32_t whole_of(const tn_fused *f, int32_t v) {
+    return v == f->first_block ? f->stem : v == f->other_block ? f->other : v;
+}
+
 /* A value is given back after the step that reads it last, unless that runs in a deeper loop, which
  * will want it again. */
 static tn_status place_around(placing *x, int64_t i) {
@@ -175,7 +180,7 @@ static tn_status place_around(placing *x, int64_t i) {
     for (int o = 0; o < 2; o++) {
         int32_t v = operands[o];
         if (v < 0 || x->last[v] != i) continue;
-        if (s->fused >= 0 && v == p->fused[s->fused].first_block) v = p->fused[s->fused].stem;
+        if (s->fused >= 0) v = whole_of(&p->fused[s->fused], v);
         if (p->values[v].level != s->level) continue;
         const tn_status status = give(x, v);
         if (status) return status;

@@ -157,7 +157,7 @@ static void block_task(void *argument, int64_t block, int worker) {
     const tn_fused *f = job->fused;
     const run_state *r = job->w->run;
     const tn_program *p = r->p;
-    char *at[TN_MOST_FUSED + 1];
+    char *at[TN_MOST_FUSED + 1], *other = f->other < 0 ? NULL : job->w->at[f->other];
     if (job->w->worker) worker = job->w->worker; /* one of several, that runs all blocks itself */
     if (tn_stopped(r->control, worker)) return;
     char *own = r->arena + blocks_at(p) + worker * p->block_bytes;
@@ -166,14 +166,15 @@ static void block_task(void *argument, int64_t block, int worker) {
     at[f->n_steps] = job->w->at[f->result];
     for (int64_t d = f->n_dims - 1; d >= 0; d--) {
         at[0] += block % f->dims[d].n * f->dims[d].sa;
+        if (other) other += block % f->dims[d].n * f->dims[d].sb;
         at[f->n_steps] += block % f->dims[d].n * f->dims[d].sc;
         block /= f->dims[d].n;
     }
     for (int64_t i = 0; i < f->n_steps; i++) {
         const tn_step *s = &p->steps[f->first_step + i];
         const int32_t before = f->first_block + (int32_t)i;
-        const char *a = s->a == before ? at[i] : job->w->at[s->a];
-        const char *b = s->b == before ? at[i] : job->w->at[s->b];
+        const char *a = s->a == before ? at[i] : s->a == f->other_block ? other : job->w->at[s->a];
+        const char *b = s->b == before ? at[i] : s->b == f->other_block ? other : job->w->at[s->b];
         contract(r, s, a, b, at[i + 1], 1, worker);
     }
 }

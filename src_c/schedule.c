@@ -27,7 +27,8 @@ static int read_values(const tn_program *p, int64_t i, int32_t *values) {
     values[count++] = f->stem;
     for (i = f->first_step; i < f->first_step + f->n_steps; i++) {
         const int32_t before = f->first_block + (int32_t)(i - f->first_step);
-        values[count++] = p->steps[i].a == before ? p->steps[i].b : p->steps[i].a;
+        const int32_t v = p->steps[i].a == before ? p->steps[i].b : p->steps[i].a;
+        values[count++] = v == f->other_block ? f->other : v;
     }
     return count;
 }

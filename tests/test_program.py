@@ -323,6 +323,29 @@ def test_what_one_stem_was_cut_by_the_next_one_may_sum() -> None:
     assert np.array_equal(program(*arrays), expected)
 
 
+@pytest.mark.parametrize("sliced", [(), (2, 19)])
+@pytest.mark.parametrize("dtype", ["float64", "complex64"])
+def test_a_stem_is_summed_with_another_large_value_in_blocks(
+    dtype: str, sliced: tuple[int, ...]
+) -> None:
+    gates = [(20, 17), (21, 16), (22, 15)]  # the new index and the old one
+    summed = np.random.default_rng(3).permutation([*range(15), 20, 21, 22]).tolist()
+    inputs = (tuple(range(20)), *gates, (*summed[:9], 23, *summed[9:], 24), (18, 25))
+    steps = ((0, 1), (6, 2), (7, 3), (8, 4), (9, 5))
+    expr = Expr(inputs, (25, 19, 23, 24), (2,) * 26)
+    program = lower(Tree(expr, steps, sliced), dtype, threads=1)
+    assert sum("blocks" in step for step in program.steps()) == 4  # the sum is one of them
+    state = (1 << 20 - len(sliced)) * np.dtype(dtype).itemsize
+    assert program.memory_required < state / 4  # the state after the gates is never there
+    arrays = [integers(shape, np.dtype(dtype), v) for v, shape in enumerate(expr.shapes)]
+    terms = [x for pair in zip(arrays, inputs, strict=True) for x in pair]
+    path = ["einsum_path", (0, 1), (0, 4), (0, 3), (0, 2), (0, 1)]
+    expected = np.einsum(*terms, expr.output, optimize=path)
+    assert np.array_equal(program(*arrays), expected)
+    shared = lower(Tree(expr, steps, sliced), dtype, threads=3)
+    assert np.array_equal(shared(*arrays), expected)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "complex64"])
 def test_operands_of_a_long_sum_are_laid_out_in_one_order(dtype: str) -> None:
     shared = np.random.default_rng(7).permutation(10).tolist()

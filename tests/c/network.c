@@ -97,6 +97,20 @@ static void begin_operand(network *g) {
     g->starts[n] = g->starts[n - 1];
 }
 
+/* Another large operand, which most of what is open is summed over with, and a small one after it. */
+static void meet_another(network *g, rng *r, int64_t *open, int64_t *n_open) {
+    int64_t left = 0;
+    begin_operand(g);
+    for (int64_t i = 0; i < *n_open; i++) {
+        const int shared = rng_below(r, 8) > 0;
+        if (shared) add_id(g, open[i]);
+        if (!shared || !rng_below(r, 8)) open[left++] = open[i];
+    }
+    *n_open = left;
+    begin_operand(g);
+    if (left) add_id(g, open[0]);
+}
+
 void network_stem(network *g, rng *r, int dtype) {
     int64_t open[MAX_INDICES], n_open = 0, points = 1;
     *g = (network){0};
@@ -120,6 +134,7 @@ void network_stem(network *g, rng *r, int dtype) {
         points *= g->sizes[g->net.n_indices];
         add_id(g, open[n_open++] = g->net.n_indices++);
     }
+    if (rng_below(r, 2)) meet_another(g, r, open, &n_open);
     while (n_open) {
         const int64_t i = open[--n_open];
         if (rng_below(r, 12)) g->output[g->net.n_output++] = i;

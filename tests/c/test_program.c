@@ -125,7 +125,7 @@ static void stems_in_blocks_equal_the_sum_over_all_index_values(void) {
         rng r = {(uint64_t)(90000 + number)};
         network g;
         network_stem(&g, &r, dtypes[number % 8]);
-        g.net.block_bytes = tn_itemsize(g.net.dtype) << (3 + rng_below(&r, 4));
+        g.net.block_bytes = tn_itemsize(g.net.dtype) << (3 + rng_below(&r, 6));
         tn_program *program = lowered(&g, 1, 0);
         fused += fused_steps(program);
         tn_program_free(program);
