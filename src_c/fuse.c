@@ -28,6 +28,7 @@ typedef struct {
     tn_stem stem;
     int32_t index[TN_MAX_DIMS]; /* that all of its steps leave alone, from the outermost axis on */
     int64_t count, bytes;       /* of these; of the largest value */
+    int64_t spared;             /* bytes of the values between its steps */
     uint64_t sliced;
 } growing;
 
@@ -112,12 +113,14 @@ static void keep_outer(const search *f, growing *g, int32_t v, int32_t other) {
 }
 
 /* Adds step t, where the stem meets another large value and little is left, if that can be summed in blocks
- * of indices that all steps before leave alone. */
+ * of indices that all steps before leave alone.  What was out of order when the stem was read is so when its
+ * blocks are: a stem that shrinks had better be read in order. */
 static void join(const search *f, growing *g, int64_t t, int64_t stem) {
     const tn_lowering *l = f->l;
     const int64_t *ids = l->net->steps + 2 * t;
     const int32_t c = l->current[l->net->n_inputs + t], other = small_operand(l, t, stem);
     if (other < 0 || l->p->values[c].sliced != g->sliced) return;
+    if (bytes_of(l, l->current[g->stem.stem]) > bytes_of(l, l->current[stem])) return;
     growing joined = *g;
     keep_outer(f, &joined, l->current[g->stem.stem], other);
     if (bytes_of(l, other) > joined.bytes) joined.bytes = bytes_of(l, other);
@@ -126,6 +129,7 @@ static void join(const search *f, growing *g, int64_t t, int64_t stem) {
     for (int64_t i = 0; i < joined.stem.n_blocked; i++) left *= l->sizes[joined.stem.blocked[i]];
     if (left * SHRUNK > g->bytes) return;
     joined.stem.other = ids[0] == stem ? ids[1] : ids[0];
+    joined.spared += bytes_of(l, l->current[stem]);
     joined.stem.steps[joined.stem.n_steps++] = t;
     *g = joined;
 }
@@ -143,6 +147,7 @@ static int grow_by(const search *f, growing *g, int64_t t, int64_t stem) {
     if (bytes_of(l, c) > larger.bytes) larger.bytes = bytes_of(l, c);
     larger.sliced = l->p->values[c].sliced;
     if (!choose_blocked(f, &larger)) return 0;
+    if (g->stem.n_steps) larger.spared += bytes_of(l, l->current[stem]);
     larger.stem.steps[larger.stem.n_steps++] = t;
     *g = larger;
     return 1;
@@ -171,15 +176,30 @@ static growing find_stem(const search *f, int64_t t) {
     return g;
 }
 
+/* Of the stems from step t or one of the following on, the one that spares the most memory traffic: a late
+ * start may allow a late end. */
+static growing find_best(const search *f, int64_t t) {
+    const growing first = find_stem(f, t);
+    growing best = first;
+    for (int64_t i = 1; i < first.stem.n_steps; i++) {
+        const growing later = find_stem(f, first.stem.steps[i]);
+        if (later.spared > best.spared) best = later;
+    }
+    return best;
+}
+
 static tn_status find_all(search *f, tn_stem **stems, int64_t *count) {
     const tn_lowering *l = f->l;
     const int64_t n = l->net->n_inputs - 1;
     int64_t capacity = 0;
-    for (int64_t t = 0; t < n; t++) {
-        if (f->taken[t] || bytes_of(l, l->current[l->net->n_inputs + t]) < FEWEST * f->block_bytes)
+    for (int64_t t = 0; t < n;) {
+        const int64_t bytes = bytes_of(l, l->current[l->net->n_inputs + t]);
+        growing g = {.count = 0};
+        if (!f->taken[t] && bytes >= FEWEST * f->block_bytes) g = find_best(f, t);
+        if (g.stem.n_steps < 2) {
+            t++;
             continue;
-        growing g = find_stem(f, t);
-        if (g.stem.n_steps < 2) continue;
+        }
         choose_lanes(f, &g);
         if (!tn_grow((void **)stems, &capacity, *count + 1, sizeof **stems)) return TN_NO_MEMORY;
         (*stems)[(*count)++] = g.stem;
