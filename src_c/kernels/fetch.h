@@ -51,15 +51,15 @@ static inline const tn_points *move_to(tn_group *x, int64_t number) {
     return box;
 }
 
-/* Lines to fetch: those of the runs of bytes that begin at base + starts[], at each of the offsets.  A
- * piece is one line at some of its offsets; pieces are spread evenly over the tiles of a block. */
+/* Lines to fetch: those of the runs of bytes that begin at base + starts[], at each of the offsets; some
+ * each time, evenly while a block is multiplied. */
 typedef struct {
     const char *base;
     const int64_t *starts, *offsets;
-    int64_t count, bytes, lines;    /* offsets; of a run */
-    int64_t inner, outer;           /* runs that begin side by side; from their starts to the next ones */
-    int64_t from, line, x, offset;  /* the next line */
-    int64_t left, pieces, piece, tiles, due;
+    int64_t count, bytes, lines;   /* offsets; of a run */
+    int64_t inner, outer;          /* runs that begin side by side; from their starts to the next ones */
+    int64_t from, line, x, offset; /* the next line */
+    int64_t left, each;            /* lines, and how many at a time */
 } tn_fetch;
 
 /* Whether every offset is so many bytes behind the one before. */
@@ -79,17 +79,15 @@ static inline int64_t lines_of(const tn_fetch *x, int64_t starts) {
     return (LINE_BYTES - aligned + x->bytes - 1) / LINE_BYTES + 1;
 }
 
-/* What lies at `own` points and these steps of k, whichever of the two has unit stride, while `tiles`
- * tiles of `steps` steps are computed. */
+/* What lies at `own` points and these steps of k, whichever of the two has unit stride, in so many times. */
 static inline tn_fetch plan_fetch(const char *base, const tn_points *own, const int64_t *offsets,
-                                  int64_t depth, tn_run step_run, int64_t itemsize, int64_t tiles,
-                                  int64_t steps) {
-    tn_fetch x = {.base = base, .tiles = tiles};
+                                  int64_t depth, tn_run step_run, int64_t itemsize, int64_t times) {
+    tn_fetch x = {.base = base};
     const tn_run run = own->run.along > 1 ? own->run : step_run;
     int64_t starts = own->points;
     x.bytes = run.along * itemsize;
     x.inner = run.across, x.outer = run.along * run.across;
-    if (own->run.along > 1 && run.across >= steps && follow_each_other(offsets, depth, x.bytes)) {
+    if (own->run.along > 1 && run.across >= depth && follow_each_other(offsets, depth, x.bytes)) {
         /* all steps are one run, and neighbours across take turns */
         x.base -= own->own[0];
         x.starts = x.offsets = own->own, x.count = run.across, x.bytes *= depth, x.inner = 1;
@@ -101,38 +99,28 @@ static inline tn_fetch plan_fetch(const char *base, const tn_points *own, const 
         return x;
     }
     x.lines = lines_of(&x, starts);
-    const int64_t lots = starts / x.outer * x.inner * x.lines, most = (x.count + steps - 1) / steps;
-    const int64_t pieces = MAX(most, MIN(tiles / lots, x.count));
-    x.piece = (x.count + pieces - 1) / pieces;
-    x.left = x.pieces = lots * ((x.count + x.piece - 1) / x.piece);
+    x.left = starts / x.outer * x.inner * x.lines * x.count;
+    x.each = (x.left + times - 1) / times;
     return x;
 }
 
-/* The next piece: where its line begins, its offsets and how many. */
-static inline const char *next_piece(tn_fetch *x, const int64_t **offsets, int64_t *count) {
-    const char *line = x->base + x->starts[x->from + x->x] + MIN(x->line * LINE_BYTES, x->bytes - 1);
-    *offsets = x->offsets + x->offset;
-    *count = MIN(x->piece, x->count - x->offset);
-    x->left--;
-    x->offset += x->piece;
-    if (x->offset >= x->count) {
+/* The addresses of the lines that are due, at most `room`; returns how many. */
+static inline int64_t next_lines(tn_fetch *x, int64_t room, const char **to) {
+    const int64_t due = MIN(MIN(x->each, x->left), room);
+    for (int64_t n = 0; n < due;) {
+        const char *line =
+            x->base + x->starts[x->from + x->x] + MIN(x->line * LINE_BYTES, x->bytes - 1);
+        const int64_t some = MIN(due - n, x->count - x->offset);
+        for (int64_t i = 0; i < some; i++) to[n + i] = line + x->offsets[x->offset + i];
+        n += some;
+        x->offset += some;
+        if (x->offset < x->count) break;
         x->offset = 0;
         if (++x->line == x->lines) x->line = 0, x->x++;
         if (x->x == x->inner) x->x = 0, x->from += x->outer;
     }
-    return line;
-}
-
-/* What is due with the next tile, if anything. */
-static inline const char *next_fetch(tn_fetch x[2], const int64_t **offsets, int64_t *count) {
-    *count = 0;
-    for (int i = 0; i < 2; i++) x[i].due += x[i].pieces;
-    for (int i = 0; i < 2; i++)
-        if (x[i].due >= x[i].tiles && x[i].left > 0) {
-            x[i].due -= x[i].tiles;
-            return next_piece(&x[i], offsets, count);
-        }
-    return NULL;
+    x->left -= due;
+    return due;
 }
 
 #endif

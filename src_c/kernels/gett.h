@@ -17,6 +17,7 @@ typedef struct {
     tn_run a_run, b_run;      /* how the steps of k lie on the operands */
     char *c;
     int accumulate, stream; /* stream: past the caches, if all rows of tiles are lines */
+    int large;              /* the result is so large that fetching it competes with packing */
     tn_fetch ahead[2];      /* of a and of b */
 } FN(block);
 
@@ -70,15 +71,12 @@ ALWAYS_INLINE int FN(panel_rows)(const FN(block) *x, int64_t i) {
     return (int)(i < x->wide ? x->width : x->width - 1);
 }
 
-/* So many tiles ahead c is fetched: time enough for memory to answer. */
-ALWAYS_INLINE int64_t FN(lead)(const FN(block) *x) { return 1 + 512 / (x->depth * x->width); }
-
-/* The columns of the tile that is fetched meanwhile; those of the last tile when there are no more. */
-ALWAYS_INLINE void FN(fetch_columns)(const FN(block) *x, int64_t j, FN(tile_target) *to) {
-    const int64_t first = MIN(j, x->columns - 1);
-    to->later = x->c + x->c_columns[first];
-    to->span = x->c_columns[MIN(first + NR, x->columns) - 1] - x->c_columns[first] +
-               (int64_t)sizeof(T) - 1;
+/* Tiles one below the other that are computed at once: about so many, in equal parts. */
+ALWAYS_INLINE int64_t FN(tiles_at_once)(const FN(block) *x) {
+    enum { AT_ONCE = 4 };
+    const int64_t panels = (x->rows + x->width - 1) / x->width;
+    const int64_t parts = (panels + AT_ONCE - 1) / AT_ONCE;
+    return (panels + parts - 1) / parts;
 }
 
 /* Whether all rows of whole tiles are lines of memory. */
@@ -92,40 +90,88 @@ static int FN(are_lines)(const FN(block) *x) {
     return bits % LINE_BYTES == 0;
 }
 
-/* All tiles of one block: c[rows, columns] += a[rows, depth] b[depth, columns]. */
-static void FN(run_block)(FN(block) *x) {
+/* The tile that is fetched meanwhile, so far ahead that memory has time to answer; the last ones when there
+ * are no more. */
+typedef struct {
+    int64_t i, j;
+} FN(later);
+
+enum { FN(FETCHED) = 512, FN(FEW_STEPS) = 64 }; /* lines at a time; steps in which c is not fetched */
+
+ALWAYS_INLINE FN(later) FN(first_later)(const FN(block) *x, int64_t step) {
+    const int64_t lots = (x->rows + step - 1) / step, lead = 1 + 512 / (x->depth * step);
+    return (FN(later)){lead % lots * step, lead / lots * NR};
+}
+
+ALWAYS_INLINE void FN(fetch_later)(const FN(block) *x, FN(later) *at, int64_t step,
+                                   FN(tile_target) *to) {
+    const int64_t first = MIN(at->j, x->columns - 1);
+    to->later = x->c + x->c_columns[first];
+    to->span = x->c_columns[MIN(first + NR, x->columns) - 1] - x->c_columns[first] +
+               (int64_t)sizeof(T) - 1;
+    to->later_rows = x->c_rows + MAX(0, MIN(at->i, x->rows - step));
+    at->i += step;
+    if (at->i >= x->rows) at->i = 0, at->j += NR;
+}
+
+/* Some tiles one below the other, from row i on, of the columns from j on; returns the row after them.
+ * What is fetched meanwhile is dealt to the first of them. */
+ALWAYS_INLINE int64_t FN(run_tiles)(const FN(block) *x, int64_t i, int64_t j, int64_t count,
+                                    FN(tile_target) *to) {
     _Alignas(64) R buffer[MR * NR * PARTS];
     int64_t buffer_rows[MR];
-    for (int i = 0; i < MR; i++) buffer_rows[i] = i * NR * (int64_t)sizeof(T);
-    const int64_t panels = (x->rows + x->width - 1) / x->width, lead = FN(lead)(x);
-    const int fetching = x->ahead[0].left > 0 || x->ahead[1].left > 0;
-    int64_t later_j = lead / panels * NR, later_i = lead % panels * x->width;
-    FN(tile_target) to = {.ahead = NULL};
-    FN(fetch_columns)(x, later_j, &to);
-    const int stream = x->stream && FN(are_lines)(x);
+    const int64_t *c_columns = x->c_columns + j;
+    const int columns = (int)MIN((int64_t)NR, x->columns - j), whole = to->c == x->c;
+    const int in_runs = S < E && columns == NR && FN(in_runs)(c_columns, S);
+    const int packed = whole && !x->a && !x->b && x->width == MR && i < x->wide;
+    const int64_t tiles = packed ? MIN(count, (x->wide - i) / MR) : 0;
+    if (tiles) {
+        to->rows = x->c_rows + i;
+        FN(tiles_down)(tiles, x->depth, (const char *)(x->packed_a + i * x->depth * PARTS),
+                       (const char *)(x->packed_b + j * x->depth * PARTS), to);
+        i += tiles * MR, count -= tiles, to->later_rows += tiles * MR, to->fetched = 0;
+    }
+    for (int r = 0; !whole && r < MR; r++) buffer_rows[r] = r * NR * (int64_t)sizeof(T);
+    for (; count > 0 && i < x->rows; count--) {
+        const int rows = FN(panel_rows)(x, i);
+        if (!whole) to->c = (char *)buffer;
+        to->rows = whole ? x->c_rows + i : buffer_rows;
+        FN(one_tile)(x, i, rows, j, columns, to);
+        if (!whole && in_runs)
+            FN(store_runs)(x, i, rows, c_columns, buffer);
+        else if (!whole)
+            FN(store_edge)(x, i, rows, c_columns, columns, buffer);
+        i += rows, to->later_rows += rows, to->lines += x->depth;
+        to->fetched = MAX(0, to->fetched - x->depth);
+    }
+    return i;
+}
+
+/* All tiles of one block: c[rows, columns] += a[rows, depth] b[depth, columns]. */
+static void FN(run_block)(FN(block) *x) {
+    const int64_t at_once = FN(tiles_at_once)(x), step = at_once * x->width;
+    const int64_t room = MIN(x->depth * at_once, (int64_t)FN(FETCHED));
+    const char *lines[FN(FETCHED)];
+    const int lines_of_c = FN(are_lines)(x), stream = x->stream && lines_of_c;
+    /* whole lines that are only written need no answer, and fetching them delays what is packed next */
+    const int fetching = !x->large || !lines_of_c || x->accumulate || x->depth > FN(FEW_STEPS);
+    FN(later) later = FN(first_later)(x, step);
+    FN(tile_target) to = {.lines = lines};
     for (int64_t j = 0; j < x->columns; j += NR) {
         const int64_t *c_columns = x->c_columns + j;
-        const int columns = (int)MIN((int64_t)NR, x->columns - j);
-        const int whole = columns == NR && FN(in_runs)(c_columns, E);
-        const int in_runs = S < E && columns == NR && FN(in_runs)(c_columns, S);
-        to.c = whole ? x->c : (char *)buffer;
+        const int whole = j + NR <= x->columns && FN(in_runs)(c_columns, E);
         to.mode = !whole ? FN(WRITE) : stream ? FN(STREAM_PAST) : x->accumulate ? FN(ADD) : FN(WRITE);
         for (int v = 0; v < TILE_VECTORS; v++)
             to.columns[v] = whole ? c_columns[v * E] : v * VBYTES;
-        for (int64_t i = 0, rows; i < x->rows; i += rows) {
-            rows = FN(panel_rows)(x, i);
-            if (fetching) to.ahead = next_fetch(x->ahead, &to.lines, &to.fetched);
-            to.rows = whole ? x->c_rows + i : buffer_rows;
-            to.later_rows = x->c_rows + MIN(later_i, x->rows - rows);
-            FN(one_tile)(x, i, (int)rows, j, columns, &to);
-            if (!whole && in_runs)
-                FN(store_runs)(x, i, (int)rows, c_columns, buffer);
-            else if (!whole)
-                FN(store_edge)(x, i, (int)rows, c_columns, columns, buffer);
-            later_i += x->width;
-            if (later_i < x->rows) continue;
-            later_i = 0;
-            FN(fetch_columns)(x, later_j += NR, &to);
+        for (int64_t i = 0; i < x->rows;) {
+            to.c = whole ? x->c : NULL;
+            to.lines = lines;
+            to.fetched = next_lines(&x->ahead[0], room, lines);
+            to.fetched += next_lines(&x->ahead[1], room - to.fetched, lines + to.fetched);
+            FN(fetch_later)(x, &later, step, &to);
+            if (lines_of_c) to.span = 0;
+            if (!fetching) to.later = NULL;
+            i = FN(run_tiles)(x, i, j, at_once, &to);
         }
     }
 }
@@ -227,8 +273,8 @@ static void FN(provide_a)(FN(product) *x, const char *a, int64_t m, const tn_poi
 static void FN(look_ahead)(FN(product) *x, const char *a, const char *b, int64_t m, int64_t n,
                            const tn_points *steps, const tn_box *box) {
     FN(block) *block = &x->block;
-    const int64_t tiles = (block->rows + block->width - 1) / block->width *
-                          ((block->columns + NR - 1) / NR);
+    const int64_t step = FN(tiles_at_once)(block) * block->width;
+    const int64_t times = (block->rows + step - 1) / step * ((block->columns + NR - 1) / NR);
     const int last_m = m + 1 == box->m1, last_k = steps->number + 1 == x->k.boxes->count;
     const int64_t next_m = last_m ? box->m0 : m + 1;
     block->ahead[0] = block->ahead[1] = (tn_fetch){0};
@@ -237,13 +283,12 @@ static void FN(look_ahead)(FN(product) *x, const char *a, const char *b, int64_t
         last_m ? look_up(&x->k, last_k ? 0 : steps->number + 1) : steps;
     const int fetch_a = !x->blocking->a_direct && (next_m != m || next != steps);
     const int fetch_b = !x->blocking->b_direct && last_m;
-    const int64_t share = fetch_a && fetch_b ? (tiles + 1) / 2 : tiles;
     if (fetch_a)
         block->ahead[0] = plan_fetch(a, look_up(&x->m, next_m), next->own, next->points, next->run,
-                                     sizeof(T), share, block->depth);
+                                     sizeof(T), times);
     if (fetch_b)
         block->ahead[1] = plan_fetch(b, look_up(&x->n, n + last_k), next->others, next->points,
-                                     next->other_run, sizeof(T), share, block->depth);
+                                     next->other_run, sizeof(T), times);
 }
 
 static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const char *a,
@@ -251,6 +296,7 @@ static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const
     FN(product) product;
     FN(begin)(&product, blocking, worker->workspace);
     FN(block) *block = &product.block;
+    block->large = box->far > 0;
     block->stream = STREAMS && box->far > 1 && !x->accumulate && blocking->k.count == 1 &&
                     NR * sizeof(T) % LINE_BYTES == 0;
     tn_walk batch;

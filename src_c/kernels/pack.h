@@ -8,6 +8,7 @@
 
 #define E (VL / PARTS) /* elements of one vector */
 #define LINE ((int)(64 / sizeof(T)))
+#define PATCH (3 * LINE) /* elements along a patch at most */
 
 ALWAYS_INLINE int FN(neighbours)(const int64_t *offsets, int count) {
     for (int i = 1; i < count; i++)
@@ -158,7 +159,7 @@ static void FN(pack_columns)(R *to, const char *from, const int64_t *column, int
  * of step i along goes to to[g][i]. */
 typedef struct {
     const char *start[NR]; /* rows that do not exist are read, but not stored */
-    R *to[NR][2 * LINE];
+    R *to[NR][PATCH];
     int rows, along;
 } FN(patch);
 
@@ -172,7 +173,7 @@ ALWAYS_INLINE void FN(put_across)(const FN(patch) *x, Q values, const int grain,
     }
     const int grains = MIN(S, x->rows - r) / grain;
     for (int g = 0; g < grains; g++)
-        memcpy(to[g * 2 * LINE] + step, (const R *)&values + g * grain * PARTS, grain * sizeof(T));
+        memcpy(to[g * PATCH] + step, (const R *)&values + g * grain * PARTS, grain * sizeof(T));
 }
 
 ALWAYS_INLINE void FN(pack_patch)(const FN(patch) *x, const int grain, const int64_t *down,
@@ -207,7 +208,8 @@ static void FN(pack_across)(R *to, const char *from, const int64_t *column, int6
                             const int64_t *down, int64_t kc, tn_run run) {
     const int64_t along = run.along, across = run.across, panel = kc * NR * PARTS;
     const int grain = across % S == 0 ? S : S > 2 && across % (S / 2) == 0 ? S / 2 : 1;
-    const int64_t length = along <= 2 * LINE ? along : LINE;
+    const int64_t parts = (along + PATCH - 1) / PATCH;
+    const int64_t length = MIN((along + parts - 1) / parts + S - 1, PATCH) / S * S;
     FN(patch) x;
     if (count % NR) memset(to + count / NR * panel, 0, (size_t)panel * sizeof(R));
     for (int64_t first = 0; first < count; first += along * across)
@@ -234,4 +236,4 @@ static void FN(pack_across)(R *to, const char *from, const int64_t *column, int6
 
 #undef E
 #undef LINE
-#undef SQUARES
+#undef PATCH

@@ -11,7 +11,7 @@ typedef struct {
 } FN(tile_strides);
 
 /* Where a tile goes: row i at c + rows[i], its vectors at columns[] from there.  While it is
- * computed, what is wanted soon comes nearer: lines at ahead + lines[0 .. fetched), and bit by
+ * computed, what is wanted soon comes nearer: lines[0 .. fetched), and bit by
  * bit the rows of a later tile, which begin at later + later_rows[i] and end `span` bytes on, unless
  * they are written past the caches. */
 typedef struct {
@@ -22,8 +22,7 @@ typedef struct {
     const char *later;
     const int64_t *later_rows;
     int64_t span;
-    const char *ahead;
-    const int64_t *lines;
+    const char *const *lines;
     int64_t fetched;
 } FN(tile_target);
 
@@ -47,15 +46,14 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t 
                                  const int64_t a_step, const int64_t b_step, int64_t kc,
                                  const char *a, const char *b, const FN(tile_target) *to) {
     char *const c = to->c;
-    const char *const ahead = to->ahead;
-    const int64_t *const lines = to->lines;
+    const char *const *const lines = to->lines;
     V sum[MR][PARTS][TILE_VECTORS];
 #pragma GCC unroll 24
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < TILE_VECTORS; j++)
             for (int part = 0; part < PARTS; part++) sum[i][part][j] = (V){0};
     const int stretch = 192 / rows; /* steps between fetches of rows, about as many cycles apart */
-    int64_t p = 0, later = to->mode == FN(STREAM_PAST) ? rows : 0;
+    int64_t p = 0, later = to->mode == FN(STREAM_PAST) || !to->later ? rows : 0;
     while (p < kc) {
         const int64_t end = MIN(p + stretch, kc);
         for (; later < rows && later * kc < rows * end; later++) {
@@ -65,7 +63,7 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t 
         }
         const int64_t near = MIN(end, to->fetched);
         for (; fetch == FETCH_AHEAD && p < near; p++, a += a_step, b += b_step) {
-            __builtin_prefetch(ahead + lines[p], 0, 2); /* into L2 */
+            __builtin_prefetch(lines[p], 0, 2); /* into L2 */
             FN(tile_step)(rows, a_row, a, b, sum);
         }
         for (; p < end; p++, a += a_step, b += b_step) {
@@ -117,6 +115,65 @@ ALWAYS_INLINE void FN(tile_any)(int rows, const int fetch, const int64_t a_row,
     INSTANCE(2)
     INSTANCE(1)
 #undef INSTANCE
+}
+
+/* Tiles one below the other, of packed panels MR wide: in one loop, with little to do between tiles, so
+ * that the multiply-adds of the next one begin while this one is written.  Each fetches its share of
+ * the lines; later_rows are those of as many tiles. */
+ALWAYS_INLINE void FN(tiles_written)(const FN(write_mode) mode, int64_t tiles, int64_t kc,
+                                     const char *a, const char *const panel,
+                                     const FN(tile_target) *to) {
+    const int64_t share = MIN((to->fetched + tiles - 1) / tiles, kc);
+    const char *const *lines = to->lines, *const *const last = lines + to->fetched;
+    const int64_t *rows = to->rows, *later_rows = to->later_rows;
+    const char *const later = to->later;
+    char *const c = to->c;
+    const int64_t span = to->span;
+    for (; tiles > 0; tiles--, rows += MR) {
+        V sum[MR][PARTS][TILE_VECTORS];
+#pragma GCC unroll 24
+        for (int i = 0; i < MR; i++)
+            for (int j = 0; j < TILE_VECTORS; j++)
+                for (int part = 0; part < PARTS; part++) sum[i][part][j] = (V){0};
+        const char *b = panel;
+        int64_t left = kc;
+        if (mode != FN(STREAM_PAST) && later) {
+#pragma GCC unroll 24
+            for (int i = 0; i < MR; i++) {
+                const char *row = later + later_rows[i];
+                __builtin_prefetch(row, 0, 2);
+                if (span) __builtin_prefetch(row + span, 0, 2);
+            }
+            later_rows += MR;
+        }
+        const char *const *const near = lines + MIN(share, last - lines);
+        for (; lines < near; lines++, left--, a += MR * sizeof(T), b += NR * sizeof(T)) {
+            __builtin_prefetch(*lines, 0, 2); /* into L2 */
+            FN(tile_step)(MR, sizeof(T), a, b, sum);
+        }
+        for (; left > 0; left--, a += MR * sizeof(T), b += NR * sizeof(T))
+            FN(tile_step)(MR, sizeof(T), a, b, sum);
+#if COMPLEX
+#pragma GCC unroll 24
+        for (int i = 0; i < MR; i++)
+            for (int j = 0; j < TILE_VECTORS; j++)
+                sum[i][0][j] += NEGATE_REAL * SWAP_PARTS(sum[i][1][j]);
+#endif
+#pragma GCC unroll 24
+        for (int i = 0; i < MR; i++)
+            for (int j = 0; j < TILE_VECTORS; j++)
+                FN(write)(c + rows[i] + to->columns[j], sum[i][0][j], mode);
+    }
+}
+
+static void FN(tiles_down)(int64_t tiles, int64_t kc, const char *a, const char *b,
+                           const FN(tile_target) *to) {
+    if (to->mode == FN(WRITE))
+        FN(tiles_written)(FN(WRITE), tiles, kc, a, b, to);
+    else if (to->mode == FN(ADD))
+        FN(tiles_written)(FN(ADD), tiles, kc, a, b, to);
+    else
+        FN(tiles_written)(FN(STREAM_PAST), tiles, kc, a, b, to);
 }
 
 static void FN(tile_packed)(int rows, int64_t a_step, int64_t kc, const char *a, const char *b,
