@@ -132,9 +132,8 @@ typedef struct {
     int64_t tile[TN_MAX_DIMS], count;
 } tn_boxes;
 
-/* A tile on TN_ROAD_TRANSPOSE: rows, elements of one along c, bytes if it consists of runs; bytes of runs
- * that go to c directly. */
-enum { TN_COPY_ROWS = 512, TN_COPY_ALONG = 2048, TN_COPY_TILE = 16 << 10, TN_LONG_RUN = 256 };
+/* A tile on TN_ROAD_TRANSPOSE: rows, elements of one along c, bytes if it consists of runs. */
+enum { TN_COPY_ROWS = 512, TN_COPY_ALONG = 2048, TN_COPY_TILE = 16 << 10 };
 enum { TN_INNER_SUMS = 256, TN_INNER_SIDE = 32 }; /* most sums, rows, columns on TN_ROAD_INNER */
 enum { TN_DIRECT_DEPTH = 256 }; /* summed points for which TN_ROAD_DIRECT can gather columns of b */
 

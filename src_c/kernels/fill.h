@@ -139,14 +139,6 @@ ALWAYS_INLINE void SHAPED(put_blocks)(const copy_tile *t, const int mode, const 
             }
 }
 
-ALWAYS_INLINE void SHAPED(put_strips)(const copy_tile *t, const int mode, const char *a, char *c,
-                                      const char *ahead, char *kept, int begun) {
-    if (t->narrow)
-        SHAPED(put_blocks)(t, mode, 1, a, c, ahead, kept, begun);
-    else
-        SHAPED(put_blocks)(t, mode, 0, a, c, ahead, kept, begun);
-}
-
 /* Squares that make `points` along c of all rows, from j on. */
 ALWAYS_INLINE void SHAPED(put_plainly)(const copy_tile *t, const char *a, char *c, int64_t j,
                                        const int points) {
@@ -160,17 +152,33 @@ ALWAYS_INLINE void SHAPED(put_plainly)(const copy_tile *t, const char *a, char *
     }
 }
 
+/* On its own, so that the compiler has an eye for those that are put plainly. */
+static __attribute__((noinline)) void SHAPED(put_strips)(const copy_tile *t, int mode, const char *a,
+                                                         char *c, const char *ahead, char *kept,
+                                                         int begun) {
+    if (mode == PUT_ADDED)
+        SHAPED(put_blocks)(t, PUT_ADDED, 1, a, c, ahead, kept, begun);
+    else if (mode == PUT_WHOLE && t->narrow)
+        SHAPED(put_blocks)(t, PUT_WHOLE, 1, a, c, ahead, kept, begun);
+    else if (mode == PUT_WHOLE)
+        SHAPED(put_blocks)(t, PUT_WHOLE, 0, a, c, ahead, kept, begun);
+    else if (t->narrow)
+        SHAPED(put_blocks)(t, PUT_SHIFTED, 1, a, c, ahead, kept, begun);
+    else
+        SHAPED(put_blocks)(t, PUT_SHIFTED, 0, a, c, ahead, kept, begun);
+}
+
 static inline void SHAPED(fill)(const copy_tile *t, int mode, const char *a, char *c,
                                 const char *ahead, char *kept, int begun) {
     enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T) };
     int64_t j = 0;
-    for (; mode == PUT_PLAIN && j + LINE <= t->along; j += LINE)
-        SHAPED(put_plainly)(t, a, c, j, LINE);
-    for (; mode == PUT_PLAIN && j < t->along; j += STEP)
+    if (mode != PUT_PLAIN) {
+        SHAPED(put_strips)(t, mode, a, c, ahead, kept, begun);
+        return;
+    }
+    for (; j + LINE <= t->along; j += LINE) SHAPED(put_plainly)(t, a, c, j, LINE);
+    for (; j < t->along; j += STEP)
         SHAPED(put_plainly)(t, a, c, MIN(j, t->along - STEP), STEP);
-    if (mode == PUT_WHOLE) SHAPED(put_strips)(t, PUT_WHOLE, a, c, ahead, kept, begun);
-    if (mode == PUT_SHIFTED) SHAPED(put_strips)(t, PUT_SHIFTED, a, c, ahead, kept, begun);
-    if (mode == PUT_ADDED) SHAPED(put_strips)(t, PUT_ADDED, a, c, ahead, kept, begun);
 }
 
 #undef STAGE

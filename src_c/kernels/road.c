@@ -213,26 +213,25 @@ static int64_t segment_bytes(const tn_dim *dims, int n_dims, int64_t size) {
     return bytes < SHORT || bytes > LONG ? SHORT : bytes;
 }
 
-/* Bytes of a row of a in a tile: more where neighbours on c are so far apart that they meet in the cache. */
+/* Bytes of a row of a in one tile: long ones where neighbours on c, a large one, are so far apart that
+ * they would meet in the same sets of the cache. */
 static int64_t row_bytes(const tn_dim *dims, int n_dims, int64_t size) {
-    enum { SHORT = 256, LONG = 1024, PERIOD = 64 << 10 };
+    enum { SHORT = 256, LONG = 1024, PERIOD = 64 << 10, LARGE = 16 << 20 };
     const int64_t run = size * dims[n_dims - 1].n;
-    for (int d = 0; d < n_dims - 1; d++)
-        if (dims[d].sc == run && dims[d].sa % PERIOD == 0) return LONG;
-    return SHORT;
+    int64_t bytes = run, meet = 0;
+    for (int d = 0; d < n_dims - 1; bytes *= dims[d++].n)
+        meet |= dims[d].sc == run && dims[d].sa % PERIOD == 0;
+    return meet && bytes >= LARGE ? LONG : SHORT;
 }
 
-/* The same for runs: whole cache lines of both operands, more of them on c, or only c if runs go there. */
-static void cut_runs(tn_boxes *tile, int64_t size, int direct) {
-    const int64_t limit = TN_COPY_TILE / size;
-    int64_t points = 1;
-    if (!direct) {
-        const int64_t segment = segment_bytes(tile->dims, tile->n_dims, size) / size;
-        points = grow_box(tile, ON_C, size, 4 * LINE / size, limit, points);
-        points = grow_box(tile, ON_A, size, 2 * LINE / size, limit, points);
-        points = grow_box(tile, ON_C, size, segment, limit + limit / 2, points); /* whole axes are worth it */
-        points = grow_box(tile, ON_A, size, row_bytes(tile->dims, tile->n_dims, size) / size, limit, points);
-    }
+/* The same for runs: whole cache lines of both operands, more of them on c. */
+static void cut_runs(tn_boxes *tile, int64_t size) {
+    const int64_t limit = TN_COPY_TILE / size, row = row_bytes(tile->dims, tile->n_dims, size);
+    int64_t points = grow_box(tile, ON_C, size, 4 * LINE / size, limit, 1);
+    points = grow_box(tile, ON_A, size, 2 * LINE / size, limit, points);
+    points = grow_box(tile, ON_C, size, segment_bytes(tile->dims, tile->n_dims, size) / size,
+                      limit + limit / 2, points); /* whole axes are worth it */
+    points = grow_box(tile, ON_A, size, row / size, limit, points);
     grow_box(tile, ON_C, size, limit, limit, points);
     even_out(tile, size);
 }
@@ -255,15 +254,15 @@ static int find_chain(const tn_boxes *tile, tn_operand operand, int64_t bytes, u
 enum { BETWEEN, ALONG, ACROSS, RUN }; /* what an axis of a copy is in its tiles */
 
 /* Gives each axis its role, beyond runs of `bytes`; returns how many points a tile has along c. */
-static int64_t give_roles(tn_boxes *tile, int64_t bytes, int direct, uint8_t *role, uint8_t *order) {
+static int64_t give_roles(tn_boxes *tile, int64_t bytes, uint8_t *role, uint8_t *order) {
     enum { SOME = 16, LONGER = 4, WIDEST = 8 };
     const int64_t most[2] = {TN_COPY_ALONG, TN_COPY_ROWS};
     uint8_t chain[2][TN_MAX_DIMS];
-    int ends[2] = {find_chain(tile, ON_C, bytes, chain[0]), 0}; /* nothing is across what goes directly */
-    if (!direct) ends[1] = find_chain(tile, ON_A, bytes, chain[1]);
+    int ends[2] = {find_chain(tile, ON_C, bytes, chain[0]), find_chain(tile, ON_A, bytes, chain[1])};
     int64_t points[2] = {1, 1};
     int at[2] = {0, 0};
-    /* axes that both would have go to the group with fewer points so far; small elements also to longer c */
+    /* axes that both would have go to the group with fewer points so far; once there are some across, and
+     * elements are small, c has its way until its rows are long */
     for (int n = 0;; n++) {
         const int64_t weight = points[1] < SOME || bytes > WIDEST ? 1 : LONGER;
         int side = points[0] <= points[1] * weight ? 0 : 1;
@@ -305,11 +304,10 @@ static int choose_transpose(tn_contraction *x, tn_dim *dims, const tn_dim *group
     if (together && !runs) n--;
     tn_boxes tile = {.dims = axes, .n_dims = n};
     for (int d = 0; d < n; d++) tile.tile[d] = 1;
-    const int direct = runs && run >= TN_LONG_RUN;
-    runs ? cut_runs(&tile, size, direct) : cut_strips(&tile, size);
+    (runs ? cut_runs : cut_strips)(&tile, size);
     if (runs) role[n - 1] = RUN;
     const int broken = runs && tile.tile[n - 1] < axes[n - 1].n; /* nothing continues half a run */
-    const int64_t along = give_roles(&tile, broken ? INT64_MIN : run, direct, role, order);
+    const int64_t along = give_roles(&tile, broken ? INT64_MIN : run, role, order);
     if (!together && along < 4) {
         x->dtype = (uint8_t)dtype;
         return 0;

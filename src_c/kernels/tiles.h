@@ -187,19 +187,19 @@ static inline int64_t points_of_line(const int64_t *offsets, int64_t n) {
  * narrow, one line of a wide, where many lines are read next to each other or one stride apart, as in the
  * transpose of one axis with another: there is hardly time for anything but the lines.  Where rows of a
  * are scattered, or meet in few sets of the cache, larger blocks fetch while they are put. */
-static inline void look_at_rows(copy_tile *t, int64_t size) {
+static inline void look_at_rows(copy_tile *t, int64_t size, int added) {
     enum { LONGEST = 2048, WIDEST = 8 }; /* bytes of rows that are joined, and of their elements */
     enum { FEW = 16, APART = 16 << 10 }; /* rows, and how far apart they would meet in the second cache */
     const int64_t row = t->across * size;
     for (int64_t i = 0; i < STRIP_POINTS; i++) t->along_a[t->along + i] = t->along_a[t->along - 1];
     t->aligned = (bits_of(t->between_to, t->between) | bits_of(t->across_to, t->across)) % TILE_LINE == 0;
     t->level = (bits_of(t->between_a, t->between) | bits_of(t->along_a, t->along)) % TILE_LINE == 0;
-    t->joined = t->across > 1 && size <= WIDEST && t->along * size <= LONGEST &&
+    t->joined = !added && t->across > 1 && size <= WIDEST && t->along * size <= LONGEST &&
                 t->along * size >= 2 * TILE_LINE;
     for (int64_t i = 0; i < t->across; i++) t->joined &= t->across_to[i] == i * t->along * size;
     const int meet = bits_of(t->along_a, FEW) % APART == 0;
     const int one_axis = t->across > 1 && t->across_to[t->across - 1] == (t->across - 1) * t->across_to[1];
-    t->narrow = !t->joined && (t->along_a[1] <= row || (!meet && (one_axis || size > WIDEST)));
+    t->narrow = !t->joined && (added || t->along_a[1] <= row || (!meet && (one_axis || size > WIDEST)));
     t->ahead = (!t->narrow || !meet) && (t->between > 1 || row >= TILE_LINE);
     t->shared = points_of_line(t->along_a, t->along);
     t->shared_outers = points_of_line(t->between_a, t->between);
@@ -265,9 +265,9 @@ static inline tile_block next_block(const copy_tile *t, const tile_block *b, int
 }
 
 /* Lays out the tile that w is at, with the target in a buffer of this pitch or, without, in c; also what
- * to fetch of the next tile, if anything. */
+ * to fetch of the next tile, if anything, and how to stream it if it is so far. */
 static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contraction *x,
-                                int64_t size, int64_t pitch, int fetch) {
+                                int64_t size, int64_t pitch, int far) {
     int64_t on_a[TN_MAX_DIMS], on_c[TN_MAX_DIMS], on_to[TN_MAX_DIMS];
     const int along = x->n_batch, across = along + x->n_m, run = across + x->n_n;
     t->bytes = pitch ? find_segments(w, size, t->apart) : 0;
@@ -295,11 +295,12 @@ static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contr
     t->segments = t->pitch ? offsets_of(t->segment_c, t->apart, on_c, 0, w->n_dims) : 0;
     t->row_a = t->segment_c + t->segments;
     t->rows_a = 0;
-    if (!x->n_k) {
-        look_at_rows(t, size);
+    t->joined = 0;
+    if (!x->n_k && (far > 1 || x->accumulate)) { /* otherwise they are put plainly */
+        look_at_rows(t, size, x->accumulate);
         size_blocks(t, size);
     }
-    if (fetch) lay_out_rows(t, w, size, on_a);
+    if (x->n_k && far) lay_out_rows(t, w, size, on_a);
     t->fetched = (t->rows_a + t->along - 1) / t->along;
 }
 

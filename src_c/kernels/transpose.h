@@ -204,10 +204,10 @@ static void FN(move_elements)(const tn_contraction *x, const char *a, char *c, c
     copy_tile tile;
     int64_t begun = 0; /* bytes of the rows that the tiles before have put */
     tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n, box->batch0);
-    lay_out_tile(&tile, &w, x, sizeof(T), 0, 0);
+    lay_out_tile(&tile, &w, x, sizeof(T), 0, box->far);
     for (int64_t t = box->batch0; t < box->batch1; t++) {
         if (!have_same_extents(tile.extent, w.extent, w.n_dims))
-            lay_out_tile(&tile, &w, x, sizeof(T), 0, 0);
+            lay_out_tile(&tile, &w, x, sizeof(T), 0, box->far);
         const char *from = a + w.a;
         char *to = c + w.c;
         const int64_t rows = tile.joined ? tile.across : 1;
@@ -282,11 +282,11 @@ static void FN(move_short_runs)(const tn_contraction *x, const char *a, char *c,
     /* the ends of streamed lines are whole elements only if c is aligned to them */
     const int stream = STREAMS && box->far > 1 && roomy && (uintptr_t)c % sizeof(T) == 0;
     if (!stream) pitch = 0;
-    lay_out_tile(&tile, &w, x, sizeof(T), pitch, box->far > 0);
+    lay_out_tile(&tile, &w, x, sizeof(T), pitch, box->far);
     int continued = 0;
     for (int64_t t = box->batch0; t < box->batch1; t++) {
         if (!have_same_extents(tile.extent, w.extent, w.n_dims))
-            lay_out_tile(&tile, &w, x, sizeof(T), pitch, box->far > 0);
+            lay_out_tile(&tile, &w, x, sizeof(T), pitch, box->far);
         const char *from = a + w.a;
         const int64_t at = w.c;
         char *target = pitch ? buffer + TILE_LINE : c + at;
@@ -330,7 +330,8 @@ ALWAYS_INLINE int64_t FN(write_run)(char *line, int64_t held, const char *from, 
 }
 
 /* Long runs go to c directly, in its order: past the caches, in whole lines. */
-static void FN(stream_runs)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
+static __attribute__((noinline)) void FN(stream_runs)(const tn_contraction *x, const char *a, char *c,
+                                                      const tn_box *box) {
     enum { AHEAD = 3 << 10 };
     char lines[3 * TILE_LINE] __attribute__((aligned(TILE_LINE)));
     char *const line = lines + TILE_LINE, *end = NULL;
@@ -346,10 +347,11 @@ static void FN(stream_runs)(const tn_contraction *x, const char *a, char *c, con
         char *to = c + w.c;
         const int64_t soon = MIN(AHEAD / tile.unit + 1, tile.along);
         next_tile(&w);
-        for (int64_t o = 0; o < tile.between; o++) {
-            const char *here = from + tile.between_a[o];
-            const char *next = o + 1 < tile.between ? from + tile.between_a[o + 1] : a + w.a;
-            char *target = to + tile.between_to[o];
+        for (int64_t row = 0; row < tile.between * tile.across; row++) {
+            const int64_t o = row / tile.across, i = row % tile.across;
+            const char *here = from + tile.between_a[o] + i * tile.unit;
+            const char *next = row + 1 < tile.between * tile.across ? here : a + w.a;
+            char *target = to + tile.between_to[o] + tile.across_to[i];
             for (int64_t j = 0; j < tile.along; j++, target += tile.unit) {
                 const int64_t later = j + soon, beyond = later - tile.along;
                 const char *ahead = beyond < 0 ? here + tile.along_a[later] : next + tile.along_a[beyond];
@@ -372,8 +374,9 @@ static void FN(stream_runs)(const tn_contraction *x, const char *a, char *c, con
 
 /* Runs of elements stay together. */
 static void FN(move_runs)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
+    enum { LONG = 256 }; /* bytes */
     const tn_dim *run = x->dims + x->n_batch + x->n_m + x->n_n;
-    if (STREAMS && box->far > 1 && run->n * (int64_t)sizeof(T) >= TN_LONG_RUN)
+    if (STREAMS && box->far > 1 && run->n * (int64_t)sizeof(T) >= LONG)
         FN(stream_runs)(x, a, c, box);
     else
         FN(move_short_runs)(x, a, c, box);
