@@ -307,10 +307,10 @@ ALWAYS_INLINE int64_t FN(write_run)(char *line, int64_t held, const char *from, 
     const int64_t room = held ? TILE_LINE - held : 0;
     if (bytes < TILE_LINE) { /* what is left of a run that was cut */
         const int64_t first = MIN(room, bytes);
-        memcpy(line + held, from, (size_t)first);
+        for (int64_t p = 0; p < first; p++) line[held + p] = from[p];
         if (bytes < room) return held + bytes;
         if (held) FN(stream_line)(to - held, line);
-        memcpy(line, from + first, (size_t)(bytes - first));
+        for (int64_t p = first; p < bytes; p++) line[p - first] = from[p];
         return bytes - first;
     }
     int64_t p = room;
@@ -334,7 +334,7 @@ static __attribute__((noinline)) void FN(stream_runs)(const tn_contraction *x, c
                                                       const tn_box *box) {
     enum { AHEAD = 3 << 10 };
     char lines[3 * TILE_LINE] __attribute__((aligned(TILE_LINE)));
-    char *const line = lines + TILE_LINE, *end = NULL;
+    char *const line = lines + TILE_LINE, *end = c;
     int64_t held = 0;
     tile_walk w;
     copy_tile tile;
