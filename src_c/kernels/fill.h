@@ -68,42 +68,75 @@ ALWAYS_INLINE void SHAPED(flip)(const char *a, const int64_t *columns, char *to,
     for (int i = 0; i < SIDE; i++) *(ROW_U *)(to + rows[i]) = x[i];
 }
 
-/* Moves strips of c in blocks a line wide on a, and fetches what the next strip, or the tile at `ahead`,
- * has there. */
-ALWAYS_INLINE void SHAPED(put_strips)(const copy_tile *t, const int mode, const char *a, char *c,
-                                      const char *ahead, char *kept, int begun) {
-    enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T), WIDEST = TILE_LINE + WIDEST_STRIP };
-    const int64_t size = sizeof(T), strip = t->strip / size, pitch = TILE_LINE + t->strip;
-    char block[(SIDE + LINE) * WIDEST] __attribute__((aligned(TILE_LINE)));
-    char *const first = block + SIDE * pitch + TILE_LINE; /* after the line of an earlier part */
+/* Transposes a narrow block into a buffer, and fetches the same columns of a later strip meanwhile: an
+ * even stream. */
+ALWAYS_INLINE void SHAPED(fill_narrow)(const copy_tile *t, const tile_block *b, const char *a,
+                                       char *to, const tile_block *later, const char *ahead) {
+    enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T), PAIRS = LINE == 2 * SIDE };
+    const int64_t size = sizeof(T), pitch = t->pitch, points = b->points;
+    const int64_t room = t->across - SIDE - b->i;
+    const int64_t *along_a = t->along_a + b->j, *along_later = t->along_a + later->j;
+    const char *const soon = ahead + t->between_a[b->o] + b->i * size;
     int64_t rows[SIDE];
     for (int r = 0; r < SIDE; r++) rows[r] = r * pitch;
-    for (int64_t j = 0; j < t->along; j += strip) {
-        const int64_t points = MIN(strip, t->along - j);
-        const int more = j + strip < t->along;
-        const char *next = more ? a : ahead;
-        const int64_t *later = t->along_a + (more ? j + strip : 0);
-        char *line = kept;
-        for (int64_t o = 0; o < t->between; o++)
-            for (int64_t i = 0; i < t->across; i += LINE) {
-                const int64_t count = MIN(LINE, t->across - i), at = t->between_a[o] + i * size;
-                char *to = c + t->between_to[o] + j * size;
-                for (int64_t r = 0; mode == PUT_SHIFTED && r < count; r++)
-                    FN(copy_line)(first + r * pitch - TILE_LINE, line + r * TILE_LINE);
-                for (int64_t p = 0; p < points; p += STEP) {
-                    for (int q = 0; t->ahead && q < STEP; q++) /* into L2 */
-                        __builtin_prefetch(next + at + later[p + q], 0, 2);
-                    for (int64_t q = 0; q < count; q += SIDE) {
-                        const int64_t x = MIN(q, t->across - SIDE - i);
-                        SHAPED(flip)(a + at + x * size, t->along_a + j + p,
-                                     first + x * pitch + p * size, rows);
-                    }
-                }
-                for (int64_t r = 0; r < count; r++, line += TILE_LINE)
-                    FN(put_part)(mode, first + r * pitch, to + t->across_to[i + r], points * size,
-                                 line, begun || j > 0);
-            }
+    a += t->between_a[b->o] + b->i * size;
+    for (int64_t x = 0; x < b->columns; x += PAIRS ? LINE : SIDE) {
+        const int64_t first = MIN(x, room), second = MIN(x + SIDE, room);
+        const char *from = a + first * size, *beside = a + second * size;
+        char *square = to + first * pitch, *below = to + second * pitch;
+        const int fetch = t->ahead && x == 0, both = PAIRS && x + SIDE < b->columns;
+        for (int64_t p = 0; p < points; p += STEP) {
+            for (int q = 0; fetch && q < STEP; q++) /* into L2 */
+                __builtin_prefetch(soon + along_later[p + q], 0, 2);
+            SHAPED(flip)(from, along_a + p, square + p * size, rows);
+            if (both) SHAPED(flip)(beside, along_a + p, below + p * size, rows);
+        }
     }
+}
+
+/* The same with any block, which is fetched by whoever puts it. */
+ALWAYS_INLINE void SHAPED(fill_wide)(const copy_tile *t, const tile_block *b, const char *a, char *to) {
+    enum { STEP = WIDE * SIDE };
+    const int64_t size = sizeof(T), pitch = t->pitch, room = t->across - SIDE - b->i;
+    const int64_t last = t->joined ? b->points - STEP : b->points; /* no room between joined rows */
+    int64_t rows[SIDE];
+    for (int r = 0; r < SIDE; r++) rows[r] = r * pitch;
+    for (int64_t o = 0; o < b->outers; o++, to += b->columns * pitch) {
+        const char *from = a + t->between_a[b->o + o] + b->i * size;
+        for (int64_t p = 0; p < b->points; p += STEP) {
+            const int64_t y = MIN(p, last);
+            for (int64_t q = 0; q < b->columns; q += SIDE) {
+                const int64_t x = MIN(q, room);
+                SHAPED(flip)(from + x * size, t->along_a + b->j + y, to + x * pitch + y * size, rows);
+            }
+        }
+    }
+}
+
+/* Moves strips of c in blocks, and fetches what later ones read, which may be in the tile at `ahead`. */
+ALWAYS_INLINE void SHAPED(put_blocks)(const copy_tile *t, const int mode, const int narrow,
+                                      const char *a, char *c, const char *ahead, char *kept,
+                                      int begun) {
+    enum { LINE = TILE_LINE / sizeof(T) };
+    char block[BLOCK_BYTES + 2 * TILE_LINE] __attribute__((aligned(TILE_LINE)));
+    char *const first = block + (SIDE * t->pitch / TILE_LINE + 2) * TILE_LINE; /* after what waits */
+    const int64_t columns = narrow ? LINE : t->columns, outers = narrow ? 1 : t->outers;
+    const int64_t lead = (int64_t)(-(uintptr_t)a % TILE_LINE / sizeof(T));
+    const int64_t begin = !narrow && t->even && lead ? lead : columns;
+    for (int64_t j = 0; j < t->along; j += t->strip)
+        for (int64_t o = 0; o < t->between; o += outers)
+            for (int64_t i = 0; i < t->across; i += i ? columns : begin) {
+                const int64_t between = narrow ? 1 : MIN(outers, t->between - o);
+                const tile_block b = block_at(t, j, o, between, i, i ? columns : begin);
+                const tile_block later = narrow ? next_strip(t, &b) : next_block(t, &b, begin);
+                const char *next = later.wraps ? ahead : a;
+                FN(wait_in_front)(t, narrow, &b, mode, first, kept);
+                if (narrow)
+                    SHAPED(fill_narrow)(t, &b, a, first, &later, next);
+                else
+                    SHAPED(fill_wide)(t, &b, a, first);
+                FN(put_block)(t, narrow, &b, mode, first, c, kept, begun, &later, next);
+            }
 }
 
 /* Squares that make `points` along c of all rows, from j on. */
@@ -119,17 +152,33 @@ ALWAYS_INLINE void SHAPED(put_plainly)(const copy_tile *t, const char *a, char *
     }
 }
 
+/* On its own, so that the compiler has an eye for those that are put plainly. */
+static __attribute__((noinline)) void SHAPED(put_strips)(const copy_tile *t, int mode, const char *a,
+                                                         char *c, const char *ahead, char *kept,
+                                                         int begun) {
+    if (mode == PUT_ADDED)
+        SHAPED(put_blocks)(t, PUT_ADDED, 1, a, c, ahead, kept, begun);
+    else if (mode == PUT_WHOLE && t->narrow)
+        SHAPED(put_blocks)(t, PUT_WHOLE, 1, a, c, ahead, kept, begun);
+    else if (mode == PUT_WHOLE)
+        SHAPED(put_blocks)(t, PUT_WHOLE, 0, a, c, ahead, kept, begun);
+    else if (t->narrow)
+        SHAPED(put_blocks)(t, PUT_SHIFTED, 1, a, c, ahead, kept, begun);
+    else
+        SHAPED(put_blocks)(t, PUT_SHIFTED, 0, a, c, ahead, kept, begun);
+}
+
 static inline void SHAPED(fill)(const copy_tile *t, int mode, const char *a, char *c,
                                 const char *ahead, char *kept, int begun) {
     enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T) };
     int64_t j = 0;
-    for (; mode == PUT_PLAIN && j + LINE <= t->along; j += LINE)
-        SHAPED(put_plainly)(t, a, c, j, LINE);
-    for (; mode == PUT_PLAIN && j < t->along; j += STEP)
+    if (mode != PUT_PLAIN) {
+        SHAPED(put_strips)(t, mode, a, c, ahead, kept, begun);
+        return;
+    }
+    for (; j + LINE <= t->along; j += LINE) SHAPED(put_plainly)(t, a, c, j, LINE);
+    for (; j < t->along; j += STEP)
         SHAPED(put_plainly)(t, a, c, MIN(j, t->along - STEP), STEP);
-    if (mode == PUT_WHOLE) SHAPED(put_strips)(t, PUT_WHOLE, a, c, ahead, kept, begun);
-    if (mode == PUT_SHIFTED) SHAPED(put_strips)(t, PUT_SHIFTED, a, c, ahead, kept, begun);
-    if (mode == PUT_ADDED) SHAPED(put_strips)(t, PUT_ADDED, a, c, ahead, kept, begun);
 }
 
 #undef STAGE

@@ -232,15 +232,25 @@ static int64_t segment_bytes(const tn_dim *dims, int n_dims, int64_t size) {
     return bytes < SHORT || bytes > LONG ? SHORT : bytes;
 }
 
+/* Bytes of a row of a in one tile: long ones where neighbours on c, a large one, are so far apart that
+ * they would meet in the same sets of the cache. */
+static int64_t row_bytes(const tn_dim *dims, int n_dims, int64_t size) {
+    enum { SHORT = 256, LONG = 1024, PERIOD = 64 << 10, LARGE = 16 << 20 };
+    const int64_t run = size * dims[n_dims - 1].n;
+    int64_t bytes = run, meet = 0;
+    for (int d = 0; d < n_dims - 1; bytes *= dims[d++].n)
+        meet |= dims[d].sc == run && dims[d].sa % PERIOD == 0;
+    return meet && bytes >= LARGE ? LONG : SHORT;
+}
+
 /* The same for runs: whole cache lines of both operands, more of them on c. */
 static void cut_runs(tn_boxes *tile, int64_t size) {
-    enum { ROW_OF_A = 256 };
-    const int64_t limit = TN_COPY_TILE / size;
+    const int64_t limit = TN_COPY_TILE / size, row = row_bytes(tile->dims, tile->n_dims, size);
     int64_t points = grow_box(tile, ON_C, size, 4 * LINE / size, limit, 1);
     points = grow_box(tile, ON_A, size, 2 * LINE / size, limit, points);
     points = grow_box(tile, ON_C, size, segment_bytes(tile->dims, tile->n_dims, size) / size,
                       limit + limit / 2, points); /* whole axes are worth it */
-    points = grow_box(tile, ON_A, size, ROW_OF_A / size, limit, points);
+    points = grow_box(tile, ON_A, size, row / size, limit, points);
     grow_box(tile, ON_C, size, limit, limit, points);
     even_out(tile, size);
 }
@@ -264,13 +274,17 @@ enum { BETWEEN, ALONG, ACROSS, RUN }; /* what an axis of a copy is in its tiles 
 
 /* Gives each axis its role, beyond runs of `bytes`; returns how many points a tile has along c. */
 static int64_t give_roles(tn_boxes *tile, int64_t bytes, uint8_t *role, uint8_t *order) {
+    enum { SOME = 16, LONGER = 4, WIDEST = 8 };
     const int64_t most[2] = {TN_COPY_ALONG, TN_COPY_ROWS};
     uint8_t chain[2][TN_MAX_DIMS];
     int ends[2] = {find_chain(tile, ON_C, bytes, chain[0]), find_chain(tile, ON_A, bytes, chain[1])};
     int64_t points[2] = {1, 1};
     int at[2] = {0, 0};
-    for (int n = 0;; n++) { /* axes that both would have go to the group with fewer points so far */
-        int side = points[0] <= points[1] ? 0 : 1;
+    /* axes that both would have go to the group with fewer points so far; once there are some across, and
+     * elements are small, c has its way until its rows are long */
+    for (int n = 0;; n++) {
+        const int64_t weight = points[1] < SOME || bytes > WIDEST ? 1 : LONGER;
+        int side = points[0] <= points[1] * weight ? 0 : 1;
         if (at[side] == ends[side] || role[chain[side][at[side]]]) side = !side;
         if (at[side] == ends[side] || role[chain[side][at[side]]]) break;
         const int d = chain[side][at[side]++];

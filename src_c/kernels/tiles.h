@@ -13,9 +13,8 @@ enum { TILE_LINE = 64, SHORT_ROW = 32, LONG_ROW = 256 }; /* bytes */
 /* How rows are put into c: plainly, added, or past the caches in whole lines, which begin where strips
  * begin or are shifted against them. */
 enum { PUT_PLAIN, PUT_ADDED, PUT_WHOLE, PUT_SHIFTED };
-/* A strip is so wide that lines of many rows come several at a time, and more of them where the rows are
- * pages apart, in the same few banks of memory. */
-enum { STRIP_BYTES = 256, WIDEST_STRIP = 512, STRIP_POINTS = WIDEST_STRIP / 4 };
+/* Elements go to c in strips of so many points, by way of a block of a few columns of a. */
+enum { STRIP_POINTS = 128, BLOCK_BYTES = 80 << 10 };
 enum { TILE_BUFFER = 2 * TN_COPY_TILE, TILE_OFFSETS = 9216 + STRIP_POINTS };
 
 /* A walk over all tiles, along c first: where one starts, and how far it extends. */
@@ -33,8 +32,13 @@ typedef struct {
 typedef struct {
     int64_t between, along, across, run, unit;
     int aligned; /* lines of c begin at all rows if one begins at the first */
-    int ahead;   /* strips fetch what is next */
-    int64_t strip; /* bytes */
+    int level;   /* and so on a */
+    int joined;  /* rows of c follow each other */
+    int narrow;  /* blocks are one line of a wide and fetched a strip ahead */
+    int ahead;   /* what blocks need is fetched */
+    int even;    /* blocks begin where lines of a do */
+    int64_t strip, columns, outers; /* the most points, columns of a and points between of a block */
+    int64_t shared, shared_outers;  /* points along c and between that share lines of a */
     int64_t segments, bytes, pitch;
     int64_t fetched, rows_a, bytes_a, *row_a; /* what a tile reads: rows_a rows of bytes_a */
     int64_t *between_a, *between_to, *along_a, *across_to, *segment_c;
@@ -166,24 +170,104 @@ static inline void lay_out_rows(copy_tile *t, const tile_walk *w, int64_t size,
     t->bytes_a = LONG_ROW;
 }
 
-/* Sets what strips need to know of the rows, and lengthens their table beyond the end.  What is next is fetched unless the hardware does it, where
- * all is one row, or the lines would drive each other from the cache, being powers of two apart. */
-static inline void look_at_rows(copy_tile *t, int64_t size) {
-    enum { FEW = 16, APART = 16 << 10, PAGE = 4 << 10 };
-    int64_t any = 0, apart = 0;
+static inline int64_t bits_of(const int64_t *offsets, int64_t n) {
+    int64_t any = 0;
+    for (int64_t i = 0; i < n; i++) any |= offsets[i];
+    return any;
+}
+
+/* How many points next to each other share a line. */
+static inline int64_t points_of_line(const int64_t *offsets, int64_t n) {
+    int64_t points = 1;
+    while (2 * points <= n && offsets[2 * points - 1] - offsets[0] < TILE_LINE) points *= 2;
+    return points;
+}
+
+/* Sets what blocks need to know of the rows, and lengthens their table beyond the end.  Blocks are
+ * narrow, one line of a wide, where many lines are read next to each other or one stride apart, as in the
+ * transpose of one axis with another: there is hardly time for anything but the lines.  Where rows of a
+ * are scattered, or meet in few sets of the cache, larger blocks fetch while they are put. */
+static inline void look_at_rows(copy_tile *t, int64_t size, int added) {
+    enum { LONGEST = 2048, WIDEST = 8 }; /* bytes of rows that are joined, and of their elements */
+    enum { FEW = 16, APART = 16 << 10 }; /* rows, and how far apart they would meet in the second cache */
+    const int64_t row = t->across * size;
     for (int64_t i = 0; i < STRIP_POINTS; i++) t->along_a[t->along + i] = t->along_a[t->along - 1];
-    for (int64_t o = 0; o < t->between; o++) any |= t->between_to[o];
-    for (int64_t i = 0; i < t->across; i++) any |= t->across_to[i];
-    t->aligned = any % TILE_LINE == 0;
-    for (int64_t j = 0; j < FEW; j++) apart |= t->along_a[j];
-    t->strip = t->across > 1 && t->across_to[1] % PAGE == 0 ? WIDEST_STRIP : STRIP_BYTES;
-    t->ahead = apart % APART != 0 && (t->between > 1 || t->across * size >= TILE_LINE);
+    t->aligned = (bits_of(t->between_to, t->between) | bits_of(t->across_to, t->across)) % TILE_LINE == 0;
+    t->level = (bits_of(t->between_a, t->between) | bits_of(t->along_a, t->along)) % TILE_LINE == 0;
+    t->joined = !added && t->across > 1 && size <= WIDEST && t->along * size <= LONGEST &&
+                t->along * size >= 2 * TILE_LINE;
+    for (int64_t i = 0; i < t->across; i++) t->joined &= t->across_to[i] == i * t->along * size;
+    const int meet = bits_of(t->along_a, FEW) % APART == 0;
+    const int one_axis = t->across > 1 && t->across_to[t->across - 1] == (t->across - 1) * t->across_to[1];
+    t->narrow = !t->joined && (added || t->along_a[1] <= row || (!meet && (one_axis || size > WIDEST)));
+    t->ahead = (!t->narrow || !meet) && (t->between > 1 || row >= TILE_LINE);
+    t->shared = points_of_line(t->along_a, t->along);
+    t->shared_outers = points_of_line(t->between_a, t->between);
+}
+
+/* How many bytes of each row of a a block reads at once.  Single lines, as long as they are whole: from
+ * two on the hardware fetches more of a row, which is in the way unless it comes next.  All where the
+ * lines of a column would drive each other from the cache: they are used as they come. */
+static inline int64_t breadth_of(const copy_tile *t, int64_t size) {
+    enum { FEW = 16, PERIOD = 64 << 10, SOME = 256 };
+    if (bits_of(t->along_a, t->along < FEW ? t->along : FEW) % PERIOD == 0) return t->across * size;
+    return !t->joined && (t->level || t->narrow) ? TILE_LINE : SOME;
+}
+
+/* Sets how large blocks are: a few KB, and with strips so wide that memory takes them at full speed, which
+ * it does 8 lines at a time where the rows of c are pages apart. */
+static inline void size_blocks(copy_tile *t, int64_t size) {
+    enum { SIDE = 8, FEW_BYTES = 8 << 10, WIDE = 512, SOME = 256, LONG = 8, PAGE = 4 << 10 };
+    const int64_t line = TILE_LINE / size, columns = (breadth_of(t, size) + TILE_LINE - 1) / size / line * line;
+    int64_t points = FEW_BYTES / (columns * size);
+    if (points > STRIP_POINTS) points = STRIP_POINTS;
+    if (points < WIDE / size) points = WIDE / size;
+    if (t->narrow) points = (t->across > 1 && t->across_to[1] % PAGE == 0 ? WIDE : SOME) / size;
+    t->strip = t->joined ? t->along : points;
+    t->pitch = t->joined ? t->along * size : TILE_LINE + points * size;
+    const int64_t rows = BLOCK_BYTES / t->pitch - SIDE;
+    t->columns = columns < rows ? columns : rows / line * line;
+    t->outers = t->joined || t->narrow || t->across > t->columns ? 1 : rows / t->across;
+    t->even = t->level && t->columns == line && t->across > LONG * line;
+}
+
+/* Part of a tile that is moved at once: `points` of each of `columns` columns of a, at `outers` points
+ * between.  One that `wraps` is of the tile after. */
+typedef struct {
+    int64_t j, points, o, outers, i, columns;
+    int wraps;
+} tile_block;
+
+ALWAYS_INLINE tile_block block_at(const copy_tile *t, int64_t j, int64_t o, int64_t outers, int64_t i,
+                                  int64_t columns) {
+    return (tile_block){j, MIN(t->strip, t->along - j), o, outers, i, MIN(columns, t->across - i), 0};
+}
+
+/* The same part of the next strip. */
+ALWAYS_INLINE tile_block next_strip(const copy_tile *t, const tile_block *b) {
+    tile_block next = *b;
+    next.j = b->j + t->strip;
+    next.wraps = next.j >= t->along;
+    if (next.wraps) next.j = 0;
+    return next;
+}
+
+/* The next block, the first ones of all rows being `begin` columns wide. */
+static inline tile_block next_block(const copy_tile *t, const tile_block *b, int64_t begin) {
+    int64_t j = b->j, o = b->o, i = b->i + b->columns;
+    if (i == t->across) i = 0, o += t->outers;
+    if (o >= t->between) o = 0, j += t->strip;
+    const int wraps = j >= t->along;
+    if (wraps) j = 0;
+    tile_block next = block_at(t, j, o, MIN(t->outers, t->between - o), i, i ? t->columns : begin);
+    next.wraps = wraps;
+    return next;
 }
 
 /* Lays out the tile that w is at, with the target in a buffer of this pitch or, without, in c; also what
- * to fetch of the next tile, if anything. */
+ * to fetch of the next tile, if anything, and how to stream it if it is so far. */
 static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contraction *x,
-                                int64_t size, int64_t pitch, int fetch) {
+                                int64_t size, int64_t pitch, int far) {
     int64_t on_a[TN_MAX_DIMS], on_c[TN_MAX_DIMS], on_to[TN_MAX_DIMS];
     const int along = x->n_batch, across = along + x->n_m, run = across + x->n_n;
     t->bytes = pitch ? find_segments(w, size, t->apart) : 0;
@@ -211,16 +295,20 @@ static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contr
     t->segments = t->pitch ? offsets_of(t->segment_c, t->apart, on_c, 0, w->n_dims) : 0;
     t->row_a = t->segment_c + t->segments;
     t->rows_a = 0;
-    if (!x->n_k) look_at_rows(t, size);
-    if (fetch) lay_out_rows(t, w, size, on_a);
+    t->joined = 0;
+    if (!x->n_k && (far > 1 || x->accumulate)) { /* otherwise they are put plainly */
+        look_at_rows(t, size, x->accumulate);
+        size_blocks(t, size);
+    }
+    if (x->n_k && far) lay_out_rows(t, w, size, on_a);
     t->fetched = (t->rows_a + t->along - 1) / t->along;
 }
 
-/* Whether the tile that w is at has the same rows as another one. */
+/* Whether the tile that w is at has the same rows as another one, which it may lengthen. */
 static inline int same_rows(const copy_tile *t, const tile_walk *w, const tn_contraction *x) {
-    const int along = x->n_batch, across = along + x->n_m;
+    const int along = x->n_batch, across = along + x->n_m, from = t->joined ? along : across;
     return have_same_extents(t->extent, w->extent, along) &&
-           have_same_extents(t->extent + across, w->extent + across, w->n_dims - across);
+           have_same_extents(t->extent + from, w->extent + from, (t->joined ? across : w->n_dims) - from);
 }
 
 /* Whether the segments of the tile that w is at begin where those of the tile before, at c, end. */

@@ -17,16 +17,17 @@ ALWAYS_INLINE void FN(copy_elements)(char *c, const char *a, int64_t bytes) {
     for (int64_t p = 0; p < bytes; p += sizeof(T)) FN(store)(c + p, FN(load)(a + p));
 }
 
-#if FLOATING
+ALWAYS_INLINE void FN(stream_line)(char *to, const char *from) {
+#pragma GCC unroll 4
+    for (int v = 0; v < TILE_LINE; v += VBYTES) STREAM(to + v, *(const VU *)(from + v));
+}
+
 ALWAYS_INLINE void FN(copy_line)(char *to, const char *from) {
 #pragma GCC unroll 4
     for (int v = 0; v < TILE_LINE; v += VBYTES) *(VU *)(to + v) = *(const VU *)(from + v);
 }
 
-ALWAYS_INLINE void FN(stream_line)(char *to, const char *from) {
-#pragma GCC unroll 4
-    for (int v = 0; v < TILE_LINE; v += VBYTES) STREAM(to + v, *(const VU *)(from + v));
-}
+#if FLOATING
 
 /* Part of a row.  With PUT_SHIFTED a line that waits in front goes with it, and what stays behind is
  * kept, the row being `begun` by an earlier part or not. */
@@ -50,10 +51,58 @@ ALWAYS_INLINE void FN(put_part)(const int mode, const char *from, char *to, int6
         FN(copy_elements)(to + p, from + p, bytes - p);
 }
 
+/* Where a line of this row waits, of a column of a at a point between. */
+ALWAYS_INLINE char *FN(kept_of)(const copy_tile *t, const int narrow, char *kept, int64_t o,
+                                int64_t i) {
+    return kept + (!narrow && t->joined ? o : o * t->across + i) * TILE_LINE;
+}
+
+/* Brings what waits in front of the rows of a block. */
+ALWAYS_INLINE void FN(wait_in_front)(const copy_tile *t, const int narrow, const tile_block *b,
+                                     const int mode, char *to, char *kept) {
+    const int64_t pitch = t->pitch, joined = !narrow && t->joined;
+    if (mode != PUT_SHIFTED) return;
+    for (int64_t o = 0; o < b->outers; o++) {
+        const char *line = FN(kept_of)(t, narrow, kept, b->o + o, b->i);
+        for (int64_t r = 0; r < b->columns; r++, line += TILE_LINE, to += pitch)
+            if (r == 0 || !joined) FN(copy_line)(to - TILE_LINE, line);
+    }
+}
+
+/* Puts a block into c.  Between its rows go reads of as many of a later one, at `ahead`, into the second
+ * cache: lines that come on request and lines that are streamed wait for each other otherwise.  Narrow
+ * blocks are fetched by whoever fills them. */
+ALWAYS_INLINE void FN(put_block)(const copy_tile *t, const int narrow, const tile_block *b,
+                                 const int mode, const char *from, char *c, char *kept, int begun,
+                                 const tile_block *later, const char *ahead) {
+    const int64_t size = sizeof(T), rows = b->outers * b->columns, bytes = later->columns * size;
+    const int64_t points = b->points * size, pitch = t->pitch;
+    const int64_t *across_to = t->across_to + b->i, joined = !narrow && t->joined;
+    const int64_t *along_a = t->along_a + later->j, *between_a = t->between_a + later->o;
+    const int64_t reads = narrow ? 0 : later->outers * later->points / (t->shared * t->shared_outers);
+    const int64_t each = !narrow && t->ahead ? reads / rows + 1 : 0;
+    int64_t outer = 0, point = 0;
+    ahead += later->i * size + bytes - 1;
+    for (int64_t o = 0; o < b->outers; o++) {
+        char *to = c + t->between_to[b->o + o] + b->j * size;
+        char *line = FN(kept_of)(t, narrow, kept, b->o + o, b->i);
+        for (int64_t r = 0; r < b->columns; r++, from += pitch, line += joined ? 0 : TILE_LINE) {
+            for (int64_t n = 0; n < each && outer < later->outers; n++) {
+                const char *row = ahead + between_a[outer] + along_a[point];
+                for (int64_t p = 0; p < bytes; p += TILE_LINE) __builtin_prefetch(row - p, 0, 2);
+                point += t->shared;
+                if (point >= later->points) point = 0, outer += t->shared_outers;
+            }
+            FN(put_part)(mode, from, to + across_to[r], points, line,
+                         begun || b->j > 0 || (joined && b->i + r > 0));
+        }
+    }
+}
+
 /* The ends of rows of which `bytes` have been put, as far as they are not in c yet. */
 static void FN(put_ends)(const copy_tile *t, char *c, const char *kept, int64_t bytes) {
     for (int64_t o = 0; o < t->between; o++)
-        for (int64_t i = 0; i < t->across; i++, kept += TILE_LINE) {
+        for (int64_t i = t->joined ? t->across - 1 : 0; i < t->across; i++, kept += TILE_LINE) {
             char *end = c + t->between_to[o] + t->across_to[i] + t->along * (int64_t)sizeof(T);
             const int64_t rest = MIN((int64_t)((uintptr_t)end % TILE_LINE), bytes);
             FN(copy_elements)(end - rest, kept + TILE_LINE - rest, rest);
@@ -155,13 +204,14 @@ static void FN(move_elements)(const tn_contraction *x, const char *a, char *c, c
     copy_tile tile;
     int64_t begun = 0; /* bytes of the rows that the tiles before have put */
     tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n, box->batch0);
-    lay_out_tile(&tile, &w, x, sizeof(T), 0, 0);
+    lay_out_tile(&tile, &w, x, sizeof(T), 0, box->far);
     for (int64_t t = box->batch0; t < box->batch1; t++) {
         if (!have_same_extents(tile.extent, w.extent, w.n_dims))
-            lay_out_tile(&tile, &w, x, sizeof(T), 0, 0);
+            lay_out_tile(&tile, &w, x, sizeof(T), 0, box->far);
         const char *from = a + w.a;
         char *to = c + w.c;
-        const int64_t end = w.c + tile.along * (int64_t)sizeof(T);
+        const int64_t rows = tile.joined ? tile.across : 1;
+        const int64_t end = w.c + rows * tile.along * (int64_t)sizeof(T);
         const int mode = begun ? PUT_SHIFTED : FN(put_mode)(&tile, x, to, box->far);
         next_tile(&w);
         FN(fill)(&tile, mode, from, to, a + w.a, kept, begun > 0);
@@ -213,9 +263,7 @@ static void FN(stream_segments)(const copy_tile *t, char *from, char *c, int con
             for (; p < t->bytes && (uintptr_t)(to + p) % TILE_LINE; p += sizeof(T))
                 FN(store)(to + p, FN(load)(from + p));
         for (; p + TILE_LINE <= t->bytes; p += TILE_LINE)
-#pragma GCC unroll 4
-            for (int v = 0; v < TILE_LINE; v += VBYTES)
-                STREAM(to + p + v, *(const VU *)(from + p + v));
+            FN(stream_line)(to + p, from + p);
         if (continues)
             memcpy(from - TILE_LINE, from + t->bytes - TILE_LINE, TILE_LINE);
         else
@@ -223,8 +271,8 @@ static void FN(stream_segments)(const copy_tile *t, char *from, char *c, int con
     }
 }
 
-/* Runs of elements stay together. */
-static void FN(move_runs)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
+/* Short runs of elements stay together. */
+static void FN(move_short_runs)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
     char buffer[TILE_LINE + TILE_BUFFER] __attribute__((aligned(TILE_LINE)));
     tile_walk w;
     copy_tile tile;
@@ -234,11 +282,11 @@ static void FN(move_runs)(const tn_contraction *x, const char *a, char *c, const
     /* the ends of streamed lines are whole elements only if c is aligned to them */
     const int stream = STREAMS && box->far > 1 && roomy && (uintptr_t)c % sizeof(T) == 0;
     if (!stream) pitch = 0;
-    lay_out_tile(&tile, &w, x, sizeof(T), pitch, box->far > 0);
+    lay_out_tile(&tile, &w, x, sizeof(T), pitch, box->far);
     int continued = 0;
     for (int64_t t = box->batch0; t < box->batch1; t++) {
         if (!have_same_extents(tile.extent, w.extent, w.n_dims))
-            lay_out_tile(&tile, &w, x, sizeof(T), pitch, box->far > 0);
+            lay_out_tile(&tile, &w, x, sizeof(T), pitch, box->far);
         const char *from = a + w.a;
         const int64_t at = w.c;
         char *target = pitch ? buffer + TILE_LINE : c + at;
@@ -250,6 +298,88 @@ static void FN(move_runs)(const tn_contraction *x, const char *a, char *c, const
         continued = more;
     }
     if (stream) STREAM_END();
+}
+
+/* Writes a run that continues what is in c but for the last `held` bytes, which wait in `line` for those
+ * that fill theirs, and fetches one at `ahead`.  Returns how many wait then. */
+ALWAYS_INLINE int64_t FN(write_run)(char *line, int64_t held, const char *from, char *to,
+                                    int64_t bytes, const char *ahead) {
+    const int64_t room = held ? TILE_LINE - held : 0;
+    if (bytes < TILE_LINE) { /* what is left of a run that was cut */
+        const int64_t first = MIN(room, bytes);
+        for (int64_t p = 0; p < first; p++) line[held + p] = from[p];
+        if (bytes < room) return held + bytes;
+        if (held) FN(stream_line)(to - held, line);
+        for (int64_t p = first; p < bytes; p++) line[p - first] = from[p];
+        return bytes - first;
+    }
+    int64_t p = room;
+    if (held) {
+        FN(copy_line)(line + held, from);
+        FN(stream_line)(to - held, line);
+        __builtin_prefetch(ahead);
+    }
+    for (; p + TILE_LINE <= bytes; p += TILE_LINE) {
+        FN(stream_line)(to + p, from + p);
+        __builtin_prefetch(ahead + p);
+    }
+    __builtin_prefetch(ahead + bytes - 1);
+    held = bytes - p;
+    FN(copy_line)(line + held - TILE_LINE, from + bytes - TILE_LINE);
+    return held;
+}
+
+/* Long runs go to c directly, in its order: past the caches, in whole lines. */
+static __attribute__((noinline)) void FN(stream_runs)(const tn_contraction *x, const char *a, char *c,
+                                                      const tn_box *box) {
+    enum { AHEAD = 3 << 10 };
+    char lines[3 * TILE_LINE] __attribute__((aligned(TILE_LINE)));
+    char *const line = lines + TILE_LINE, *end = c;
+    int64_t held = 0;
+    tile_walk w;
+    copy_tile tile;
+    tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n + x->n_k, box->batch0);
+    lay_out_tile(&tile, &w, x, sizeof(T), 0, 0);
+    for (int64_t t = box->batch0; t < box->batch1; t++) {
+        if (!have_same_extents(tile.extent, w.extent, w.n_dims))
+            lay_out_tile(&tile, &w, x, sizeof(T), 0, 0);
+        const char *from = a + w.a;
+        char *to = c + w.c;
+        const int64_t soon = MIN(AHEAD / tile.unit + 1, tile.along);
+        next_tile(&w);
+        for (int64_t row = 0; row < tile.between * tile.across; row++) {
+            const int64_t o = row / tile.across, i = row % tile.across;
+            const char *here = from + tile.between_a[o] + i * tile.unit;
+            const char *next = row + 1 < tile.between * tile.across ? here : a + w.a;
+            char *target = to + tile.between_to[o] + tile.across_to[i];
+            for (int64_t j = 0; j < tile.along; j++, target += tile.unit) {
+                const int64_t later = j + soon, beyond = later - tile.along;
+                const char *ahead = beyond < 0 ? here + tile.along_a[later] : next + tile.along_a[beyond];
+                const char *run = here + tile.along_a[j];
+                int64_t bytes = tile.unit, put = 0;
+                if (target != end || held != (int64_t)((uintptr_t)target % TILE_LINE)) {
+                    memcpy(end - held, line, (size_t)held);
+                    put = MIN((int64_t)(-(uintptr_t)target % TILE_LINE), bytes);
+                    memcpy(target, run, (size_t)put);
+                    held = 0;
+                }
+                held = FN(write_run)(line, held, run + put, target + put, bytes - put, ahead);
+                end = target + bytes;
+            }
+        }
+    }
+    memcpy(end - held, line, (size_t)held);
+    STREAM_END();
+}
+
+/* Runs of elements stay together. */
+static void FN(move_runs)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
+    enum { LONG = 256 }; /* bytes */
+    const tn_dim *run = x->dims + x->n_batch + x->n_m + x->n_n;
+    if (STREAMS && box->far > 1 && run->n * (int64_t)sizeof(T) >= LONG)
+        FN(stream_runs)(x, a, c, box);
+    else
+        FN(move_short_runs)(x, a, c, box);
 }
 
 static void FN(transpose)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
