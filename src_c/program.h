@@ -54,9 +54,10 @@ typedef struct {
     int64_t first_step, n_steps;
     int32_t first_block;  /* values: a block of the stem, then of the result of each step */
     int32_t stem, result; /* the whole of the first and of the last */
-    int32_t other, other_block; /* what the last step reads in blocks besides: as a whole, and a block; or -1 */
+    int32_t other, other_block; /* what the last step reads besides in blocks, and a block of it; or -1 */
     int64_t blocks, n_dims;
-    tn_dim dims[TN_MOST_BLOCKED]; /* of the blocks: extent, byte strides on stem (sa), other (sb), result (sc) */
+    /* of the blocks: extents and byte strides, on the stem (sa), the other (sb) and the result (sc) */
+    tn_dim dims[TN_MOST_BLOCKED];
     int32_t index[TN_MOST_BLOCKED];
 } tn_fused;
 

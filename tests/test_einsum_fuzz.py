@@ -308,3 +308,26 @@ def test_products_are_exact_however_summed_and_kept_axes_alternate(seed: int, dt
     expected = np.einsum(f"{a},{b}->{c}", *[x.astype(wide) for x in arrays], optimize=True)
     assert np.array_equal(tn.einsum(f"{a},{b}->{c}", *arrays), expected)
     assert np.array_equal(tn.einsum(f"{b},{a}->{c}", *arrays[::-1]), expected)
+
+
+@pytest.mark.parametrize("itemsize", [4, 8, 16])
+@pytest.mark.parametrize("order", ["ba", "bac", "acb", "cba", "acbd", "dcba", "bdac", "fedcba", ""])
+def test_large_permutations_are_exact_wherever_they_begin(order: str, itemsize: int) -> None:
+    """They are written past the caches in whole lines, and what is next is fetched meanwhile."""
+    dtype = {4: "float32", 8: "float64", 16: "complex128"}[itemsize]
+    least = (16 << 20) // itemsize
+    rank = len(order) or least.bit_length()
+    axes = ["abcdef".index(i) for i in order] or list(range(rank))[::-1]
+    extent = 2 if not order else int(least ** (1 / rank)) + 3
+    array = np.arange(extent**rank, dtype=dtype).reshape((extent,) * rank)
+    expected = array.transpose(axes)
+    space = np.empty(array.size + 64, dtype)
+    line = -space.ctypes.data % 64 // itemsize
+    for begin in (line, line + 1):
+        space[:] = -3
+        end = begin + array.size
+        out = space[begin:end].reshape(expected.shape)
+        tn.einsum(array, list(range(rank)), axes, out=out)
+        assert np.array_equal(out, expected)
+        assert (space[:begin] == -3).all()
+        assert (space[end:] == -3).all()
