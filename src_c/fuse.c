@@ -250,6 +250,7 @@ static tn_status cut_blocks(tn_lowering *l, const tn_stem *stem, tn_fused *fused
     if (fused->other >= 0)
         status = add_block(l, stem, fused->other, &fused->other_block, l->stride_b);
     if (!status) status = add_block(l, stem, fused->stem, &fused->first_block, l->stride_a);
+    if (status) return status;
     for (int64_t i = 0; i < stem->n_blocked; i++) {
         const int32_t index = stem->blocked[i];
         int64_t at = fused->n_dims++;
@@ -262,7 +263,7 @@ static tn_status cut_blocks(tn_lowering *l, const tn_stem *stem, tn_fused *fused
         /* the stem and what it meets become one holder of it */
         if (fused->other >= 0) l->alive[index]--;
     }
-    return status;
+    return TN_OK;
 }
 
 /* The whole of the last result: its blocks one after the other. */

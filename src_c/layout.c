@@ -317,10 +317,9 @@ static void arrange(tn_lowering *l, int64_t first, int64_t t) {
             rank_like(l, l->current[stem->other]);
         else
             rank_lanes(l, stem);
-    } else if (stem && stem->other == n + t) {
-        if (0) return;
+    } else if (stem && stem->other == n + t)
         rank_own(l, n + t, other);
-    } else if (other >= n && tn_sums_scattered(l->before, r))
+    else if (other >= n && tn_sums_scattered(l->before, r))
         rank_summed(l, n + t, other);
     else if (is_packed(l, n + t, other, r))
         rank_kept(l, first, other);

@@ -13,7 +13,7 @@ enum { LARGE = 16 << 20, LARGE_REAL = 6 << 20 };
 /* tables up to this size; beyond so many macs vectors win over tables */
 enum { TABLE_POINTS = 128, TABLE_MACS = 256 };
 
-enum { SUMMED = -1, SQUARE = 8 };
+enum { SUMMED = -1 };
 
 static int64_t distance(int64_t stride) { return stride < 0 ? -stride : stride; }
 
@@ -44,12 +44,12 @@ static void order_rows(tn_dim *d, int n, int64_t itemsize) {
         }
 }
 
-/* Brings the axes that are nearest on a innermost, as far as they make squares; returns the first. */
-static int bring_near(tn_dim *d, int n, int64_t itemsize) {
-    int first = n;
-    for (int64_t run = itemsize; run < SQUARE * itemsize;) {
+/* Brings axes to directly in front of number `first`: those that follow a run of bytes on the operand, as far
+ * as they make squares; returns the new first. */
+static int bring_near(tn_dim *d, int first, tn_operand operand, int64_t run, int64_t square) {
+    while (run < square) {
         int i = first - 1;
-        while (i >= 0 && d[i].sa != run) i--;
+        while (i >= 0 && (operand == ON_A ? d[i].sa : d[i].sb) != run) i--;
         if (i < 0) break;
         const tn_dim near = d[i];
         for (; i < first - 1; i++) d[i] = d[i + 1];
@@ -62,24 +62,16 @@ static int bring_near(tn_dim *d, int n, int64_t itemsize) {
 /* Summed axes in the order of the larger operand; innermost are those that are nearest on a, and directly
  * outside of them those on b, so that both operands are packed in squares, unless a is tiny. */
 static void order_summed(tn_dim *d, int n, int64_t itemsize, int64_t rows, int64_t columns) {
-    enum { TINY = 8 };
+    enum { TINY = 8, SQUARE = 8 };
     order_group(d, n, columns > rows ? ON_B : ON_A);
     if (columns > TINY * rows) return;
-    int first = bring_near(d, n, itemsize);
+    const int first = bring_near(d, n, ON_A, itemsize, SQUARE * itemsize);
     int64_t run = itemsize; /* on b */
     for (int i = n - 1; i >= first; i--) {
         if (d[i].sb == run) run *= d[i].n;
         else if (run > itemsize) return;
     }
-    for (; run < SQUARE * itemsize; first--) {
-        int i = first - 1;
-        while (i >= 0 && d[i].sb != run) i--;
-        if (i < 0) return;
-        const tn_dim near = d[i];
-        for (; i < first - 1; i++) d[i] = d[i + 1];
-        d[i] = near;
-        run *= near.n;
-    }
+    bring_near(d, first, ON_B, run, SQUARE * itemsize);
 }
 
 /* Merges neighbours that are one axis on every operand; returns the new count. */
