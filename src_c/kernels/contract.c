@@ -17,7 +17,8 @@ static const double PARALLEL_GETT[2] = {1 << 25, 1 << 21}, PARALLEL_NEST[2] = {1
 /* Work of a task on several threads, and on one, which looks up now and then whether to stop. */
 static const double DIRECT_TASK = 1 << 18, DIRECT_ALONE = 1 << 22;
 enum { FETCHED = 2 << 20, STREAMED = 16 << 20 }; /* bytes of a result for box.far 1 and 2 */
-static const int64_t NEST_TASK = 1 << 18, NEST_CHUNK = 4096;
+static const int64_t NEST_TASK = 1 << 18, LEAST_TASK = 1 << 14, NEST_CHUNK = 4096;
+enum { TASKS_EACH = 4 }; /* tasks for every thread where there is not work for more */
 /* Where c is so small that only k can be cut for the threads: entries of c, summed points for each of
  * them, chunks of k, and macs of a chunk. */
 enum { FEW_KEPT = 256, MANY_SUMMED = 64, MOST_CHUNKS = 16 };
@@ -31,6 +32,12 @@ static int64_t round_up(int64_t x, int64_t unit) { return parts_of(x, unit) * un
 /* Whether several threads are faster, given the two limits of work. */
 static int pays(const double limits[2], double work, int threads) {
     return threads > 1 && (work >= limits[0] || (work >= limits[1] && tn_pool_ready(threads)));
+}
+
+/* Work of one task of a nest, so that threads which are held up leave tasks to the others. */
+static int64_t nest_task_of(double work, int threads) {
+    if (threads == 1 || work >= (double)NEST_TASK * TASKS_EACH * threads) return NEST_TASK;
+    return larger(LEAST_TASK, (int64_t)work / (TASKS_EACH * threads));
 }
 
 /* The extents of blocks and the workspace, from the sizes of the groups alone. */
@@ -261,11 +268,10 @@ static void run_nest(const contract_job *base, int threads) {
     const double macs = (double)job.points * (double)job.inner * (double)per_point;
     job.chunk = smaller(job.inner, NEST_CHUNK);
     job.far = how_far(x);
-    const int64_t work = job.chunk * per_point;
-    job.piece = work >= NEST_TASK ? 1 : smaller(job.points, (NEST_TASK + work - 1) / work);
-    job.pieces = (job.points + job.piece - 1) / job.piece;
-    const int64_t chunks = (job.inner + job.chunk - 1) / job.chunk;
     if (!pays(PARALLEL_NEST, macs, threads)) threads = 1;
+    job.piece = smaller(job.points, parts_of(nest_task_of(macs, threads), job.chunk * per_point));
+    job.pieces = parts_of(job.points, job.piece);
+    const int64_t chunks = parts_of(job.inner, job.chunk);
     tn_parallel_for(threads, chunks * job.pieces, nest_task, &job);
 }
 
@@ -292,10 +298,10 @@ static int run_skinny(const contract_job *base, int threads) {
     nest_job job = {.base = *base, .tiling = tiling, .points = tiling->tiles};
     const double macs = (double)x->batch * (double)x->m * (double)x->n * (double)x->k;
     job.far = how_far(x);
-    job.piece = larger(1, (int64_t)((double)NEST_TASK * (double)job.points / macs));
-    job.piece = smaller(job.piece, job.points);
-    job.pieces = parts_of(job.points, job.piece);
     if (!pays(PARALLEL_NEST, macs, threads)) threads = 1;
+    const double task = (double)nest_task_of(macs, threads);
+    job.piece = smaller(larger(1, (int64_t)(task * (double)job.points / macs)), job.points);
+    job.pieces = parts_of(job.points, job.piece);
     tn_parallel_for(threads, job.pieces, skinny_task, &job);
     return 1;
 }
@@ -316,9 +322,11 @@ static void run_lanes(const contract_job *base, int threads) {
     tn_plan_lanes(x, &plan);
     nest_job job = {.base = *base, .lanes = &plan, .points = x->batch / length * plan.blocks};
     const int64_t each = x->m * x->n * x->k + x->m * x->k + x->k * x->n + x->m * x->n;
-    job.piece = larger(1, smaller(job.points, NEST_TASK / (plan.lanes * each)));
+    const double work = (double)x->batch * (double)each;
+    if (!pays(PARALLEL_NEST, work, threads)) threads = 1;
+    job.piece = nest_task_of(work, threads) / (plan.lanes * each);
+    job.piece = larger(1, smaller(job.points, job.piece));
     job.pieces = parts_of(job.points, job.piece);
-    if (!pays(PARALLEL_NEST, (double)x->batch * (double)each, threads)) threads = 1;
     tn_parallel_for(threads, job.pieces, lanes_task, &job);
 }
 
@@ -333,8 +341,9 @@ static void inner_task(void *argument, int64_t task, int worker) {
 static void run_inner(contract_job *job, int threads) {
     const tn_contraction *x = job->x;
     const double each = (double)x->m * (double)x->n * (double)x->k;
-    if (!pays(PARALLEL_NEST, each * (double)x->batch, threads)) threads = 1;
-    job->batch_piece = larger(1, (int64_t)((double)NEST_TASK / each));
+    const double work = each * (double)x->batch;
+    if (!pays(PARALLEL_NEST, work, threads)) threads = 1;
+    job->batch_piece = larger(1, (int64_t)((double)nest_task_of(work, threads) / each));
     tn_parallel_for(threads, parts_of(x->batch, job->batch_piece), inner_task, job);
 }
 
