@@ -6,8 +6,13 @@
  * the choice of vector is one stage of a transposition. */
 #if defined(__clang__) || __GNUC__ >= 12
 #define SHUFFLE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+/* Two vectors of so many lanes side by side; from lanes compilers make single loads. */
+#define JOIN_2(type, x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3)
+#define JOIN_4(type, x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7)
 #else
 #define SHUFFLE(x, y, ...) __builtin_shuffle(x, y, (__typeof__((x) < (y))){__VA_ARGS__})
+#define JOIN_2(type, x, y) ((type){x[0], x[1], y[0], y[1]})
+#define JOIN_4(type, x, y) ((type){x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]})
 #endif
 #define EXCHANGE_LOW(l, bit, L) (((l) & (bit)) ? (L) + (l) - (bit) : (l))
 #define EXCHANGE_HIGH(l, bit, L) (((l) & (bit)) ? (L) + (l) : (l) + (bit) < (L) ? (l) + (bit) : (l))

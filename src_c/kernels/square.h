@@ -58,21 +58,39 @@ ALWAYS_INLINE void FN(flip_squares)(Q *x, const int side) {
 
 ALWAYS_INLINE void FN(flip_square)(Q *x) { FN(flip_squares)(x, S); }
 
+typedef double FN(two_doubles) __attribute__((vector_size(16)));
+typedef double FN(four_doubles) __attribute__((vector_size(32)));
+typedef double FN(eight_doubles) __attribute__((vector_size(64)));
+
+/* Doubles number i and the next of a vector from pieces. */
+ALWAYS_INLINE FN(two_doubles) FN(load_two)(const char *from, const int64_t *at, const int side, int i) {
+    typedef double unaligned_two __attribute__((vector_size(16), aligned(1), may_alias));
+    typedef double unaligned_one __attribute__((aligned(1), may_alias));
+    const int bytes = side * (int)sizeof(T);
+    const char *piece = from + at[i * 8 / bytes * side] + i * 8 % bytes;
+    if (bytes >= 16) return *(const unaligned_two *)piece;
+    const char *next = from + at[(i + 1) * side];
+    return (FN(two_doubles)){*(const unaligned_one *)piece, *(const unaligned_one *)next};
+}
+
+ALWAYS_INLINE FN(four_doubles) FN(load_four)(const char *from, const int64_t *at, const int side, int i) {
+    const FN(two_doubles) low = FN(load_two)(from, at, side, i);
+    const FN(two_doubles) high = FN(load_two)(from, at, side, i + 2);
+    return JOIN_2(FN(four_doubles), low, high);
+}
+
 /* A vector from pieces of `side` elements, eight bytes or more each, at at[0], at[side] and so on. */
 ALWAYS_INLINE Q FN(load_pieces)(const char *from, const int64_t *at, const int side) {
-    typedef double doubles __attribute__((vector_size(sizeof(Q))));
-    typedef double two_doubles __attribute__((vector_size(16), aligned(1), may_alias));
-    typedef double one_double __attribute__((aligned(1), may_alias));
-    const int bytes = side * (int)sizeof(T);
     if (side == S) return *(const QU *)(from + at[0]);
-    doubles x;
-#pragma GCC unroll 8
-    for (int i = 0; i < (int)sizeof(Q) / 8; i++) {
-        const char *piece = from + at[i * 8 / bytes * side] + i * 8 % bytes;
-        x[i] = bytes < 16 ? *(const one_double *)piece
-                          : (*(const two_doubles *)(piece - i % 2 * 8))[i % 2];
-    }
-    return (Q)x;
+#if VBYTES == 16
+    return (Q)FN(load_two)(from, at, side, 0);
+#elif VBYTES == 32 || R_BYTES * PARTS == 4
+    return (Q)FN(load_four)(from, at, side, 0);
+#else
+    const FN(four_doubles) low = FN(load_four)(from, at, side, 0);
+    const FN(four_doubles) high = FN(load_four)(from, at, side, 4);
+    return (Q)JOIN_4(FN(eight_doubles), low, high);
+#endif
 }
 #endif
 
