@@ -10,6 +10,9 @@
 typedef struct {
     int64_t depth, a_row, a_step, b_step, b_down, c_row; /* b_down: of b before it is gathered */
     int accumulate;
+    int few_rows, gathers; /* for the widest strips; strips of b are copied */
+    int near;              /* all strips of b meet one tile of rows after the other, else all rows one strip */
+    int fetches;           /* of b, for the strips after the next */
 } FN(direct_product);
 
 /* Rows of the largest tiles; integers, which take many instructions, and narrow vectors need fewer. */
@@ -22,6 +25,7 @@ typedef struct {
 #define W_REALS REALS
 #define VECTORS WIDE_VECTORS
 #define TALLEST (WIDE_ROWS / PARTS)
+#define FETCHES 1
 #include "direct_tile.h"
 
 #define WN(x) TN_PASTE(x, TN_PASTE(whole, NAME))
@@ -30,6 +34,7 @@ typedef struct {
 #define W_REALS REALS
 #define VECTORS TILE_VECTORS
 #define TALLEST MOST_ROWS(MR)
+#define FETCHES 1
 #include "direct_tile.h"
 
 #if TILE_VECTORS > 1
@@ -39,6 +44,7 @@ typedef struct {
 #define W_REALS REALS
 #define VECTORS 1
 #define TALLEST MOST_ROWS(8)
+#define FETCHES 0
 #include "direct_tile.h"
 #endif
 
@@ -48,6 +54,7 @@ typedef struct {
 #define W_REALS HALF_REALS
 #define VECTORS 1
 #define TALLEST MOST_ROWS(8)
+#define FETCHES 0
 #include "direct_tile.h"
 
 #define WN(x) TN_PASTE(x, TN_PASTE(quarter, NAME))
@@ -56,6 +63,7 @@ typedef struct {
 #define W_REALS QUARTER_REALS
 #define VECTORS 1
 #define TALLEST MOST_ROWS(8)
+#define FETCHES 0
 #include "direct_tile.h"
 
 #define WN(x) TN_PASTE(x, TN_PASTE(eighth, NAME))
@@ -64,6 +72,7 @@ typedef struct {
 #define W_REALS EIGHTH_REALS
 #define VECTORS 1
 #define TALLEST MOST_ROWS(8)
+#define FETCHES 0
 #include "direct_tile.h"
 
 #define WN(x) TN_PASTE(x, TN_PASTE(one, NAME))
@@ -72,6 +81,7 @@ typedef struct {
 #define W_REALS 2
 #define VECTORS 1
 #define TALLEST MOST_ROWS(8)
+#define FETCHES 0
 #include "direct_tile.h"
 
 #undef AT_LEAST_ONE
@@ -212,12 +222,8 @@ static int64_t FN(direct_rows)(FN(direct_product) *job, int64_t rows, int64_t co
 /* One batch point: c[rows, columns] from the operands at a and b. */
 static void FN(direct_point)(FN(direct_product) *job, int64_t rows, int64_t columns,
                              int64_t b_column, const char *a, const char *b, char *c) {
-    enum { MANY = 8, MANY_ROWS = 48 }; /* tiles that meet a strip and make it worth a copy without gaps */
+    enum { MANY_ROWS = 48 };
     const int64_t unit = sizeof(T);
-    const int few_rows = b_column == unit && rows <= WIDE_ROWS / PARTS;
-    const int gathers = b_column != unit || (rows >= MANY * MR && job->depth <= TN_DIRECT_DEPTH);
-    /* all strips of b meet one tile of rows after the other, or all rows one strip after the other */
-    const int near = rows <= MR || job->depth * columns * unit <= DIRECT_NEAR;
     _Alignas(64) R gathered[TN_DIRECT_DEPTH * NR * PARTS];
     if (rows >= MANY_ROWS && columns % NR) {
         const int64_t done = FN(direct_rows)(job, rows, columns, b_column, a, b, c, gathered);
@@ -226,17 +232,27 @@ static void FN(direct_point)(FN(direct_product) *job, int64_t rows, int64_t colu
         if (!rows) return;
     }
     for (int64_t j = 0; j < columns;) {
-        const int s = FN(choose_strip)(columns, &j, few_rows, job->accumulate);
+        const int s = FN(choose_strip)(columns, &j, job->few_rows, job->accumulate);
         const int width = FN(strips)[s].width;
-        const int64_t strips = near && !gathers ? (columns - j) / width : 1;
+        const int64_t strips = job->near && !job->gathers ? (columns - j) / width : 1;
         const char *from = b + j * b_column;
-        if (gathers) {
+        if (job->gathers) {
             FN(gather_strip)(gathered, from, b_column, job->b_down, width, width, job->depth);
             from = (const char *)gathered, job->b_step = width * unit;
         }
         FN(strips)[s].run(job, a, from, c + j * unit, rows, strips);
         j += strips * width;
     }
+}
+
+/* Chooses the ways of all batch points alike. */
+static void FN(choose_ways)(FN(direct_product) *job, int64_t rows, int64_t columns, int64_t b_column) {
+    enum { MANY = 8 }; /* tiles that meet a strip and make it worth a copy without gaps */
+    const int64_t unit = sizeof(T);
+    job->few_rows = b_column == unit && rows <= WIDE_ROWS / PARTS;
+    job->gathers = b_column != unit || (rows >= MANY * MR && job->depth <= TN_DIRECT_DEPTH);
+    job->near = rows <= MR || job->depth * columns * unit <= DIRECT_NEAR;
+    job->fetches = !job->near && !job->gathers;
 }
 
 /* A large b that meets few rows is read a few of its rows at a time, each from end to end. */
@@ -249,6 +265,8 @@ static void FN(direct)(const tn_contraction *x, const char *a, const char *b, ch
     const int64_t depth = far ? FEW : x->k;
     FN(direct_product) job = {.a_row = m->sa, .a_step = k->sa, .b_step = k->sb, .b_down = k->sb,
                               .c_row = m->sc};
+    job.depth = depth;
+    FN(choose_ways)(&job, rows, columns, n->sb);
     tn_walk batch;
     walk_to(&batch, x->dims, x->n_batch, box->batch0);
     a += box->m0 * m->sa;

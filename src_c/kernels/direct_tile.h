@@ -4,7 +4,8 @@
  *   W_SCALAR 1 if that is one element
  *   W_REALS  how many real numbers these are, as a literal, if elements are complex
  *   VECTORS  vectors in a row of a tile
- *   TALLEST  rows of the largest tile */
+ *   TALLEST  rows of the largest tile
+ *   FETCHES  1 if what the next strips read may be fetched */
 
 #define W WN(vector)
 #define WU WN(unaligned_vector)
@@ -16,8 +17,8 @@ typedef R W __attribute__((vector_size(W_BYTES)));
 typedef R WU __attribute__((vector_size(W_BYTES), aligned(1), may_alias));
 #endif
 
-ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_product) *x, const char *a,
-                                   const char *b, char *c) {
+ALWAYS_INLINE void WN(direct_tile)(const int rows, const int fetch, const FN(direct_product) *x,
+                                   const char *a, const char *b, char *c) {
     const int64_t row = x->a_row, a_step = x->a_step, b_step = x->b_step, c_row = x->c_row;
     const int accumulate = x->accumulate;
     int64_t row3 = 3 * row;
@@ -33,6 +34,9 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_product) *x, 
     for (int64_t p = 0; p < x->depth; p++, b += b_step) {
         W right[VECTORS];
         for (int j = 0; j < VECTORS; j++) right[j] = *(const WU *)(b + j * W_BYTES);
+#pragma GCC unroll 4
+        for (int line = 64; fetch && line < 64 + VECTORS * W_BYTES; line += 64)
+            __builtin_prefetch(b + VECTORS * W_BYTES + line, 0, 2); /* into L2 */
 #pragma GCC unroll 24
         for (int i = 0; i < rows; i++) {
             const int at = i % 4;
@@ -68,9 +72,13 @@ static void WN(direct_strips)(const FN(direct_product) *x, const char *a, const 
 #define TILES(count)                                                                          \
     case count:                                                                               \
         if (count > TALLEST) break;                                                           \
-        for (int64_t i = 0; i < strips; i++)                                                  \
-            WN(direct_tile)(count <= TALLEST ? count : 1, x, a, b + i * (VECTORS * W_BYTES),  \
-                            c + i * (VECTORS * W_BYTES));                                     \
+        for (int64_t i = 0; i < strips; i++) {                                                \
+            const int64_t j = i * (VECTORS * W_BYTES);                                        \
+            if (FETCHES && x->fetches)                                                          \
+                WN(direct_tile)(count <= TALLEST ? count : 1, FETCHES, x, a, b + j, c + j);   \
+            else                                                                              \
+                WN(direct_tile)(count <= TALLEST ? count : 1, 0, x, a, b + j, c + j);         \
+        }                                                                                     \
         break;
             TILES(24)
             TILES(16)
@@ -99,3 +107,4 @@ static void WN(direct_strips)(const FN(direct_product) *x, const char *a, const 
 #undef W_REALS
 #undef VECTORS
 #undef TALLEST
+#undef FETCHES
