@@ -27,6 +27,9 @@ typedef R ROW_U __attribute__((vector_size(WIDE * SIDE * sizeof(T)), aligned(1),
 #define COLUMNS(a, at) *(const ROW_U *)((a) + (at)[0])
 #endif
 
+#define HALF(a) (*(const FN(two_doubles) *)(a))
+#define BOTH(a, b) (ROW)(FN(doubles)){HALF(a)[0], HALF(a)[1], HALF(b)[0], HALF(b)[1]}
+
 /* Exchanges one bit of the row and the column after the other. */
 #define STAGE(bit)                                                                 \
     if (bit < SIDE) {                                                              \
@@ -39,11 +42,8 @@ typedef R ROW_U __attribute__((vector_size(WIDE * SIDE * sizeof(T)), aligned(1),
         }                                                                          \
     }
 
-ALWAYS_INLINE void SHAPED(flip)(const char *a, const int64_t *columns, char *to,
-                                const int64_t *rows) {
-    ROW x[SIDE];
-#pragma GCC unroll 8
-    for (int i = 0; i < SIDE; i++) x[i] = COLUMNS(a, columns + i);
+/* The exchanges but that of bit 4, and what is stored then. */
+ALWAYS_INLINE void SHAPED(finish)(ROW *x, char *to, const int64_t *rows) {
 #if R_BYTES == 4 && PARTS == 1 && SIDE > 2 /* as in flip_square */
 #pragma GCC unroll 8
     for (int i = 0; i < SIDE; i += 2) {
@@ -52,7 +52,6 @@ ALWAYS_INLINE void SHAPED(flip)(const char *a, const int64_t *columns, char *to,
         x[i] = low;
     }
     STAGE(2)
-    STAGE(4)
 #pragma GCC unroll 8
     for (int i = 0; i < SIDE; i += 4) {
         const ROW second = x[i + 2];
@@ -62,10 +61,37 @@ ALWAYS_INLINE void SHAPED(flip)(const char *a, const int64_t *columns, char *to,
 #else
     STAGE(1)
     STAGE(2)
-    STAGE(4)
 #endif
 #pragma GCC unroll 8
     for (int i = 0; i < SIDE; i++) *(ROW_U *)(to + rows[i]) = x[i];
+}
+
+ALWAYS_INLINE void SHAPED(flip)(const char *a, const int64_t *columns, char *to,
+                                const int64_t *rows) {
+    ROW x[SIDE];
+#pragma GCC unroll 8
+    for (int i = 0; i < SIDE; i++) x[i] = COLUMNS(a, columns + i);
+    STAGE(4)
+    SHAPED(finish)(x, to, rows);
+}
+
+/* The same for a row of squares in a narrow block.  Where vectors have two halves, loading these apart does
+ * the work of exchanging bit 4. */
+ALWAYS_INLINE void SHAPED(flip_narrow)(const char *a, const int64_t *columns, char *to,
+                                       const int64_t *rows) {
+#if ASSEMBLED && WIDE == 1 && SIDE == 8 && VBYTES == 32
+    ROW x[SIDE];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const char *one = a + columns[i], *other = a + columns[i + 4];
+        x[i] = BOTH(one, other);
+        x[i + 4] = BOTH(one + 16, other + 16);
+    }
+    SHAPED(finish)(x, to, rows);
+#else
+    SHAPED(flip)(a, columns, to, rows);
+#endif
+    __asm__ volatile("" ::: "memory"); /* there are registers for one square only */
 }
 
 /* Transposes a narrow block into a buffer, and fetches the same columns of a later strip meanwhile: an
@@ -88,8 +114,8 @@ ALWAYS_INLINE void SHAPED(fill_narrow)(const copy_tile *t, const tile_block *b, 
         for (int64_t p = 0; p < points; p += STEP) {
             for (int q = 0; fetch && q < STEP; q++) /* into L2 */
                 __builtin_prefetch(soon + along_later[p + q], 0, 2);
-            SHAPED(flip)(from, along_a + p, square + p * size, rows);
-            if (both) SHAPED(flip)(beside, along_a + p, below + p * size, rows);
+            SHAPED(flip_narrow)(from, along_a + p, square + p * size, rows);
+            if (both) SHAPED(flip_narrow)(beside, along_a + p, below + p * size, rows);
         }
     }
 }
@@ -182,6 +208,8 @@ static inline void SHAPED(fill)(const copy_tile *t, int mode, const char *a, cha
 }
 
 #undef STAGE
+#undef BOTH
+#undef HALF
 #undef COLUMNS
 #undef ROW
 #undef ROW_U

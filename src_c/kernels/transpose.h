@@ -33,6 +33,7 @@ ALWAYS_INLINE void FN(copy_line)(char *to, const char *from) {
  * kept, the row being `begun` by an earlier part or not. */
 ALWAYS_INLINE void FN(put_part)(const int mode, const char *from, char *to, int64_t bytes,
                                 char *kept, int begun) {
+    enum { FOUR = 4 };
     const int64_t phase = mode == PUT_SHIFTED ? (int64_t)((uintptr_t)to % TILE_LINE) : 0;
     int64_t p = -phase;
     if (mode == PUT_ADDED) {
@@ -44,6 +45,10 @@ ALWAYS_INLINE void FN(put_part)(const int mode, const char *from, char *to, int6
         p += TILE_LINE;
         FN(copy_elements)(to, from, MIN(p, bytes));
     }
+    for (; p + FOUR * TILE_LINE <= bytes; p += FOUR * TILE_LINE)
+#pragma GCC unroll 4
+        for (int n = 0; n < FOUR; n++)
+            FN(stream_line)(to + p + n * TILE_LINE, from + p + n * TILE_LINE);
     for (; p + TILE_LINE <= bytes; p += TILE_LINE) FN(stream_line)(to + p, from + p);
     if (mode == PUT_SHIFTED)
         FN(copy_line)(kept, from + bytes - TILE_LINE);
@@ -109,6 +114,11 @@ static void FN(put_ends)(const copy_tile *t, char *c, const char *kept, int64_t 
         }
 }
 
+#if ASSEMBLED /* vectors from parts */
+typedef double FN(doubles) __attribute__((vector_size(32)));
+typedef double FN(two_doubles) __attribute__((vector_size(16), aligned(1), may_alias));
+#endif
+
 #define SIDE 2
 #define WIDE 1
 #define ROW_LANES ROW_LANES_2
@@ -126,9 +136,6 @@ static void FN(put_ends)(const copy_tile *t, char *c, const char *kept, int64_t 
 #endif
 
 #if ASSEMBLED /* four bytes are so few that vectors are put together from several small squares */
-typedef double FN(doubles) __attribute__((vector_size(32)));
-typedef double FN(two_doubles) __attribute__((vector_size(16), aligned(1), may_alias));
-
 ALWAYS_INLINE double FN(eight_bytes)(const char *a) {
     double x;
     memcpy(&x, a, sizeof x);
@@ -329,13 +336,53 @@ ALWAYS_INLINE int64_t FN(write_run)(char *line, int64_t held, const char *from, 
     return held;
 }
 
-/* Long runs go to c directly, in its order: past the caches, in whole lines. */
-static __attribute__((noinline)) void FN(stream_runs)(const tn_contraction *x, const char *a, char *c,
-                                                      const tn_box *box) {
+/* The end of what has been put into c, and its last bytes, which wait in a line for those that fill it. */
+typedef struct {
+    char *line, *end;
+    int64_t held;
+} FN(stream_end);
+
+/* Puts a run at `to`, and fetches one at `ahead`. */
+ALWAYS_INLINE void FN(put_run)(FN(stream_end) *s, const char *run, char *to, int64_t bytes,
+                               const char *ahead) {
+    int64_t put = 0;
+    if (to != s->end || s->held != (int64_t)((uintptr_t)to % TILE_LINE)) { /* it continues nothing */
+        memcpy(s->end - s->held, s->line, (size_t)s->held);
+        put = MIN((int64_t)(-(uintptr_t)to % TILE_LINE), bytes);
+        memcpy(to, run, (size_t)put);
+        s->held = 0;
+    }
+    s->held = FN(write_run)(s->line, s->held, run + put, to + put, bytes - put, ahead);
+    s->end = to + bytes;
+}
+
+/* Puts the runs of a tile row by row, past the caches if need be, and fetches those some KB ahead, at last
+ * in the tile at `after`. */
+ALWAYS_INLINE void FN(put_tile)(const copy_tile *t, const int stream, FN(stream_end) *s, const char *a,
+                                char *c, const char *after) {
     enum { AHEAD = 3 << 10 };
+    const int64_t soon = MIN(AHEAD / t->unit + 1, t->along);
+    for (int64_t o = 0; o < t->between; o++)
+        for (int64_t i = 0; i < t->across; i++) {
+            const int last = o + 1 == t->between && i + 1 == t->across;
+            const char *from = a + t->between_a[o] + i * t->unit, *next = last ? after : from;
+            char *to = c + t->between_to[o] + t->across_to[i];
+            for (int64_t j = 0; j < t->along; j++, to += t->unit) {
+                const int64_t later = j + soon, beyond = later - t->along;
+                const char *ahead = beyond < 0 ? from + t->along_a[later] : next + t->along_a[beyond];
+                if (stream)
+                    FN(put_run)(s, from + t->along_a[j], to, t->unit, ahead);
+                else
+                    FN(copy_run)(from + t->along_a[j], to, t->unit);
+            }
+        }
+}
+
+/* Long runs go to c directly, in its order; in whole lines if past the caches. */
+ALWAYS_INLINE void FN(put_runs)(const int stream, const tn_contraction *x, const char *a, char *c,
+                                const tn_box *box) {
     char lines[3 * TILE_LINE] __attribute__((aligned(TILE_LINE)));
-    char *const line = lines + TILE_LINE, *end = c;
-    int64_t held = 0;
+    FN(stream_end) s = {lines + TILE_LINE, c, 0};
     tile_walk w;
     copy_tile tile;
     tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n + x->n_k, box->batch0);
@@ -345,39 +392,29 @@ static __attribute__((noinline)) void FN(stream_runs)(const tn_contraction *x, c
             lay_out_tile(&tile, &w, x, sizeof(T), 0, 0);
         const char *from = a + w.a;
         char *to = c + w.c;
-        const int64_t soon = MIN(AHEAD / tile.unit + 1, tile.along);
         next_tile(&w);
-        for (int64_t row = 0; row < tile.between * tile.across; row++) {
-            const int64_t o = row / tile.across, i = row % tile.across;
-            const char *here = from + tile.between_a[o] + i * tile.unit;
-            const char *next = row + 1 < tile.between * tile.across ? here : a + w.a;
-            char *target = to + tile.between_to[o] + tile.across_to[i];
-            for (int64_t j = 0; j < tile.along; j++, target += tile.unit) {
-                const int64_t later = j + soon, beyond = later - tile.along;
-                const char *ahead = beyond < 0 ? here + tile.along_a[later] : next + tile.along_a[beyond];
-                const char *run = here + tile.along_a[j];
-                int64_t bytes = tile.unit, put = 0;
-                if (target != end || held != (int64_t)((uintptr_t)target % TILE_LINE)) {
-                    memcpy(end - held, line, (size_t)held);
-                    put = MIN((int64_t)(-(uintptr_t)target % TILE_LINE), bytes);
-                    memcpy(target, run, (size_t)put);
-                    held = 0;
-                }
-                held = FN(write_run)(line, held, run + put, target + put, bytes - put, ahead);
-                end = target + bytes;
-            }
-        }
+        FN(put_tile)(&tile, stream, &s, from, to, a + w.a);
     }
-    memcpy(end - held, line, (size_t)held);
+    if (!stream) return;
+    memcpy(s.end - s.held, s.line, (size_t)s.held);
     STREAM_END();
+}
+
+static __attribute__((noinline)) void FN(move_long_runs)(const tn_contraction *x, const char *a, char *c,
+                                                         const tn_box *box) {
+    if (STREAMS && box->far > 1)
+        FN(put_runs)(1, x, a, c, box);
+    else
+        FN(put_runs)(0, x, a, c, box);
 }
 
 /* Runs of elements stay together. */
 static void FN(move_runs)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
-    enum { LONG = 256 }; /* bytes */
-    const tn_dim *run = x->dims + x->n_batch + x->n_m + x->n_n;
-    if (STREAMS && box->far > 1 && run->n * (int64_t)sizeof(T) >= LONG)
-        FN(stream_runs)(x, a, c, box);
+    enum { LONG = TILE_LINE, LONG_STREAMED = 256 }; /* bytes */
+    const int64_t bytes = x->dims[x->n_batch + x->n_m + x->n_n].n * (int64_t)sizeof(T);
+    const int far = STREAMS && box->far > 1;
+    if (bytes >= (far ? LONG_STREAMED : LONG))
+        FN(move_long_runs)(x, a, c, box);
     else
         FN(move_short_runs)(x, a, c, box);
 }
