@@ -5,16 +5,16 @@
  */
 
 #define BAND_VECTORS 3
-/* Bands; bytes of one, which stays in L1; bytes of b along k at least. */
-enum { FN(BANDS) = 4, FN(THIN_BYTES) = 20 << 10, FN(THIN_RUN) = 2 * LINE_BYTES };
+enum { FN(THIN_ROWS) = 24, FN(THIN_BYTES) = 26 << 10 }; /* at most: of a; of a band, which stays in L1 */
+enum { FN(THIN_DEPTH) = 24, FN(THIN_RUN) = 2 * LINE_BYTES }; /* at least: steps; bytes of b side by side */
 
 /* The vectors of a band for so many rows, the fewer lanes in vain the better; 0 if these are too many. */
 static int FN(band_vectors)(int64_t rows) {
     int best = 0;
-    int64_t least = rows + rows / 8;
-    for (int v = BAND_VECTORS; v >= 2; v--) {
+    int64_t least = rows + rows / 12;
+    for (int v = BAND_VECTORS; v >= 2 && rows <= FN(THIN_ROWS); v--) {
         const int64_t bands = (rows + v * E - 1) / (v * E);
-        if (bands <= FN(BANDS) && bands * v * E <= least) best = v, least = bands * v * E - 1;
+        if (bands * v * E <= least) best = v, least = bands * v * E - 1;
     }
     return best;
 }
@@ -27,7 +27,8 @@ static int FN(is_thin)(const tn_blocking *x) {
     for (int d = 0; d < k->n_dims; d++)
         if (k->dims[d].sb == (int64_t)sizeof(T)) run = k->tile[d];
     const int last = n->n_dims - 1;
-    if (m->count > 1 || last < 0 || run * (int64_t)sizeof(T) < FN(THIN_RUN)) return 0;
+    if (m->count > 1 || last < 0 || x->kc < FN(THIN_DEPTH)) return 0;
+    if (run * (int64_t)sizeof(T) < FN(THIN_RUN)) return 0;
     if (n->dims[last].sc != (int64_t)sizeof(T) || n->dims[last].n % PIECE || n->tile[last] % PIECE)
         return 0;
     const int vectors = FN(band_vectors)(rows);
