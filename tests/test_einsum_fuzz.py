@@ -310,6 +310,21 @@ def test_products_are_exact_however_summed_and_kept_axes_alternate(seed: int, dt
     assert np.array_equal(tn.einsum(f"{b},{a}->{c}", *arrays[::-1]), expected)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("rows", [6, 7, 8, 12, 15, 16, 17, 24, 31, 48])
+def test_few_rows_times_rows_along_k_are_exact(rows: int, dtype: str) -> None:
+    rng = np.random.default_rng(rows)
+    for kept, summed in ((4, 32), (20, 40), (36, 168), (34, 50), (8, 700)):
+        large = rng.integers(-3, 4, (kept, 30, summed + 3)).astype(dtype)[:, :, 1:-2]
+        small = rng.integers(-3, 4, (summed, rows)).astype(dtype)
+        if np.dtype(dtype).kind == "c":
+            large, small = large - 1j * large[::-1], small + 2j * small[:, ::-1]
+        large, small = large.astype(dtype), small.astype(dtype)
+        expected = np.einsum("abk,kr->rba", large, small)
+        assert np.array_equal(tn.einsum("abk,kr->rba", large, small), expected)
+        assert np.array_equal(tn.einsum("kr,abk->rba", small, large), expected)
+
+
 @pytest.mark.parametrize("itemsize", [4, 8, 16])
 @pytest.mark.parametrize("order", ["ba", "bac", "acb", "cba", "acbd", "dcba", "bdac", "fedcba", ""])
 def test_large_permutations_are_exact_wherever_they_begin(order: str, itemsize: int) -> None:

@@ -19,6 +19,9 @@ typedef struct {
     int accumulate, stream; /* stream: past the caches, if all rows of tiles are lines */
     int large;              /* the result is so large that fetching it competes with packing */
     tn_fetch ahead[2];      /* of a and of b */
+    int vectors;            /* of a band of a, where b is read number by number (thin.h), or 0 */
+    const char *b_from;     /* b, for such blocks, and its steps */
+    const int64_t *b_steps;
 } FN(block);
 
 /* Columns that are not neighbours, and panels at the edge, pass through a contiguous buffer. */
@@ -209,6 +212,12 @@ static void FN(pack_b)(const FN(block) *x, R *to, const char *from, const int64_
                          (int)MIN((int64_t)NR, x->columns - j), down, x->depth, x->b_run);
 }
 
+#define THIN (FLOATING && VBYTES == 32) /* three vectors of a and four numbers of b fill the registers */
+#define PIECE (4 / PARTS)               /* columns of such tiles, which are neighbours on c */
+#if THIN
+#include "thin.h"
+#endif
+
 /* A packed product under way: the boxes at hand, and what the packed buffers hold, so that broadcast
  * batches and single blocks are packed once. */
 typedef struct {
@@ -237,6 +246,9 @@ static void FN(begin)(FN(product) *x, const tn_blocking *blocking, char *workspa
     if (k->n_dims == 1) x->block.strides.a_step = k->dims[0].sa;
     if (k->n_dims == 1) x->block.strides.b_step = k->dims[0].sb;
     x->a_base = x->b_base = NULL;
+#if THIN
+    x->block.vectors = FN(is_thin)(blocking);
+#endif
 }
 
 /* The block of b at box n and these steps, if it is not the one at hand. */
@@ -250,10 +262,13 @@ static void FN(provide_b)(FN(product) *x, const char *b, int64_t n, const tn_poi
     block->columns = columns->points;
     block->b_columns = columns->own;
     block->c_columns = columns->others;
+    block->b_from = b;
+    block->b_steps = steps->others;
+    x->b_base = b, x->b_n = n, x->b_k = steps->number;
+    if (block->vectors) return;
     block->b = x->blocking->b_direct ? b + steps->others[0] : NULL;
     const int64_t direct = block->b ? block->columns / NR * NR : 0;
     FN(pack_b)(block, x->packed_b, b, steps->others, direct, columns->run);
-    x->b_base = b, x->b_n = n, x->b_k = steps->number;
 }
 
 static void FN(provide_a)(FN(product) *x, const char *a, int64_t m, const tn_points *steps) {
@@ -264,17 +279,24 @@ static void FN(provide_a)(FN(product) *x, const char *a, int64_t m, const tn_poi
     block->a_rows = rows->own;
     block->c_rows = rows->others;
     FN(cut_panels)(block, x->blocking->a_direct);
+    x->a_base = a, x->a_m = m, x->a_k = steps->number;
+#if THIN
+    if (block->vectors) {
+        FN(pack_bands)(block, x->packed_a, a, steps->own);
+        return;
+    }
+#endif
     block->a = x->blocking->a_direct ? a + steps->own[0] : NULL;
     if (!block->a) FN(pack_a)(block, x->packed_a, a, steps->own);
-    x->a_base = a, x->a_m = m, x->a_k = steps->number;
 }
 
 /* What is packed after block m, n, k of a task: the next block of a, and after the last one also of b. */
 static void FN(look_ahead)(FN(product) *x, const char *a, const char *b, int64_t m, int64_t n,
                            const tn_points *steps, const tn_box *box) {
     FN(block) *block = &x->block;
-    const int64_t step = FN(tiles_at_once)(block) * block->width;
-    const int64_t times = (block->rows + step - 1) / step * ((block->columns + NR - 1) / NR);
+    const int64_t step = block->vectors ? block->vectors * E : FN(tiles_at_once)(block) * block->width;
+    const int64_t width = block->vectors ? PIECE : NR; /* of tiles */
+    const int64_t times = (block->rows + step - 1) / step * ((block->columns + width - 1) / width);
     const int last_m = m + 1 == box->m1, last_k = steps->number + 1 == x->k.boxes->count;
     const int64_t next_m = last_m ? box->m0 : m + 1;
     block->ahead[0] = block->ahead[1] = (tn_fetch){0};
@@ -289,6 +311,16 @@ static void FN(look_ahead)(FN(product) *x, const char *a, const char *b, int64_t
     if (fetch_b)
         block->ahead[1] = plan_fetch(b, look_up(&x->n, n + last_k), next->others, next->points,
                                      next->other_run, sizeof(T), times);
+}
+
+static void FN(run)(FN(block) *x) {
+#if THIN
+    if (x->vectors) {
+        FN(run_thin)(x);
+        return;
+    }
+#endif
+    FN(run_block)(x);
 }
 
 static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const char *a,
@@ -313,7 +345,7 @@ static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const
                     FN(provide_a)(&product, at, m, steps);
                     block->accumulate = x->accumulate || k > 0;
                     FN(look_ahead)(&product, at, bt, m, n, steps, box);
-                    FN(run_block)(block);
+                    FN(run)(block);
                 }
             }
     }
@@ -321,3 +353,5 @@ static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const
 }
 
 #undef E
+#undef THIN
+#undef PIECE
