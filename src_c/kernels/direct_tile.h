@@ -35,7 +35,7 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const int fetch, const FN(dir
         W right[VECTORS];
         for (int j = 0; j < VECTORS; j++) right[j] = *(const WU *)(b + j * W_BYTES);
 #pragma GCC unroll 4
-        for (int line = 64; fetch && line < 64 + VECTORS * W_BYTES; line += 64)
+        for (int line = 64; fetch && line < 64 + VECTORS * (int)W_BYTES; line += 64)
             __builtin_prefetch(b + VECTORS * W_BYTES + line, 0, 2); /* into L2 */
 #pragma GCC unroll 24
         for (int i = 0; i < rows; i++) {

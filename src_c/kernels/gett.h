@@ -117,6 +117,24 @@ ALWAYS_INLINE void FN(fetch_later)(const FN(block) *x, FN(later) *at, int64_t st
     if (at->i >= x->rows) at->i = 0, at->j += NR;
 }
 
+/* Of `count` tiles one below the other those whose panels are so many rows wide, up to row `end`, in one
+ * loop; returns how many. */
+ALWAYS_INLINE int64_t FN(run_down)(const FN(block) *x, const int rows, int64_t i, int64_t end, int64_t j,
+                                   int64_t count, FN(tile_target) *to) {
+    const int64_t tiles = MIN(count, (end - i) / rows);
+    if (tiles <= 0) return 0;
+    const char *a = (const char *)(x->packed_a + i * x->depth * PARTS);
+    const char *b = (const char *)(x->packed_b + j * x->depth * PARTS);
+    to->rows = x->c_rows + i;
+    if (rows == MR)
+        FN(tiles_down)(tiles, x->depth, a, b, to);
+    else
+        FN(low_tiles_down)(tiles, x->depth, a, b, to);
+    const int64_t fetched = MIN(to->fetched, tiles * x->depth);
+    to->lines += fetched, to->fetched -= fetched, to->later_rows += tiles * rows;
+    return tiles;
+}
+
 /* Some tiles one below the other, from row i on, of the columns from j on; returns the row after them.
  * What is fetched meanwhile is dealt to the first of them. */
 ALWAYS_INLINE int64_t FN(run_tiles)(const FN(block) *x, int64_t i, int64_t j, int64_t count,
@@ -126,15 +144,17 @@ ALWAYS_INLINE int64_t FN(run_tiles)(const FN(block) *x, int64_t i, int64_t j, in
     const int64_t *c_columns = x->c_columns + j;
     const int columns = (int)MIN((int64_t)NR, x->columns - j), whole = to->c == x->c;
     const int in_runs = S < E && columns == NR && FN(in_runs)(c_columns, S);
-    const int packed = whole && !x->a && !x->b && x->width == MR && i < x->wide;
-    const int64_t tiles = packed ? MIN(count, (x->wide - i) / MR) : 0;
-    if (tiles) {
-        to->rows = x->c_rows + i;
-        FN(tiles_down)(tiles, x->depth, (const char *)(x->packed_a + i * x->depth * PARTS),
-                       (const char *)(x->packed_b + j * x->depth * PARTS), to);
-        i += tiles * MR, count -= tiles, to->later_rows += tiles * MR, to->fetched = 0;
-    }
+    const int packed = whole && !x->a && !x->b;
     for (int r = 0; !whole && r < MR; r++) buffer_rows[r] = r * NR * (int64_t)sizeof(T);
+    if (packed && x->width == MR) {
+        const int64_t tiles = FN(run_down)(x, MR, i, x->wide, j, count, to);
+        i += tiles * MR, count -= tiles;
+    }
+    if (packed && LOW < MR && x->width >= LOW) {
+        const int64_t end = x->width == LOW ? x->wide : x->rows;
+        const int64_t tiles = FN(run_down)(x, LOW, i, end, j, count, to);
+        i += tiles * LOW, count -= tiles;
+    }
     for (; count > 0 && i < x->rows; count--) {
         const int rows = FN(panel_rows)(x, i);
         if (!whole) to->c = (char *)buffer;
@@ -212,8 +232,9 @@ static void FN(pack_b)(const FN(block) *x, R *to, const char *from, const int64_
                          (int)MIN((int64_t)NR, x->columns - j), down, x->depth, x->b_run);
 }
 
-#define THIN (FLOATING && VBYTES == 32) /* three vectors of a and four numbers of b fill the registers */
-#define PIECE (4 / PARTS)               /* columns of such tiles, which are neighbours on c */
+/* Three vectors of a and four numbers of b fill the registers; complex tiles gain nothing. */
+#define THIN (FLOATING && !COMPLEX && VBYTES == 32)
+#define PIECE 4 /* columns of such tiles, which are neighbours on c */
 #if THIN
 #include "thin.h"
 #endif
@@ -354,4 +375,5 @@ static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const
 
 #undef E
 #undef THIN
+#undef LOW
 #undef PIECE

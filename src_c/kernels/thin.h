@@ -39,10 +39,10 @@ static int FN(is_thin)(const tn_blocking *x) {
 static void FN(pack_bands)(const FN(block) *x, R *to, const char *from, const int64_t *down) {
     const int64_t width = x->vectors * E;
     for (int64_t i = 0; i < x->rows; i += width)
-        for (int64_t p = 0; p < x->depth; p++, to += width * PARTS) {
+        for (int64_t p = 0; p < x->depth; p++, to += width) {
             const int64_t rows = MIN(width, x->rows - i);
             FN(gather)(to, from + down[p], x->a_rows + i, (int)rows);
-            if (rows < width) memset(to + rows * PARTS, 0, (size_t)(width - rows) * sizeof(T));
+            if (rows < width) memset(to + rows, 0, (size_t)(width - rows) * sizeof(T));
         }
 }
 
@@ -56,7 +56,7 @@ ALWAYS_INLINE void FN(put_pieces)(const FN(block) *x, Q *columns, int64_t i, cha
         for (int r = 0; r < PIECE; r++) {
             if (i + g + r >= x->rows) return;
             piece *to = (piece *)(c + x->c_rows[i + g + r]), value;
-            memcpy(&value, (const R *)&columns[r] + g * PARTS, sizeof value);
+            memcpy(&value, (const R *)&columns[r] + g, sizeof value);
             if (x->accumulate) value += *to;
             *to = value;
         }
@@ -74,38 +74,30 @@ ALWAYS_INLINE void FN(fetch_pieces)(const int vectors, const FN(block) *x, int64
 /* The band of a from row i on, times PIECE columns of b. */
 ALWAYS_INLINE void FN(thin_tile)(const int vectors, const FN(block) *x, int64_t i, int64_t j,
                                  const char *const *lines, int64_t fetched) {
-    V sum[PIECE][PARTS][BAND_VECTORS];
-    const char *from[PIECE], *a = (const char *)(x->packed_a + i * x->depth * PARTS);
+    V sum[PIECE][BAND_VECTORS];
+    const char *from[PIECE], *a = (const char *)(x->packed_a + i * x->depth);
     const int64_t *down = x->b_steps;
     FN(fetch_pieces)(vectors, x, i, j);
 #pragma GCC unroll 4
     for (int r = 0; r < PIECE; r++) {
         from[r] = x->b_from + x->b_columns[j + r];
-        for (int part = 0; part < PARTS; part++)
-            for (int v = 0; v < vectors; v++) sum[r][part][v] = (V){0};
+        for (int v = 0; v < vectors; v++) sum[r][v] = (V){0};
     }
     for (int64_t p = 0; p < x->depth; p++, a += vectors * VBYTES) {
         V row[BAND_VECTORS];
         if (p < fetched) __builtin_prefetch(lines[p], 0, 2); /* into L2 */
         for (int v = 0; v < vectors; v++) row[v] = *(const V *)(a + v * VBYTES);
 #pragma GCC unroll 4
-        for (int r = 0; r < PIECE; r++)
-#pragma GCC unroll 2
-            for (int part = 0; part < PARTS; part++) {
-                const R number = FN(real)(from[r] + down[p] + part * (int)sizeof(R));
-                for (int v = 0; v < vectors; v++) sum[r][part][v] += number * row[v];
-            }
+        for (int r = 0; r < PIECE; r++) {
+            const R number = FN(real)(from[r] + down[p]);
+            for (int v = 0; v < vectors; v++) sum[r][v] += number * row[v];
+        }
     }
 #pragma GCC unroll 3
     for (int v = 0; v < vectors; v++) {
         Q columns[S];
 #pragma GCC unroll 4
-        for (int r = 0; r < PIECE; r++) {
-            columns[r] = sum[r][0][v];
-#if COMPLEX
-            columns[r] += NEGATE_REAL * SWAP_PARTS(sum[r][1][v]);
-#endif
-        }
+        for (int r = 0; r < PIECE; r++) columns[r] = sum[r][v];
         FN(put_pieces)(x, columns, i + v * E, x->c + x->c_columns[j]);
     }
 }

@@ -117,10 +117,13 @@ ALWAYS_INLINE void FN(tile_any)(int rows, const int fetch, const int64_t a_row,
 #undef INSTANCE
 }
 
-/* Tiles one below the other, of packed panels MR wide: in one loop, with little to do between tiles, so
- * that the multiply-adds of the next one begin while this one is written.  Each fetches its share of
+/* Rows of the lowest tiles that share a loop. */
+#define LOW (MR > 4 ? MR - 1 : MR)
+
+/* Tiles one below the other, of packed panels MR wide or one less: in one loop, with little to do between
+ * tiles, so that the multiply-adds of the next one begin while this one is written.  Each fetches its share of
  * the lines; later_rows are those of as many tiles. */
-ALWAYS_INLINE void FN(tiles_written)(const FN(write_mode) mode, int64_t tiles, int64_t kc,
+ALWAYS_INLINE void FN(tiles_written)(const int high, const FN(write_mode) mode, int64_t tiles, int64_t kc,
                                      const char *a, const char *const panel,
                                      const FN(tile_target) *to) {
     const int64_t share = MIN((to->fetched + tiles - 1) / tiles, kc);
@@ -129,52 +132,56 @@ ALWAYS_INLINE void FN(tiles_written)(const FN(write_mode) mode, int64_t tiles, i
     const char *const later = to->later;
     char *const c = to->c;
     const int64_t span = to->span;
-    for (; tiles > 0; tiles--, rows += MR) {
+    for (; tiles > 0; tiles--, rows += high) {
         V sum[MR][PARTS][TILE_VECTORS];
 #pragma GCC unroll 24
-        for (int i = 0; i < MR; i++)
+        for (int i = 0; i < high; i++)
             for (int j = 0; j < TILE_VECTORS; j++)
                 for (int part = 0; part < PARTS; part++) sum[i][part][j] = (V){0};
         const char *b = panel;
         int64_t left = kc;
         if (mode != FN(STREAM_PAST) && later) {
 #pragma GCC unroll 24
-            for (int i = 0; i < MR; i++) {
+            for (int i = 0; i < high; i++) {
                 const char *row = later + later_rows[i];
                 __builtin_prefetch(row, 0, 2);
                 if (span) __builtin_prefetch(row + span, 0, 2);
             }
-            later_rows += MR;
+            later_rows += high;
         }
         const char *const *const near = lines + MIN(share, last - lines);
-        for (; lines < near; lines++, left--, a += MR * sizeof(T), b += NR * sizeof(T)) {
+        for (; lines < near; lines++, left--, a += high * sizeof(T), b += NR * sizeof(T)) {
             __builtin_prefetch(*lines, 0, 2); /* into L2 */
-            FN(tile_step)(MR, sizeof(T), a, b, sum);
+            FN(tile_step)(high, sizeof(T), a, b, sum);
         }
-        for (; left > 0; left--, a += MR * sizeof(T), b += NR * sizeof(T))
-            FN(tile_step)(MR, sizeof(T), a, b, sum);
+        for (; left > 0; left--, a += high * sizeof(T), b += NR * sizeof(T))
+            FN(tile_step)(high, sizeof(T), a, b, sum);
 #if COMPLEX
 #pragma GCC unroll 24
-        for (int i = 0; i < MR; i++)
+        for (int i = 0; i < high; i++)
             for (int j = 0; j < TILE_VECTORS; j++)
                 sum[i][0][j] += NEGATE_REAL * SWAP_PARTS(sum[i][1][j]);
 #endif
 #pragma GCC unroll 24
-        for (int i = 0; i < MR; i++)
+        for (int i = 0; i < high; i++)
             for (int j = 0; j < TILE_VECTORS; j++)
                 FN(write)(c + rows[i] + to->columns[j], sum[i][0][j], mode);
     }
 }
 
-static void FN(tiles_down)(int64_t tiles, int64_t kc, const char *a, const char *b,
-                           const FN(tile_target) *to) {
-    if (to->mode == FN(WRITE))
-        FN(tiles_written)(FN(WRITE), tiles, kc, a, b, to);
-    else if (to->mode == FN(ADD))
-        FN(tiles_written)(FN(ADD), tiles, kc, a, b, to);
-    else
-        FN(tiles_written)(FN(STREAM_PAST), tiles, kc, a, b, to);
-}
+#define INSTANCE(name, high)                                                                      \
+    static void FN(name)(int64_t tiles, int64_t kc, const char *a, const char *b,                \
+                         const FN(tile_target) *to) {                                             \
+        if (to->mode == FN(WRITE))                                                                \
+            FN(tiles_written)(high, FN(WRITE), tiles, kc, a, b, to);                              \
+        else if (to->mode == FN(ADD))                                                             \
+            FN(tiles_written)(high, FN(ADD), tiles, kc, a, b, to);                                \
+        else                                                                                      \
+            FN(tiles_written)(high, FN(STREAM_PAST), tiles, kc, a, b, to);                        \
+    }
+INSTANCE(tiles_down, MR)
+INSTANCE(low_tiles_down, LOW)
+#undef INSTANCE
 
 static void FN(tile_packed)(int rows, int64_t a_step, int64_t kc, const char *a, const char *b,
                             const FN(tile_target) *to) {

@@ -217,7 +217,7 @@ static inline int64_t breadth_of(const copy_tile *t, int64_t size) {
 /* Sets how large blocks are: a few KB, and with strips so wide that memory takes them at full speed, which
  * it does 8 lines at a time where the rows of c are pages apart. */
 static inline void size_blocks(copy_tile *t, int64_t size) {
-        enum { SIDE = 8, FEW_BYTES = 8 << 10, WIDE = 512, SOME = 256, LONG = 8, PAGE = 4 << 10 };
+    enum { SIDE = 8, FEW_BYTES = 8 << 10, WIDE = 512, SOME = 256, LONG = 8, PAGE = 4 << 10 };
     const int64_t line = TILE_LINE / size, columns = (breadth_of(t, size) + TILE_LINE - 1) / size / line * line;
     int64_t points = FEW_BYTES / (columns * size);
     if (points > STRIP_POINTS) points = STRIP_POINTS;
