@@ -18,16 +18,16 @@ typedef R ROW_U __attribute__((vector_size(WIDE * SIDE * sizeof(T)), aligned(1),
 #elif WIDE == 2
 #define COLUMNS(a, at)                                                                     \
     (ROW)(FN(doubles)) {                                                                   \
-        (*(const FN(two_doubles) *)((a) + (at)[0]))[0],                                    \
-            (*(const FN(two_doubles) *)((a) + (at)[0]))[1],                                \
-            (*(const FN(two_doubles) *)((a) + (at)[SIDE]))[0],                             \
-            (*(const FN(two_doubles) *)((a) + (at)[SIDE]))[1]                              \
+        (*(const FN(unaligned_two) *)((a) + (at)[0]))[0],                                    \
+            (*(const FN(unaligned_two) *)((a) + (at)[0]))[1],                                \
+            (*(const FN(unaligned_two) *)((a) + (at)[SIDE]))[0],                             \
+            (*(const FN(unaligned_two) *)((a) + (at)[SIDE]))[1]                              \
     }
 #else
 #define COLUMNS(a, at) *(const ROW_U *)((a) + (at)[0])
 #endif
 
-#define HALF(a) (*(const FN(two_doubles) *)(a))
+#define HALF(a) (*(const FN(unaligned_two) *)(a))
 #define BOTH(a, b) (ROW)(FN(doubles)){HALF(a)[0], HALF(a)[1], HALF(b)[0], HALF(b)[1]}
 
 /* Exchanges one bit of the row and the column after the other. */

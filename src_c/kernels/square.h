@@ -59,16 +59,16 @@ ALWAYS_INLINE void FN(flip_squares)(Q *x, const int side) {
 ALWAYS_INLINE void FN(flip_square)(Q *x) { FN(flip_squares)(x, S); }
 
 typedef double FN(two_doubles) __attribute__((vector_size(16)));
+typedef double FN(unaligned_two) __attribute__((vector_size(16), aligned(1), may_alias));
 typedef double FN(four_doubles) __attribute__((vector_size(32)));
 typedef double FN(eight_doubles) __attribute__((vector_size(64)));
 
 /* Doubles number i and the next of a vector from pieces. */
 ALWAYS_INLINE FN(two_doubles) FN(load_two)(const char *from, const int64_t *at, const int side, int i) {
-    typedef double unaligned_two __attribute__((vector_size(16), aligned(1), may_alias));
     typedef double unaligned_one __attribute__((aligned(1), may_alias));
     const int bytes = side * (int)sizeof(T);
     const char *piece = from + at[i * 8 / bytes * side] + i * 8 % bytes;
-    if (bytes >= 16) return *(const unaligned_two *)piece;
+    if (bytes >= 16) return *(const FN(unaligned_two) *)piece;
     const char *next = from + at[(i + 1) * side];
     return (FN(two_doubles)){*(const unaligned_one *)piece, *(const unaligned_one *)next};
 }

@@ -116,7 +116,6 @@ static void FN(put_ends)(const copy_tile *t, char *c, const char *kept, int64_t 
 
 #if ASSEMBLED /* vectors from parts */
 typedef double FN(doubles) __attribute__((vector_size(32)));
-typedef double FN(two_doubles) __attribute__((vector_size(16), aligned(1), may_alias));
 #endif
 
 #define SIDE 2
