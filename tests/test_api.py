@@ -417,7 +417,7 @@ def test_plan_takes_only_whole_numbers_for_whole_numbers() -> None:
 
 
 def test_an_impossible_limit_names_one_that_slicing_can_keep() -> None:
-    sites = [(x, y) for x in range(6) for y in range(6)]
+    sites = [(x, y) for x in range(10) for y in range(10)]
     bonds = [((x, y), z) for x, y in sites for z in ((x + 1, y), (x, y + 1)) if z in sites]
     inputs = [[bond for bond in bonds if site in bond] for site in sites]
     network = inputs, [], dict.fromkeys(bonds, 2), "greedy"
