@@ -233,7 +233,7 @@ static void the_bits_are_the_same_for_any_number_of_threads(void) {
         run(&e, 1, to_weights);
         char *first = allocate(bytes);
         memcpy(first, made, (size_t)bytes);
-        for (int threads = 2; threads <= 5; threads += 3) {
+        for (int threads = 2; threads <= 5; threads++) {
             memset(made, 0xff, (size_t)bytes);
             run(&e, threads, to_weights);
             CHECK(!memcmp(first, made, (size_t)bytes), "case %d, %d threads", i, threads);
