@@ -142,15 +142,16 @@ def einsum(
     if usual:
         latest = _latest.get(operands[0])
         if latest is not None and latest[1] == config.get_num_threads():
+            found, _, is_view = latest
             arrays = operands[1:]
             result = None
-            plainly = progress is None and executor is None and checkpoint is None
-            if plainly and not (latest[2] and out is None):
-                result = latest[0].quick(arrays, out)
-            if result is None and out is None and not latest[2] and latest[0].accepts(arrays):
-                result = latest[0](
-                    *arrays, progress=progress, executor=executor, checkpoint=checkpoint
-                )
+            if is_view and out is None:
+                if found.accepts(arrays):
+                    return finished(view_of(arrays[0], found.tree.expr), False)
+            elif progress is None and executor is None and checkpoint is None:
+                result = found.quick(arrays, out)
+            if result is None and out is None and found.accepts(arrays):
+                result = found(*arrays, progress=progress, executor=executor, checkpoint=checkpoint)
             if result is not None:
                 return result if result.ndim or out is not None else result[()]
     options = (optimize, dtype, order or "K", casting, memory_limit, strip_exponent, minimize)
@@ -207,14 +208,14 @@ def _einsum(
         threads,
     )
     compiled = find(memory_limit)
-    if compiled.is_view and out is None and order in "KAka":
-        return finished(view_of(arrays[0], compiled.program.tree.expr), reverse)
     if compiled.dropped is not None:
         arrays = drop_axes(arrays, compiled.dropped)
     elif usual and small and compiled.program.accepts(tuple(arrays)):
         if len(_latest) >= _RECALLED:
             _latest.clear()
         _latest[operands[0]] = compiled.program, threads, compiled.is_view
+    if compiled.is_view and out is None and order in "KAka":
+        return finished(view_of(arrays[0], compiled.program.tree.expr), reverse)
     ready = converted(arrays, compiled.program.dtype) if compiled.converts else arrays
     if memory_limit is not None:
         needs = partial(memory_of_run, arrays, ready, out)

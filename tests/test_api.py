@@ -77,8 +77,11 @@ def test_small_integers_wrap_and_booleans_are_or_and() -> None:
     assert tn.einsum("i,i->", flags, ~flags) is np.False_
 
 
-def test_one_operand_comes_back_as_a_writable_view() -> None:
+@pytest.mark.parametrize("call", ["first", "repeated"])
+def test_one_operand_comes_back_as_a_writable_view(call: str) -> None:
     a = np.zeros((3, 3))
+    if call == "first":
+        tn.clear_cache()
     tn.einsum("ii->i", a)[...] = 1
     np.testing.assert_array_equal(a, np.eye(3))
     assert np.shares_memory(tn.einsum("ij->ji", a), a)
@@ -88,6 +91,8 @@ def test_one_operand_comes_back_as_a_writable_view() -> None:
     swapped = np.eye(3, dtype=">f8")
     assert np.shares_memory(tn.einsum("ij->ji", swapped), swapped)
     assert tn.einsum("ij->ji", swapped, dtype="float64").dtype.isnative
+    assert type(tn.einsum("->", np.array(2.0))) is np.float64
+    assert tn.einsum("ij->ji", a[:2]).shape == (3, 2)
 
 
 @pytest.mark.parametrize("order", ["C", "F", "A", "K"])
