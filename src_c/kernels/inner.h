@@ -15,8 +15,8 @@ enum {
     FN(INNER_COPIED) = 512,    /* points in one block that is copied */
     FN(INNER_READ) = 48 << 10, /* bytes of both operands in it, of which tiles read a part each */
     FN(INNER_BLOCK) = 24 << 10, /* of both in one that is copied */
-    FN(INNER_FAR) = 12 << 20,   /* bytes of both from which blocks are fetched ahead, and */
-    FN(INNER_LINES) = 1 << 10   /* lines of each in one block, at most */
+    FN(INNER_FAR) = 1 << 20,   /* bytes over which an operand lies that is fetched ahead, and */
+    FN(INNER_LINES) = 1 << 10   /* lines of it in one block, at most */
 };
 
 /* A block of k: where its runs are, from the rows of a and the columns of b. */
@@ -247,10 +247,11 @@ static void FN(inner_copies)(const tn_contraction *x, const FN(inner_sides) *s, 
     FN(inner_lines) far_a = {0}, far_b = {0};
     tn_walk w, next;
     FN(inner_cut)(&cut, k, x->n_k, MIN(most, (int64_t)FN(INNER_COPIED)));
-    if ((s->m + s->n) * x->k * (int64_t)sizeof(T) >= FN(INNER_FAR)) {
-        if (cut.broken_a) FN(inner_list)(&far_a, cut.a, cut.points, s->a, s->m);
-        if (cut.broken_b) FN(inner_list)(&far_b, cut.b, cut.points, s->b, s->n);
-    }
+    int64_t reach_a = s->a[s->m - 1], reach_b = s->b[s->n - 1];
+    for (int d = 0; d < x->n_k; d++)
+        reach_a += (k[d].n - 1) * k[d].sa, reach_b += (k[d].n - 1) * k[d].sb;
+    if (cut.broken_a && reach_a >= FN(INNER_FAR)) FN(inner_list)(&far_a, cut.a, cut.points, s->a, s->m);
+    if (cut.broken_b && reach_b >= FN(INNER_FAR)) FN(inner_list)(&far_b, cut.b, cut.points, s->b, s->n);
     const int64_t pieces = k[cut.axes].n, outer = x->k / cut.inside / pieces;
     walk_to(&w, k, cut.axes, 0);
     walk_to(&next, k, cut.axes, outer > 1);
