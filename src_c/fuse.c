@@ -62,27 +62,16 @@ static void keep(const search *f, growing *g, int32_t v, int present) {
     mark(f, v, 0);
 }
 
-/* So many of the outermost indices that blocks are small enough; 0 if they never are. */
-static int choose_blocked(const search *f, growing *g) {
+/* So many of these indices, from the first on, that blocks are small enough; 0 if they never are. */
+static int choose_blocked(const search *f, growing *g, const int32_t *index, int64_t count) {
     int64_t blocks = 1;
     g->stem.n_blocked = 0;
-    for (int64_t i = 0; i < g->count && g->stem.n_blocked < TN_MOST_BLOCKED; i++) {
+    for (int64_t i = 0; i < count && g->stem.n_blocked < TN_MOST_BLOCKED; i++) {
         if (blocks * f->block_bytes >= g->bytes) break;
-        blocks *= f->l->sizes[g->index[i]];
-        g->stem.blocked[g->stem.n_blocked++] = g->index[i];
+        blocks *= f->l->sizes[index[i]];
+        g->stem.blocked[g->stem.n_blocked++] = index[i];
     }
     return blocks * f->block_bytes >= g->bytes;
-}
-
-/* So many of the innermost of the other indices that they fill vectors. */
-static void choose_lanes(const search *f, growing *g) {
-    const int64_t lanes = tn_get_kernels(f->l->p->dtype)->lanes;
-    int64_t filled = 1;
-    for (int64_t i = g->count - 1; i >= g->stem.n_blocked && filled < lanes; i--) {
-        if (g->stem.n_lanes == TN_MOST_LANES) break;
-        filled *= f->l->sizes[g->index[i]];
-        g->stem.lanes[g->stem.n_lanes++] = g->index[i];
-    }
 }
 
 static int64_t stride_of(const tn_lowering *l, int32_t v, int32_t index) {
@@ -94,22 +83,38 @@ static int64_t stride_of(const tn_lowering *l, int32_t v, int32_t index) {
     return 0;
 }
 
-/* Keeps the indices whose strides on both values are lines at least, the longest strides first. */
-static void keep_outer(const search *f, growing *g, int32_t v, int32_t other) {
+/* So many of the other indices that all steps leave alone that they fill vectors, the innermost on the stem. */
+static void choose_lanes(const search *f, growing *g) {
+    const tn_lowering *l = f->l;
+    const int64_t lanes = tn_get_kernels(l->p->dtype)->lanes;
+    if (g->stem.other >= 0) keep(f, g, l->current[g->stem.other], 1);
+    for (int64_t i = 0; i < g->stem.n_blocked; i++) f->on[g->stem.blocked[i]] = 1;
+    for (int64_t i = g->count - 1, filled = 1; i >= 0 && filled < lanes; i--) {
+        if (g->stem.n_lanes == TN_MOST_LANES) break;
+        if (f->on[g->index[i]]) continue;
+        filled *= l->sizes[g->index[i]];
+        g->stem.lanes[g->stem.n_lanes++] = g->index[i];
+    }
+    for (int64_t i = 0; i < g->stem.n_blocked; i++) f->on[g->stem.blocked[i]] = 0;
+}
+
+/* Of the indices that all steps leave alone those whose strides on both values are lines at least, the
+ * longest strides first; returns how many. */
+static int64_t list_outer(const search *f, const growing *g, int32_t v, int32_t other, int32_t *index) {
     enum { LINE = 64 };
     int64_t kept = 0, apart[TN_MAX_DIMS];
     for (int64_t i = 0; i < g->count; i++) {
-        const int32_t index = g->index[i];
-        const int64_t on_v = stride_of(f->l, v, index), on_other = stride_of(f->l, other, index);
+        const int64_t on_v = stride_of(f->l, v, g->index[i]);
+        const int64_t on_other = stride_of(f->l, other, g->index[i]);
         const int64_t least = on_v < on_other ? on_v : on_other;
         if (least < LINE) continue;
         int64_t at = kept++;
         for (; at > 0 && apart[at - 1] < least; at--)
-            apart[at] = apart[at - 1], g->index[at] = g->index[at - 1];
+            apart[at] = apart[at - 1], index[at] = index[at - 1];
         apart[at] = least;
-        g->index[at] = index;
+        index[at] = g->index[i];
     }
-    g->count = kept;
+    return kept;
 }
 
 /* Adds step t, where the stem meets another large value and little is left, if that can be summed in blocks
@@ -122,9 +127,10 @@ static void join(const search *f, growing *g, int64_t t, int64_t stem) {
     if (other < 0 || l->p->values[c].sliced != g->sliced) return;
     if (bytes_of(l, l->current[g->stem.stem]) > bytes_of(l, l->current[stem])) return;
     growing joined = *g;
-    keep_outer(f, &joined, l->current[g->stem.stem], other);
+    int32_t outer[TN_MAX_DIMS];
+    const int64_t n_outer = list_outer(f, g, l->current[g->stem.stem], other, outer);
     if (bytes_of(l, other) > joined.bytes) joined.bytes = bytes_of(l, other);
-    if (!choose_blocked(f, &joined)) return;
+    if (!choose_blocked(f, &joined, outer, n_outer)) return;
     int64_t left = bytes_of(l, c);
     for (int64_t i = 0; i < joined.stem.n_blocked; i++) left *= l->sizes[joined.stem.blocked[i]];
     if (left * SHRUNK > g->bytes) return;
@@ -146,7 +152,7 @@ static int grow_by(const search *f, growing *g, int64_t t, int64_t stem) {
     keep(f, &larger, c, 1);
     if (bytes_of(l, c) > larger.bytes) larger.bytes = bytes_of(l, c);
     larger.sliced = l->p->values[c].sliced;
-    if (!choose_blocked(f, &larger)) return 0;
+    if (!choose_blocked(f, &larger, larger.index, larger.count)) return 0;
     if (g->stem.n_steps) larger.spared += bytes_of(l, l->current[stem]);
     larger.stem.steps[larger.stem.n_steps++] = t;
     *g = larger;

@@ -227,8 +227,15 @@ static const int32_t *axes_before(const tn_lowering *l, int64_t id, int32_t *n) 
     return l->before->axes.index + value->first_axis;
 }
 
-/* Ranks the indices that stay in vectors of a stem innermost, in the same order on all values. */
-static void rank_lanes(tn_lowering *l, const tn_stem *stem) {
+/* Ranks the indices that stay in vectors of a stem innermost, in the same order on all values; but packed
+ * products, such as step t, write whole vectors of what one operand has. */
+static void rank_lanes(tn_lowering *l, const tn_stem *stem, int64_t t) {
+    const tn_value *made = t < 0 ? NULL : &l->before->p->values[l->before->current[l->net->n_inputs + t]];
+    int64_t filled = 1;
+    for (int64_t i = 0; i < stem->n_lanes; i++) filled *= l->sizes[stem->lanes[i]];
+    if (made && l->before->p->steps[made->producer].x.road == TN_ROAD_GETT &&
+        filled < tn_get_kernels(l->p->dtype)->lanes)
+        return;
     for (int64_t i = 0; i < stem->n_lanes; i++) l->rank[stem->lanes[i]] = (int32_t)(stem->n_lanes - i);
 }
 
@@ -316,10 +323,11 @@ static void arrange(tn_lowering *l, int64_t first, int64_t t) {
         if (stem->other >= 0 && r == stem->steps[stem->n_steps - 1])
             rank_like(l, l->current[stem->other]);
         else
-            rank_lanes(l, stem);
-    } else if (stem && stem->other == n + t)
+            rank_lanes(l, stem, t);
+    } else if (stem && stem->other == n + t) {
         rank_own(l, n + t, other);
-    else if (other >= n && tn_sums_scattered(l->before, r))
+        rank_lanes(l, stem, t);
+    } else if (other >= n && tn_sums_scattered(l->before, r))
         rank_summed(l, n + t, other);
     else if (is_packed(l, n + t, other, r))
         rank_kept(l, first, other);
