@@ -326,6 +326,7 @@ static void arrange(tn_lowering *l, int64_t first, int64_t t) {
             rank_lanes(l, stem, t);
     } else if (stem && stem->other == n + t) {
         rank_own(l, n + t, other);
+        rank_blocked(l, r, -2);
         rank_lanes(l, stem, t);
     } else if (other >= n && tn_sums_scattered(l->before, r))
         rank_summed(l, n + t, other);
