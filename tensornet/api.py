@@ -147,9 +147,10 @@ def einsum(
             plainly = progress is None and executor is None and checkpoint is None
             if plainly and not (latest[2] and out is None):
                 result = latest[0].quick(arrays, out)
-            if result is None and out is None and not latest[2] and latest[0].accepts(arrays):
+            fits = not latest[2] if out is None else getattr(out, "dtype", None) == latest[0].dtype
+            if result is None and fits and latest[0].accepts(arrays):
                 result = latest[0](
-                    *arrays, progress=progress, executor=executor, checkpoint=checkpoint
+                    *arrays, out=out, progress=progress, executor=executor, checkpoint=checkpoint
                 )
             if result is not None:
                 return result if result.ndim or out is not None else result[()]

@@ -4,10 +4,11 @@
 #include "lane_plan.h"
 #include "tiling.h"
 
-/* Cache budgets in bytes: a panel of a and one of b share L1, or pass through it where c does not stay in L2
- * and is better read less often; a block of a stays in L2, and so does one of b that meets a single block
- * of a, with what is fetched for the next; other blocks of b stay in L3. */
-enum { PANELS = 28 << 10, LONG_PANELS = 44 << 10, NEAR_C = 256 << 10, A_BLOCK = 192 << 10, B_BLOCK = 2 << 20 };
+/* Cache budgets in bytes: a panel of a and one of b share L1, or pass through it where c is larger than
+ * NEAR_C, does not stay in L2 and is better read less often; a block of a stays in L2, and so does one of
+ * b that meets a single block of a, with what is fetched for the next; other blocks of b stay in L3. */
+enum { PANELS = 28 << 10, LONG_PANELS = 44 << 10, NEAR_C = 256 << 10 };
+enum { A_BLOCK = 192 << 10, B_BLOCK = 2 << 20 };
 enum { B_ONCE = 256 << 10, B_ENOUGH = 128 << 10 }; /* the former where whole lines ask for it */
 enum { POINTS = 4096, MIN_POINTS = 256, MIN_DEPTH = 256, FEW_PANELS = 8, LONG_DEPTHS = 4 };
 /* Panels of the other operand that make packing worth it, if an operand can be read where it lies. */

@@ -79,8 +79,9 @@ static inline int64_t lines_of(const tn_fetch *x, int64_t starts) {
     return (LINE_BYTES - aligned + x->bytes - 1) / LINE_BYTES + 1;
 }
 
-/* What lies at `own` points and these steps of k, whichever of the two has unit stride, in so many times.
- * Long runs are left to the hardware where so many rows or columns meet them that packing is a small part. */
+/* What lies at `own` points and these steps of k, whichever of the two has unit stride, in so many
+ * times.  Long runs are left to the hardware where they meet so many rows or columns that packing is a
+ * small part of the time. */
 static inline tn_fetch plan_fetch(const char *base, const tn_points *own, const int64_t *offsets,
                                   int64_t depth, tn_run step_run, int64_t itemsize, int64_t met,
                                   int64_t times) {

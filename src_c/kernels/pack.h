@@ -154,10 +154,10 @@ static void FN(pack_columns)(R *to, const char *from, const int64_t *column, int
     }
 }
 
-/* Panels of columns that are all neighbours, so many at once that rows are read some lines at a time; returns
- * the first column that is left. */
-static int64_t FN(pack_wide)(R *to, const char *from, const int64_t *column, int64_t first, int64_t count,
-                             const int64_t *down, int64_t kc) {
+/* Panels of columns that are all neighbours, so many at once that rows are read some lines at a
+ * time; returns the first column that is left. */
+static int64_t FN(pack_wide)(R *to, const char *from, const int64_t *column, int64_t first,
+                             int64_t count, const int64_t *down, int64_t kc) {
     enum { RUN = 4 * LINE_BYTES, PANELS = RUN / (TILE_VECTORS * VBYTES), AHEAD = 8 };
     const int64_t panel = kc * NR * PARTS;
     for (; first + PANELS * NR <= count && FN(neighbours)(column + first, PANELS * NR);

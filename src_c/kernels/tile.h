@@ -43,8 +43,8 @@ ALWAYS_INLINE void FN(tile_step)(const int rows, const int64_t a_row, const char
 }
 
 #if FLOATING && !COMPLEX && STEPS_AT_ONCE > 1
-/* The same of packed panels, for loops of several steps.  What is multiplied keeps its registers up to the
- * end, or compilers add into these and move sums about. */
+/* The same of packed panels, for loops of several steps.  What is multiplied keeps its registers up
+ * to the end, or compilers add into these and move sums about. */
 ALWAYS_INLINE void FN(held_step)(const int rows, const char *a, const char *b,
                                  V sum[MR][PARTS][TILE_VECTORS]) {
     V row[TILE_VECTORS];
@@ -174,8 +174,10 @@ ALWAYS_INLINE void FN(tiles_written)(const int high, const FN(write_mode) mode, 
 #if FLOATING && !COMPLEX && STEPS_AT_ONCE > 1
         for (; left >= STEPS_AT_ONCE; left -= STEPS_AT_ONCE)
 #pragma GCC unroll 4
-            for (int step = 0; step < STEPS_AT_ONCE; step++, a += high * sizeof(T), b += NR * sizeof(T))
+            for (int step = 0; step < STEPS_AT_ONCE; step++) {
                 FN(held_step)(high, a, b, sum);
+                a += high * sizeof(T), b += NR * sizeof(T);
+            }
 #endif
         for (; left > 0; left--, a += high * sizeof(T), b += NR * sizeof(T))
             FN(tile_step)(high, sizeof(T), a, b, sum);
