@@ -150,8 +150,11 @@ def einsum(
                     return finished(view_of(arrays[0], found.tree.expr), False)
             elif progress is None and executor is None and checkpoint is None:
                 result = found.quick(arrays, out)
-            if result is None and out is None and found.accepts(arrays):
-                result = found(*arrays, progress=progress, executor=executor, checkpoint=checkpoint)
+            fits = out is None or (type(out) is ndarray and out.dtype == found.dtype)
+            if result is None and fits and found.accepts(arrays):
+                result = found(
+                    *arrays, out=out, progress=progress, executor=executor, checkpoint=checkpoint
+                )
             if result is not None:
                 return result if result.ndim or out is not None else result[()]
     options = (optimize, dtype, order or "K", casting, memory_limit, strip_exponent, minimize)

@@ -4,9 +4,11 @@
 #include "lane_plan.h"
 #include "tiling.h"
 
-/* Cache budgets in bytes: a panel of a and one of b share L1; a block of a stays in L2, and so does one
- * of b that meets a single block of a, with what is fetched for the next; other blocks of b stay in L3. */
-enum { PANELS = 28 << 10, A_BLOCK = 192 << 10, B_BLOCK = 2 << 20 };
+/* Cache budgets in bytes: a panel of a and one of b share L1, or pass through it where c is larger than
+ * NEAR_C, does not stay in L2 and is better read less often; a block of a stays in L2, and so does one of
+ * b that meets a single block of a, with what is fetched for the next; other blocks of b stay in L3. */
+enum { PANELS = 28 << 10, LONG_PANELS = 44 << 10, NEAR_C = 256 << 10 };
+enum { A_BLOCK = 192 << 10, B_BLOCK = 2 << 20 };
 enum { B_ONCE = 256 << 10, B_ENOUGH = 128 << 10 }; /* the former where whole lines ask for it */
 enum { POINTS = 4096, MIN_POINTS = 256, MIN_DEPTH = 256, FEW_PANELS = 8, LONG_DEPTHS = 4 };
 /* Panels of the other operand that make packing worth it, if an operand can be read where it lies. */
@@ -44,7 +46,8 @@ static int64_t nest_task_of(double work, int threads) {
 static void limit_blocks(tn_blocking *x, int dtype, int64_t m, int64_t n, int64_t k) {
     const tn_kernels *kernels = tn_get_kernels(dtype);
     const int64_t itemsize = tn_itemsize(dtype), mr = kernels->mr, nr = kernels->nr;
-    int64_t depth = larger(PANELS / ((mr + nr) * itemsize), MIN_DEPTH);
+    const int far = (double)m * (double)n * (double)itemsize > NEAR_C;
+    int64_t depth = larger((far ? LONG_PANELS : PANELS) / ((mr + nr) * itemsize), MIN_DEPTH);
     /* few rows meet a long b in blocks that stay in L2 while the next one is fetched */
     if (m <= FEW_PANELS * mr && n >= MIN_POINTS && k >= LONG_DEPTHS * depth)
         depth = smaller(depth, B_ONCE / (MIN_POINTS * itemsize));

@@ -79,9 +79,13 @@ static inline int64_t lines_of(const tn_fetch *x, int64_t starts) {
     return (LINE_BYTES - aligned + x->bytes - 1) / LINE_BYTES + 1;
 }
 
-/* What lies at `own` points and these steps of k, whichever of the two has unit stride, in so many times. */
+/* What lies at `own` points and these steps of k, whichever of the two has unit stride, in so many
+ * times.  Long runs are left to the hardware where they meet so many rows or columns that packing is a
+ * small part of the time. */
 static inline tn_fetch plan_fetch(const char *base, const tn_points *own, const int64_t *offsets,
-                                  int64_t depth, tn_run step_run, int64_t itemsize, int64_t times) {
+                                  int64_t depth, tn_run step_run, int64_t itemsize, int64_t met,
+                                  int64_t times) {
+    enum { LONG_RUN = 1024, FEW_MET = 160 };
     tn_fetch x = {.base = base};
     const tn_run run = own->run.along > 1 ? own->run : step_run;
     int64_t starts = own->points;
@@ -98,6 +102,7 @@ static inline tn_fetch plan_fetch(const char *base, const tn_points *own, const 
     } else {
         return x;
     }
+    if (x.bytes >= LONG_RUN && met > FEW_MET) return x;
     x.lines = lines_of(&x, starts);
     x.left = starts / x.outer * x.inner * x.lines * x.count;
     x.each = (x.left + times - 1) / times;

@@ -227,6 +227,7 @@ static void FN(pack_b)(const FN(block) *x, R *to, const char *from, const int64_
 #else
     (void)columns;
 #endif
+    first = FN(pack_wide)(to, from, x->b_columns, first, x->columns, down, x->depth);
     for (int64_t j = first; j < x->columns; j += NR)
         FN(pack_columns)(to + j * x->depth * PARTS, from, x->b_columns + j,
                          (int)MIN((int64_t)NR, x->columns - j), down, x->depth, x->b_run);
@@ -248,6 +249,7 @@ typedef struct {
     R *packed_a, *packed_b;
     const char *a_base, *b_base;
     int64_t a_m, a_k, b_n, b_k;
+    int64_t rows; /* in all */
 } FN(product);
 
 static void FN(begin)(FN(product) *x, const tn_blocking *blocking, char *workspace) {
@@ -328,10 +330,10 @@ static void FN(look_ahead)(FN(product) *x, const char *a, const char *b, int64_t
     const int fetch_b = !x->blocking->b_direct && last_m;
     if (fetch_a)
         block->ahead[0] = plan_fetch(a, look_up(&x->m, next_m), next->own, next->points, next->run,
-                                     sizeof(T), times);
+                                     sizeof(T), block->columns, times);
     if (fetch_b)
         block->ahead[1] = plan_fetch(b, look_up(&x->n, n + last_k), next->others, next->points,
-                                     next->other_run, sizeof(T), times);
+                                     next->other_run, sizeof(T), x->rows, times);
 }
 
 static void FN(run)(FN(block) *x) {
@@ -348,6 +350,7 @@ static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const
                      const char *b, char *c, const tn_box *box, const tn_worker *worker) {
     FN(product) product;
     FN(begin)(&product, blocking, worker->workspace);
+    product.rows = x->m;
     FN(block) *block = &product.block;
     block->large = box->far > 0;
     block->stream = STREAMS && box->far > 1 && !x->accumulate && blocking->k.count == 1 &&

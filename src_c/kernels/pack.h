@@ -154,6 +154,30 @@ static void FN(pack_columns)(R *to, const char *from, const int64_t *column, int
     }
 }
 
+/* Panels of columns that are all neighbours, so many at once that rows are read some lines at a
+ * time; returns the first column that is left. */
+static int64_t FN(pack_wide)(R *to, const char *from, const int64_t *column, int64_t first,
+                             int64_t count, const int64_t *down, int64_t kc) {
+    enum { RUN = 4 * LINE_BYTES, PANELS = RUN / (TILE_VECTORS * VBYTES), AHEAD = 8 };
+    const int64_t panel = kc * NR * PARTS;
+    for (; first + PANELS * NR <= count && FN(neighbours)(column + first, PANELS * NR);
+         first += PANELS * NR) {
+        R *next = to + first * kc * PARTS;
+        const char *start = from + column[first];
+        for (int64_t p = 0; p < kc; p++, next += NR * PARTS) {
+            const char *row = start + down[p], *later = start + down[MIN(p + AHEAD, kc - 1)];
+#pragma GCC unroll 4
+            for (int i = 0; i < RUN; i += LINE_BYTES) __builtin_prefetch(later + i);
+#pragma GCC unroll 8
+            for (int q = 0; q < PANELS; q++)
+                for (int v = 0; v < TILE_VECTORS; v++)
+                    *(V *)(next + q * panel + v * VL) =
+                        *(const VU *)(row + (q * TILE_VECTORS + v) * VBYTES);
+        }
+    }
+    return first;
+}
+
 #if FLOATING
 /* A patch of columns [along][rows].  Its columns stay together in the panels by the grain: row g * grain
  * of step i along goes to to[g][i]. */

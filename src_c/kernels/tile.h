@@ -42,6 +42,23 @@ ALWAYS_INLINE void FN(tile_step)(const int rows, const int64_t a_row, const char
     }
 }
 
+#if FLOATING && !COMPLEX && STEPS_AT_ONCE > 1
+/* The same of packed panels, for loops of several steps.  What is multiplied keeps its registers up
+ * to the end, or compilers add into these and move sums about. */
+ALWAYS_INLINE void FN(held_step)(const int rows, const char *a, const char *b,
+                                 V sum[MR][PARTS][TILE_VECTORS]) {
+    V row[TILE_VECTORS];
+    for (int j = 0; j < TILE_VECTORS; j++) row[j] = *(const VU *)(b + j * VBYTES);
+#pragma GCC unroll 24
+    for (int i = 0; i < rows; i++) {
+        const V x = FN(real)(a + i * sizeof(T)) - (V){0};
+        for (int j = 0; j < TILE_VECTORS; j++) sum[i][0][j] += x * row[j];
+        HOLD(x);
+    }
+    for (int j = 0; j < TILE_VECTORS; j++) HOLD(row[j]);
+}
+#endif
+
 ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t a_row,
                                  const int64_t a_step, const int64_t b_step, int64_t kc,
                                  const char *a, const char *b, const FN(tile_target) *to) {
@@ -154,6 +171,14 @@ ALWAYS_INLINE void FN(tiles_written)(const int high, const FN(write_mode) mode, 
             __builtin_prefetch(*lines, 0, 2); /* into L2 */
             FN(tile_step)(high, sizeof(T), a, b, sum);
         }
+#if FLOATING && !COMPLEX && STEPS_AT_ONCE > 1
+        for (; left >= STEPS_AT_ONCE; left -= STEPS_AT_ONCE)
+#pragma GCC unroll 4
+            for (int step = 0; step < STEPS_AT_ONCE; step++) {
+                FN(held_step)(high, a, b, sum);
+                a += high * sizeof(T), b += NR * sizeof(T);
+            }
+#endif
         for (; left > 0; left--, a += high * sizeof(T), b += NR * sizeof(T))
             FN(tile_step)(high, sizeof(T), a, b, sum);
 #if COMPLEX

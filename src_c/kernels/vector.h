@@ -30,6 +30,14 @@
 #define COMPLEX_ROWS 2
 #endif
 
+/* Steps of a packed tile of real numbers in one round of its loop: instructions count where a core is
+ * shared. */
+#if defined(TN_ISA_avx2)
+#define STEPS_AT_ONCE 4
+#else
+#define STEPS_AT_ONCE 1
+#endif
+
 /* The tile for fewer rows than hide the latency of an addition. */
 #define WIDE_VECTORS 4
 #if defined(TN_ISA_avx512) || defined(__aarch64__)
@@ -68,6 +76,12 @@ enum { FETCH_AHEAD, FETCH_RIGHT };
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* Hides how x was computed, so that it gets a register of its own. */
 #define OPAQUE(x) __asm__("" : "+r"(x))
+/* Keeps a vector in its register up to here. */
+#if defined(TN_LOWERED)
+#define HOLD(x) ((void)(x))
+#elif defined(__x86_64__)
+#define HOLD(x) __asm__("" : : "x"(x))
+#endif
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 #define MAX(x, y) ((x) > (y) ? (x) : (y))
 
