@@ -209,7 +209,7 @@ static void FN(move_elements)(const tn_contraction *x, const char *a, char *c, c
     tile_walk w;
     copy_tile tile;
     int64_t begun = 0; /* bytes of the rows that the tiles before have put */
-    tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n, box->batch0);
+    tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n, box->batch0, ON_C);
     lay_out_tile(&tile, &w, x, sizeof(T), 0, box->far);
     for (int64_t t = box->batch0; t < box->batch1; t++) {
         if (!have_same_extents(tile.extent, w.extent, w.n_dims))
@@ -282,7 +282,8 @@ static void FN(move_short_runs)(const tn_contraction *x, const char *a, char *c,
     char buffer[TILE_LINE + TILE_BUFFER] __attribute__((aligned(TILE_LINE)));
     tile_walk w;
     copy_tile tile;
-    tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n + x->n_k, box->batch0);
+    const int n_dims = x->n_batch + x->n_m + x->n_n + x->n_k;
+    tiles_from(&w, x->dims, n_dims, box->batch0, walk_along(x->dims, n_dims, sizeof(T)));
     int roomy;
     int64_t pitch = buffer_pitch(&w, sizeof(T), &roomy);
     /* the ends of streamed lines are whole elements only if c is aligned to them */
@@ -384,7 +385,8 @@ ALWAYS_INLINE void FN(put_runs)(const int stream, const tn_contraction *x, const
     FN(stream_end) s = {lines + TILE_LINE, c, 0};
     tile_walk w;
     copy_tile tile;
-    tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n + x->n_k, box->batch0);
+    const int n_dims = x->n_batch + x->n_m + x->n_n + x->n_k;
+    tiles_from(&w, x->dims, n_dims, box->batch0, walk_along(x->dims, n_dims, sizeof(T)));
     lay_out_tile(&tile, &w, x, sizeof(T), 0, 0);
     for (int64_t t = box->batch0; t < box->batch1; t++) {
         if (!have_same_extents(tile.extent, w.extent, w.n_dims))
