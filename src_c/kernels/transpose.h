@@ -232,9 +232,23 @@ static void FN(move_elements)(const tn_contraction *x, const char *a, char *c, c
     if (box->far > 1) STREAM_END();
 }
 
+/* The first and the last ones of `bytes`, which overlap unless there are twice as many. */
+ALWAYS_INLINE void FN(copy_ends)(const char *a, char *c, int64_t bytes, const size_t ends) {
+    const char *end = a + bytes - ends;
+    memcpy(c, a, ends);
+    memcpy(c + bytes - ends, end, ends);
+}
+
 ALWAYS_INLINE void FN(copy_run)(const char *a, char *c, int64_t bytes) {
     if (bytes < VBYTES) {
-        FN(copy_elements)(c, a, bytes);
+        if (bytes >= 32)
+            FN(copy_ends)(a, c, bytes, 32);
+        else if (bytes >= 16)
+            FN(copy_ends)(a, c, bytes, 16);
+        else if (bytes >= 8)
+            FN(copy_ends)(a, c, bytes, 8);
+        else
+            FN(copy_elements)(c, a, bytes);
         return;
     }
     const int64_t last = bytes - VBYTES; /* the last vector overlaps the one before */
