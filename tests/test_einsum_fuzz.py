@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -346,3 +347,36 @@ def test_large_permutations_are_exact_wherever_they_begin(order: str, itemsize: 
         assert np.array_equal(out, expected)
         assert (space[:begin] == -3).all()
         assert (space[end:] == -3).all()
+
+
+@pytest.mark.parametrize("itemsize", [4, 8, 16])
+@pytest.mark.parametrize(
+    ("subscripts", "rows", "row_bytes"),
+    [
+        ("ab->ba", (2063,), 8192),
+        ("ab->ba", (4111,), 4096),
+        ("abc->acb", (3, 701), 8192),
+        ("abcd->dcba", (13, 17, 11), 8192),
+    ],
+)
+def test_large_permutations_of_rows_that_meet_in_the_cache_are_exact(
+    subscripts: str, rows: tuple[int, ...], row_bytes: int, itemsize: int
+) -> None:
+    """Of rows of a power of two bytes the cache holds only a few of the same column."""
+    dtype = {4: "float32", 8: "float64", 16: "complex128"}[itemsize]
+    shape = (*rows, row_bytes // itemsize)
+    array = np.arange(math.prod(shape) + 1, dtype=dtype)[1:].reshape(shape)
+    axes = ["abcd".index(i) for i in subscripts.split("->")[1]]
+    assert np.array_equal(tn.einsum(subscripts, array), array.transpose(axes))
+
+
+@pytest.mark.parametrize("run_bytes", [32, 48, 64, 160, 320])
+@pytest.mark.parametrize("middle", [16, 12, 7])
+def test_large_permutations_of_runs_are_exact(middle: int, run_bytes: int) -> None:
+    """Tiles of whole lines follow each other along the operand, others along the result."""
+    first = (17 << 20) // (middle * run_bytes * 64) + 1
+    shape = (first, 64, middle, run_bytes // 4)
+    array = np.arange(math.prod(shape), dtype="f4").reshape(shape)
+    for axes in ((0, 2, 1, 3), (2, 1, 0, 3), (1, 2, 0, 3)):
+        result = tn.einsum(array, list(range(4)), list(axes))
+        assert np.array_equal(result, array.transpose(axes))

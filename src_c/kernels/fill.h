@@ -139,6 +139,33 @@ ALWAYS_INLINE void SHAPED(fill_wide)(const copy_tile *t, const tile_block *b, co
     }
 }
 
+/* The same with rows that meet in few sets of the cache, where no more than the next points may
+ * wait: these are fetched, in a later block after the last ones. */
+ALWAYS_INLINE void SHAPED(fill_meeting)(const copy_tile *t, const tile_block *b, const char *a,
+                                        char *to, const tile_block *later, const char *ahead) {
+    enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T) };
+    const int64_t size = sizeof(T), pitch = t->pitch, room = t->across - SIDE - b->i;
+    int64_t rows[SIDE];
+    for (int r = 0; r < SIDE; r++) rows[r] = r * pitch;
+    for (int64_t o = 0; o < b->outers; o++, to += b->columns * pitch) {
+        const char *from = a + t->between_a[b->o + o] + b->i * size;
+        const char *then = ahead + t->between_a[later->o] + later->i * size;
+        for (int64_t p = 0; p < b->points; p += STEP) {
+            const int within = p + STEP < b->points;
+            const int64_t *along_a = t->along_a + b->j + p;
+            const int64_t *soon = within ? along_a + STEP : t->along_a + later->j;
+            const char *line = (within ? from : then) + TILE_LINE - 1;
+            for (int64_t x = 0; x < b->columns; x += LINE, line += TILE_LINE) {
+                for (int q = 0; q < STEP; q++) __builtin_prefetch(line + soon[q]);
+                for (int64_t y = x; y < MIN(x + LINE, b->columns); y += SIDE) {
+                    const int64_t i = MIN(y, room);
+                    SHAPED(flip)(from + i * size, along_a, to + i * pitch + p * size, rows);
+                }
+            }
+        }
+    }
+}
+
 /* Moves strips of c in blocks, and fetches what later ones read, which may be in the tile at `ahead`. */
 ALWAYS_INLINE void SHAPED(put_blocks)(const copy_tile *t, const int mode, const int narrow,
                                       const char *a, char *c, const char *ahead, char *kept,
@@ -159,6 +186,8 @@ ALWAYS_INLINE void SHAPED(put_blocks)(const copy_tile *t, const int mode, const 
                 FN(wait_in_front)(t, narrow, &b, mode, first, kept);
                 if (narrow)
                     SHAPED(fill_narrow)(t, &b, a, first, &later, next);
+                else if (t->meeting)
+                    SHAPED(fill_meeting)(t, &b, a, first, &later, next);
                 else
                     SHAPED(fill_wide)(t, &b, a, first);
                 FN(put_block)(t, narrow, &b, mode, first, c, kept, begun, &later, next);

@@ -9,6 +9,8 @@
 
 #include "../tn.h"
 
+#include <stdlib.h>
+
 enum { TILE_LINE = 64, SHORT_ROW = 32, LONG_ROW = 256 }; /* bytes */
 /* How rows are put into c: plainly, added, or past the caches in whole lines, which begin where strips
  * begin or are shifted against them. */
@@ -17,11 +19,12 @@ enum { PUT_PLAIN, PUT_ADDED, PUT_WHOLE, PUT_SHIFTED };
 enum { STRIP_POINTS = 128, BLOCK_BYTES = 80 << 10 };
 enum { TILE_BUFFER = 2 * TN_COPY_TILE, TILE_OFFSETS = 9216 + STRIP_POINTS };
 
-/* A walk over all tiles, along c first: where one starts, and how far it extends. */
+/* A walk over all tiles: where one starts, and how far it extends. */
 typedef struct {
     const tn_dim *dims;
     int n_dims;
-    uint8_t order[TN_MAX_DIMS]; /* of the axes, the fastest first */
+    uint8_t order[TN_MAX_DIMS]; /* of the axes on c, the fastest first */
+    uint8_t turns[TN_MAX_DIMS]; /* and in the order that the walk takes them */
     int64_t start[TN_MAX_DIMS], extent[TN_MAX_DIMS];
     int64_t a, c;
 } tile_walk;
@@ -35,6 +38,7 @@ typedef struct {
     int level;   /* and so on a */
     int joined;  /* rows of c follow each other */
     int narrow;  /* blocks are one line of a wide and fetched a strip ahead */
+    int meeting; /* rows of a meet in few sets of the cache */
     int ahead;   /* what blocks need is fetched */
     int even;    /* blocks begin where lines of a do */
     int64_t strip, columns, outers; /* the most points, columns of a and points between of a block */
@@ -53,18 +57,26 @@ static inline void tile_measure(tile_walk *w) {
     }
 }
 
-static inline void tiles_from(tile_walk *w, const tn_dim *dims, int n_dims, int64_t tile) {
+static inline void sort_axes(uint8_t *order, const tn_dim *dims, int n_dims, tn_operand operand) {
+    for (int i = 0; i < n_dims; i++) { /* insertion sort */
+        const int64_t stride = llabs(stride_on(&dims[i], operand));
+        int j = i;
+        for (; j > 0 && llabs(stride_on(&dims[order[j - 1]], operand)) > stride; j--)
+            order[j] = order[j - 1];
+        order[j] = (uint8_t)i;
+    }
+}
+
+/* Starts a walk along the operand. */
+static inline void tiles_from(tile_walk *w, const tn_dim *dims, int n_dims, int64_t tile,
+                              tn_operand operand) {
     w->dims = dims;
     w->n_dims = n_dims;
     w->a = w->c = 0;
-    for (int i = 0; i < n_dims; i++) { /* insertion sort */
-        int j = i;
-        for (; j > 0 && stride_on(&dims[w->order[j - 1]], ON_C) > stride_on(&dims[i], ON_C); j--)
-            w->order[j] = w->order[j - 1];
-        w->order[j] = (uint8_t)i;
-    }
+    sort_axes(w->order, dims, n_dims, ON_C);
+    sort_axes(w->turns, dims, n_dims, operand);
     for (int i = 0; i < n_dims; i++) {
-        const int d = w->order[i];
+        const int d = w->turns[i];
         const int64_t parts = (dims[d].n + dims[d].sb - 1) / dims[d].sb;
         w->start[d] = tile % parts * dims[d].sb;
         tile /= parts;
@@ -76,7 +88,7 @@ static inline void tiles_from(tile_walk *w, const tn_dim *dims, int n_dims, int6
 
 static inline void next_tile(tile_walk *w) {
     for (int i = 0; i < w->n_dims; i++) {
-        const int d = w->order[i];
+        const int d = w->turns[i];
         const tn_dim *x = &w->dims[d];
         w->start[d] += x->sb;
         w->a += x->sb * x->sa;
@@ -132,14 +144,31 @@ static inline int64_t find_rows(const tile_walk *w, int64_t size, int64_t *apart
     return bytes;
 }
 
+/* How long those of a whole tile are, and how many. */
+static inline int64_t whole_segments(const tn_dim *dims, int n_dims, int64_t size,
+                                     int64_t *segments) {
+    tile_walk whole = {.dims = dims, .n_dims = n_dims};
+    int64_t apart[TN_MAX_DIMS];
+    sort_axes(whole.order, dims, n_dims, ON_C);
+    for (int d = 0; d < n_dims; d++) whole.extent[d] = dims[d].sb;
+    const int64_t bytes = find_segments(&whole, size, apart);
+    *segments = 1;
+    for (int d = 0; d < n_dims; d++) *segments *= apart[d];
+    return bytes;
+}
+
+/* Along which operand a copy of runs goes: along a, of which the hardware fetches the rows then,
+ * but along c if its segments share lines, so that one continues the other. */
+static inline tn_operand walk_along(const tn_dim *dims, int n_dims, int64_t size) {
+    int64_t segments;
+    return whole_segments(dims, n_dims, size, &segments) % TILE_LINE ? ON_C : ON_A;
+}
+
 /* Bytes from one segment to the next in a buffer, the same for all tiles; *roomy tells whether there is
  * a line in front of each, which streaming needs. */
 static inline int64_t buffer_pitch(const tile_walk *w, int64_t size, int *roomy) {
-    tile_walk whole = *w;
-    int64_t apart[TN_MAX_DIMS], segments = 1;
-    for (int d = 0; d < w->n_dims; d++) whole.extent[d] = w->dims[d].sb;
-    const int64_t bytes = find_segments(&whole, size, apart);
-    for (int d = 0; d < w->n_dims; d++) segments *= apart[d];
+    int64_t segments;
+    const int64_t bytes = whole_segments(w->dims, w->n_dims, size, &segments);
     /* an odd number of lines: segments of a power of two would meet in few sets of the cache */
     const int64_t pitch = ((bytes + TILE_LINE - 1) / TILE_LINE * TILE_LINE + TILE_LINE) | TILE_LINE;
     *roomy = bytes >= 2 * TILE_LINE && segments * pitch <= TILE_BUFFER;
@@ -183,13 +212,18 @@ static inline int64_t points_of_line(const int64_t *offsets, int64_t n) {
     return points;
 }
 
+/* Whether rows of a meet in so few sets of the second cache that it does not hold two blocks. */
+static inline int meet_in_cache(const copy_tile *t, int64_t size) {
+    enum { FEW = 16, SHORT = 4, PERIOD = 4 << 10 };
+    return bits_of(t->along_a, MIN(t->along, FEW)) % (size > SHORT ? PERIOD : PERIOD / 2) == 0;
+}
+
 /* Sets what blocks need to know of the rows, and lengthens their table beyond the end.  Blocks are
  * narrow, one line of a wide, where many lines are read next to each other or one stride apart, as in the
  * transpose of one axis with another: there is hardly time for anything but the lines.  Where rows of a
  * are scattered, or meet in few sets of the cache, larger blocks fetch while they are put. */
 static inline void look_at_rows(copy_tile *t, int64_t size, int added) {
     enum { LONGEST = 2048, WIDEST = 8 }; /* bytes of rows that are joined, and of their elements */
-    enum { FEW = 16, APART = 16 << 10 }; /* rows, and how far apart they would meet in the second cache */
     const int64_t row = t->across * size;
     for (int64_t i = 0; i < STRIP_POINTS; i++) t->along_a[t->along + i] = t->along_a[t->along - 1];
     t->aligned = (bits_of(t->between_to, t->between) | bits_of(t->across_to, t->across)) % TILE_LINE == 0;
@@ -197,10 +231,11 @@ static inline void look_at_rows(copy_tile *t, int64_t size, int added) {
     t->joined = !added && t->across > 1 && size <= WIDEST && t->along * size <= LONGEST &&
                 t->along * size >= 2 * TILE_LINE;
     for (int64_t i = 0; i < t->across; i++) t->joined &= t->across_to[i] == i * t->along * size;
-    const int meet = bits_of(t->along_a, FEW) % APART == 0;
+    const int meet = meet_in_cache(t, size);
     const int one_axis = t->across > 1 && t->across_to[t->across - 1] == (t->across - 1) * t->across_to[1];
     t->narrow = !t->joined && (added || t->along_a[1] <= row || (!meet && (one_axis || size > WIDEST)));
-    t->ahead = (!t->narrow || !meet) && (t->between > 1 || row >= TILE_LINE);
+    t->meeting = !t->narrow && !t->joined && meet;
+    t->ahead = !meet && (t->between > 1 || row >= TILE_LINE);
     t->shared = points_of_line(t->along_a, t->along);
     t->shared_outers = points_of_line(t->between_a, t->between);
 }
@@ -209,8 +244,8 @@ static inline void look_at_rows(copy_tile *t, int64_t size, int added) {
  * two on the hardware fetches more of a row, which is in the way unless it comes next.  All where the
  * lines of a column would drive each other from the cache: they are used as they come. */
 static inline int64_t breadth_of(const copy_tile *t, int64_t size) {
-    enum { FEW = 16, PERIOD = 64 << 10, SOME = 256 };
-    if (bits_of(t->along_a, t->along < FEW ? t->along : FEW) % PERIOD == 0) return t->across * size;
+    enum { SOME = 256 };
+    if (meet_in_cache(t, size)) return t->across * size;
     return !t->joined && (t->level || t->narrow) ? TILE_LINE : SOME;
 }
 

@@ -209,7 +209,7 @@ static void FN(move_elements)(const tn_contraction *x, const char *a, char *c, c
     tile_walk w;
     copy_tile tile;
     int64_t begun = 0; /* bytes of the rows that the tiles before have put */
-    tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n, box->batch0);
+    tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n, box->batch0, ON_C);
     lay_out_tile(&tile, &w, x, sizeof(T), 0, box->far);
     for (int64_t t = box->batch0; t < box->batch1; t++) {
         if (!have_same_extents(tile.extent, w.extent, w.n_dims))
@@ -232,9 +232,23 @@ static void FN(move_elements)(const tn_contraction *x, const char *a, char *c, c
     if (box->far > 1) STREAM_END();
 }
 
+/* The first and the last ones of `bytes`, which overlap unless there are twice as many. */
+ALWAYS_INLINE void FN(copy_ends)(const char *a, char *c, int64_t bytes, const size_t ends) {
+    const char *end = a + bytes - ends;
+    memcpy(c, a, ends);
+    memcpy(c + bytes - ends, end, ends);
+}
+
 ALWAYS_INLINE void FN(copy_run)(const char *a, char *c, int64_t bytes) {
     if (bytes < VBYTES) {
-        FN(copy_elements)(c, a, bytes);
+        if (bytes >= 32)
+            FN(copy_ends)(a, c, bytes, 32);
+        else if (bytes >= 16)
+            FN(copy_ends)(a, c, bytes, 16);
+        else if (bytes >= 8)
+            FN(copy_ends)(a, c, bytes, 8);
+        else
+            FN(copy_elements)(c, a, bytes);
         return;
     }
     const int64_t last = bytes - VBYTES; /* the last vector overlaps the one before */
@@ -282,7 +296,8 @@ static void FN(move_short_runs)(const tn_contraction *x, const char *a, char *c,
     char buffer[TILE_LINE + TILE_BUFFER] __attribute__((aligned(TILE_LINE)));
     tile_walk w;
     copy_tile tile;
-    tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n + x->n_k, box->batch0);
+    const int n_dims = x->n_batch + x->n_m + x->n_n + x->n_k;
+    tiles_from(&w, x->dims, n_dims, box->batch0, walk_along(x->dims, n_dims, sizeof(T)));
     int roomy;
     int64_t pitch = buffer_pitch(&w, sizeof(T), &roomy);
     /* the ends of streamed lines are whole elements only if c is aligned to them */
@@ -384,7 +399,8 @@ ALWAYS_INLINE void FN(put_runs)(const int stream, const tn_contraction *x, const
     FN(stream_end) s = {lines + TILE_LINE, c, 0};
     tile_walk w;
     copy_tile tile;
-    tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n + x->n_k, box->batch0);
+    const int n_dims = x->n_batch + x->n_m + x->n_n + x->n_k;
+    tiles_from(&w, x->dims, n_dims, box->batch0, walk_along(x->dims, n_dims, sizeof(T)));
     lay_out_tile(&tile, &w, x, sizeof(T), 0, 0);
     for (int64_t t = box->batch0; t < box->batch1; t++) {
         if (!have_same_extents(tile.extent, w.extent, w.n_dims))
