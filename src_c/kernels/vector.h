@@ -32,6 +32,7 @@
 
 /* The tile for fewer rows than hide the latency of an addition. */
 #define WIDE_VECTORS 4
+#define BROAD_VECTORS 8
 #if defined(TN_ISA_avx512) || defined(__aarch64__)
 #define WIDE_ROWS 4
 #else
@@ -68,6 +69,18 @@ enum { FETCH_AHEAD, FETCH_RIGHT };
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* Hides how x was computed, so that it gets a register of its own. */
 #define OPAQUE(x) __asm__("" : "+r"(x))
+/* The same of a vector, which would else be loaded again for its second use. */
+#if defined(TN_LOWERED)
+#define OPAQUE_VECTOR(x) ((void)0)
+#elif defined(TN_ISA_avx512)
+#define OPAQUE_VECTOR(x) __asm__("" : "+v"(x))
+#elif defined(__x86_64__)
+#define OPAQUE_VECTOR(x) __asm__("" : "+x"(x))
+#elif defined(__aarch64__)
+#define OPAQUE_VECTOR(x) __asm__("" : "+w"(x))
+#else
+#define OPAQUE_VECTOR(x) ((void)0)
+#endif
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 #define MAX(x, y) ((x) > (y) ? (x) : (y))
 
