@@ -11,6 +11,7 @@
 typedef struct {
     int64_t depth, a_row, a_step, b_step, b_down, c_row; /* b_down: of b before it is gathered */
     int accumulate;
+    int64_t rows_at_once; /* that meet all strips, before the next do */
     int widest;   /* of FN(strips) */
     int gathers;  /* strips of b are copied */
     int near;     /* all strips of b meet one tile of rows after the other, else all rows one strip */
@@ -249,7 +250,8 @@ static int64_t FN(direct_rows)(FN(direct_product) *job, int64_t rows, int64_t co
 }
 
 /* Columns in front of the first that begins a line, if all rows of b then have one there. */
-static int64_t FN(columns_before_line)(const FN(direct_product) *job, const char *b, int64_t columns) {
+ALWAYS_INLINE int64_t FN(columns_before_line)(const FN(direct_product) *job, const char *b,
+                                              int64_t columns) {
     enum { MANY = 8 }; /* strips that make up for narrow ones */
     const int64_t unit = sizeof(T), before = (int64_t)(-(uintptr_t)b % LINE_BYTES);
     if (!job->fetches || job->b_down % LINE_BYTES || before % unit || columns < MANY * NR) return 0;
@@ -257,8 +259,9 @@ static int64_t FN(columns_before_line)(const FN(direct_product) *job, const char
 }
 
 /* Some rows of c, strip by strip. */
-static void FN(direct_block)(FN(direct_product) *job, int64_t rows, int64_t columns,
-                             int64_t b_column, const char *a, const char *b, char *c, R *copied) {
+ALWAYS_INLINE void FN(direct_block)(FN(direct_product) *job, int64_t rows, int64_t columns,
+                                    int64_t b_column, const char *a, const char *b, char *c,
+                                    R *copied) {
     const int64_t unit = sizeof(T), lead = FN(columns_before_line)(job, b, columns);
     for (int64_t j = 0; j < columns;) {
         const int64_t end = j < lead ? lead : columns;
@@ -276,17 +279,17 @@ static void FN(direct_block)(FN(direct_product) *job, int64_t rows, int64_t colu
 }
 
 /* Rows whose part of a stays in the second cache while all strips meet them. */
-static int64_t FN(rows_at_once)(const FN(direct_product) *job, int64_t rows, int64_t columns) {
+static int64_t FN(rows_at_once)(const FN(direct_product) *job, int64_t depth, int64_t rows,
+                                int64_t columns) {
     enum { BYTES = 256 << 10, LEAST = 8 * MR }; /* fewer would not be worth a copy of a strip */
     if (columns <= NR || job->gathers || job->near) return rows;
-    return MAX((int64_t)LEAST, BYTES / (job->depth * (int64_t)sizeof(T)) / MR * MR);
+    return MAX((int64_t)LEAST, BYTES / (depth * (int64_t)sizeof(T)) / MR * MR);
 }
 
 /* One batch point: c[rows, columns] from the operands at a and b. */
 static void FN(direct_point)(FN(direct_product) *job, int64_t rows, int64_t columns,
                              int64_t b_column, const char *a, const char *b, char *c) {
     enum { MANY_ROWS = 48 };
-    const int64_t unit = sizeof(T);
     _Alignas(64) R copied[TN_DIRECT_DEPTH * NR * PARTS];
     job->packed = NULL;
     if (rows >= MANY_ROWS && columns % NR) {
@@ -296,10 +299,9 @@ static void FN(direct_point)(FN(direct_product) *job, int64_t rows, int64_t colu
         if (!rows) return;
     }
     if (job->packs) job->packed = (char *)copied;
-    const int64_t most = FN(rows_at_once)(job, rows, columns);
-    for (int64_t row = 0; row < rows; row += most)
-        FN(direct_block)(job, MIN(most, rows - row), columns, b_column, a + row * job->a_row, b,
-                         c + row * job->c_row, copied);
+    for (int64_t row = 0; row < rows; row += job->rows_at_once)
+        FN(direct_block)(job, MIN(job->rows_at_once, rows - row), columns, b_column,
+                         a + row * job->a_row, b, c + row * job->c_row, copied);
 }
 
 /* Whether b is long and meets several tiles of rows. */
@@ -351,6 +353,7 @@ static void FN(direct)(const tn_contraction *x, const char *a, const char *b, ch
     const int is_long = FN(is_long)(x, n->sb);
     FN(choose_ways)(&job, is_long, rows, columns, n->sb);
     const int64_t depth = FN(direct_depth)(x, is_long, n->sb);
+    job.rows_at_once = FN(rows_at_once)(&job, depth, rows, columns);
     tn_walk batch;
     walk_to(&batch, x->dims, x->n_batch, box->batch0);
     a += box->m0 * m->sa;
