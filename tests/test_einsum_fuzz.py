@@ -326,6 +326,32 @@ def test_few_rows_times_rows_along_k_are_exact(rows: int, dtype: str) -> None:
         assert np.array_equal(tn.einsum("kr,abk->rba", small, large), expected)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128", "int32"])
+@pytest.mark.parametrize("columns", [300, 509, 512, 1030])
+@pytest.mark.parametrize("rows", [1, 2, 7, 16, 23, 37])
+def test_few_rows_times_a_long_matrix_are_exact(rows: int, columns: int, dtype: str) -> None:
+    """Strips that begin before and at lines, that crowd the cache, and sums in several parts."""
+    rng = np.random.default_rng(rows)
+    for depth, begin in ((3, 0), (61, 1), (170, 2), (345, 3)):
+        a = oracle.small_integers(rng, (rows, depth), dtype)
+        memory = oracle.small_integers(rng, (depth * columns + begin,), dtype)
+        b = memory[begin:].reshape(depth, columns)
+        result = tn.einsum("mk,kn->mn", a, b)
+        np.testing.assert_array_equal(result, a @ b)
+        np.testing.assert_array_equal(tn.einsum("km,kn->nm", a.T.copy(), b), (a @ b).T)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128", "int32"])
+@pytest.mark.parametrize("columns", [15, 16, 17, 24, 33, 48, 65])
+def test_many_rows_times_a_small_matrix_are_exact(columns: int, dtype: str) -> None:
+    rng = np.random.default_rng(columns)
+    for depth in (2, 7, 31, 60, 300):
+        a = oracle.small_integers(rng, (1501, depth), dtype)
+        b = oracle.small_integers(rng, (depth, columns), dtype)
+        np.testing.assert_array_equal(tn.einsum("mk,kn->mn", a, b), a @ b)
+        np.testing.assert_array_equal(tn.einsum("mk,nk->mn", a, b.T.copy()), a @ b)
+
+
 @pytest.mark.parametrize("itemsize", [4, 8, 16])
 @pytest.mark.parametrize("order", ["ba", "bac", "acb", "cba", "acbd", "dcba", "bdac", "fedcba", ""])
 def test_large_permutations_are_exact_wherever_they_begin(order: str, itemsize: int) -> None:

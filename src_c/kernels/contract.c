@@ -16,8 +16,9 @@ enum { A_PANELS = 3, B_PANELS = 4 };
 /* Work below which one thread is faster than two that are awake, and than two that sleep: bytes of
  * multiplied reals in packed products, and macs of nests, which wait for memory. */
 static const double PARALLEL_GETT[2] = {1 << 25, 1 << 21}, PARALLEL_NEST[2] = {1 << 19, 1 << 17};
-/* Work of a task on several threads, and on one, which looks up now and then whether to stop. */
-static const double DIRECT_TASK = 1 << 18, DIRECT_ALONE = 1 << 22;
+/* Work of a task on several threads, and on one, which looks up now and then whether to stop: some rows of
+ * a for all columns, or longer runs of b. */
+static const double DIRECT_TASK = 1 << 18, DIRECT_ALONE = 1 << 22, DIRECT_LONG = 1 << 25;
 enum { FETCHED = 2 << 20, STREAMED = 16 << 20 }; /* bytes of a result for box.far 1 and 2 */
 static const int64_t NEST_TASK = 1 << 18, LEAST_TASK = 1 << 14, NEST_CHUNK = 4096;
 enum { TASKS_EACH = 4 }; /* tasks for every thread where there is not work for more */
@@ -208,9 +209,10 @@ static void run_direct(const contract_job *base, int threads) {
     const double bytes = work * tn_real_count(x->dtype) * (double)tn_itemsize(x->dtype);
     direct_job job = {*base, x->batch, x->m, x->n, 1, 1, 1};
     if (!pays(PARALLEL_GETT, bytes, threads)) threads = 1;
-    const double task = threads > 1 ? DIRECT_TASK : DIRECT_ALONE;
+    const double task = threads > 1 ? DIRECT_TASK : x->m < x->n ? DIRECT_LONG : DIRECT_ALONE;
     /* columns of a task: a long b is read in long runs */
-    const int64_t strip = x->m <= base->kernels->mr ? 256 : base->kernels->nr;
+    const int64_t few = threads > 1 ? 256 : 4096;
+    const int64_t strip = x->m <= base->kernels->mr ? few : base->kernels->nr;
     if (work > task) {
         const int64_t tasks = (int64_t)(work / task) + 1;
         job.batch = parts_of(x->batch, tasks);

@@ -3,21 +3,43 @@
  *
  * The axes are [batch ..., m, n, k] with unit stride along n on c.  Columns are cut into strips, as
  * wide as the tiles of the microkernel while these fit and narrower ones at the edge.  A strip of b
- * without unit stride along n is copied to where it has one. */
+ * without unit stride along n is copied to where it has one; another one is packed on the way, by the
+ * first of the tiles that meet it, if its rows lie so that they do not stay in the first cache. */
 
 #define E (VL / PARTS)
 
 typedef struct {
     int64_t depth, a_row, a_step, b_step, b_down, c_row; /* b_down: of b before it is gathered */
     int accumulate;
-    int few_rows, gathers; /* for the widest strips; strips of b are copied */
-    int near;              /* all strips of b meet one tile of rows after the other, else all rows one strip */
-    int fetches;           /* of b, for the strips after the next */
+    int64_t rows_at_once; /* that meet all strips, before the next do */
+    int widest;   /* of FN(strips) */
+    int gathers;  /* strips of b are copied */
+    int near;     /* all strips of b meet one tile of rows after the other, else all rows one strip */
+    int fetches;  /* strips of a long b, while the one before meets the second tile */
+    int packs;    /* strips of b, on the way */
+    char *packed; /* where to, or NULL */
 } FN(direct_product);
 
-/* Rows of the largest tiles; integers, which take many instructions, and narrow vectors need fewer. */
+typedef enum { FN(PLAIN), FN(PACKING), FN(FETCHING) } FN(direct_way);
+
+/* Rows of the largest tiles; integers, which take many instructions, and narrow vectors need fewer, but of
+ * complex numbers more than microkernels have, to hide the latency of additions. */
 #define MOST_ROWS(limit) MIN(MR, FLOATING ? (limit) : 4)
+#define NARROW_ROWS (COMPLEX ? 6 : MOST_ROWS(8))
 #define AT_LEAST_ONE(bytes) ((bytes) > sizeof(T) ? (bytes) : sizeof(T))
+
+/* A single row of real numbers leaves registers for so many vectors. */
+#define BROAD (FLOATING && !COMPLEX)
+#if BROAD
+#define WN(x) TN_PASTE(x, TN_PASTE(broad, NAME))
+#define W_BYTES VBYTES
+#define W_SCALAR 0
+#define W_REALS REALS
+#define VECTORS BROAD_VECTORS
+#define TALLEST 1
+#define SHARES 0
+#include "direct_tile.h"
+#endif
 
 #define WN(x) TN_PASTE(x, TN_PASTE(wide, NAME))
 #define W_BYTES VBYTES
@@ -25,7 +47,7 @@ typedef struct {
 #define W_REALS REALS
 #define VECTORS WIDE_VECTORS
 #define TALLEST (WIDE_ROWS / PARTS)
-#define FETCHES 1
+#define SHARES 0
 #include "direct_tile.h"
 
 #define WN(x) TN_PASTE(x, TN_PASTE(whole, NAME))
@@ -34,7 +56,7 @@ typedef struct {
 #define W_REALS REALS
 #define VECTORS TILE_VECTORS
 #define TALLEST MOST_ROWS(MR)
-#define FETCHES 1
+#define SHARES 1
 #include "direct_tile.h"
 
 #if TILE_VECTORS > 1
@@ -43,8 +65,8 @@ typedef struct {
 #define W_SCALAR 0
 #define W_REALS REALS
 #define VECTORS 1
-#define TALLEST MOST_ROWS(8)
-#define FETCHES 0
+#define TALLEST NARROW_ROWS
+#define SHARES 0
 #include "direct_tile.h"
 #endif
 
@@ -53,8 +75,8 @@ typedef struct {
 #define W_SCALAR 0
 #define W_REALS HALF_REALS
 #define VECTORS 1
-#define TALLEST MOST_ROWS(8)
-#define FETCHES 0
+#define TALLEST NARROW_ROWS
+#define SHARES 0
 #include "direct_tile.h"
 
 #define WN(x) TN_PASTE(x, TN_PASTE(quarter, NAME))
@@ -62,8 +84,8 @@ typedef struct {
 #define W_SCALAR 0
 #define W_REALS QUARTER_REALS
 #define VECTORS 1
-#define TALLEST MOST_ROWS(8)
-#define FETCHES 0
+#define TALLEST NARROW_ROWS
+#define SHARES 0
 #include "direct_tile.h"
 
 #define WN(x) TN_PASTE(x, TN_PASTE(eighth, NAME))
@@ -71,8 +93,8 @@ typedef struct {
 #define W_SCALAR 0
 #define W_REALS EIGHTH_REALS
 #define VECTORS 1
-#define TALLEST MOST_ROWS(8)
-#define FETCHES 0
+#define TALLEST NARROW_ROWS
+#define SHARES 0
 #include "direct_tile.h"
 
 #define WN(x) TN_PASTE(x, TN_PASTE(one, NAME))
@@ -80,12 +102,13 @@ typedef struct {
 #define W_SCALAR 1
 #define W_REALS 2
 #define VECTORS 1
-#define TALLEST MOST_ROWS(8)
-#define FETCHES 0
+#define TALLEST NARROW_ROWS
+#define SHARES 0
 #include "direct_tile.h"
 
 #undef AT_LEAST_ONE
 #undef MOST_ROWS
+#undef NARROW_ROWS
 
 typedef void (*FN(strips_function))(const FN(direct_product) *, const char *, const char *, char *,
                                    int64_t, int64_t);
@@ -96,6 +119,11 @@ static const struct {
     int width;
     FN(strips_function) run;
 } FN(strips)[] = {
+#if BROAD
+    {BROAD_VECTORS * E, FN(direct_strips_broad)}, /* only for one row */
+#else
+    {0, NULL},
+#endif
     {WIDE_VECTORS * E, FN(direct_strips_wide)}, /* only for few rows */
     {NR, FN(direct_strips_whole)},
 #if TILE_VECTORS > 1
@@ -108,11 +136,13 @@ static const struct {
 };
 #undef AT_LEAST_TWO
 
+enum { FN(BROADEST), FN(WIDE), FN(WHOLE) }; /* of strips */
+
 /* The strip for column j of n.  One beyond the last column is moved to the left where it may compute
  * columns again. */
-ALWAYS_INLINE int FN(choose_strip)(int64_t n, int64_t *j, int few_rows, int accumulate) {
+ALWAYS_INLINE int FN(choose_strip)(int64_t n, int64_t *j, int widest, int accumulate) {
     const int64_t left = n - *j;
-    int i = !few_rows, wider = -1;
+    int i = widest, wider = -1;
     while (FN(strips)[i].width > left || FN(strips)[i].width == 0) {
         if (FN(strips)[i].width) wider = i;
         i++;
@@ -169,9 +199,9 @@ static int FN(list_strips)(FN(strip_list) *list, const FN(direct_product) *job, 
     list->beyond = 0;
     for (int64_t j = 0; j < columns;) {
         const int64_t left = columns - j;
-        int i = 1;
-        if (!dense) i = FN(choose_strip)(columns, &j, 0, job->accumulate);
-        for (int narrower = 2; dense && narrower <= last; narrower++)
+        int i = FN(WHOLE);
+        if (!dense) i = FN(choose_strip)(columns, &j, FN(WHOLE), job->accumulate);
+        for (int narrower = FN(WHOLE) + 1; dense && narrower <= last; narrower++)
             if (FN(strips)[narrower].width >= left) i = narrower;
         const int width = FN(strips)[i].width;
         if (list->count == DIRECT_STRIPS || copied + depth * width > TN_DIRECT_DEPTH * NR) return 0;
@@ -219,54 +249,111 @@ static int64_t FN(direct_rows)(FN(direct_product) *job, int64_t rows, int64_t co
     return rows;
 }
 
-/* One batch point: c[rows, columns] from the operands at a and b. */
-static void FN(direct_point)(FN(direct_product) *job, int64_t rows, int64_t columns,
-                             int64_t b_column, const char *a, const char *b, char *c) {
-    enum { MANY_ROWS = 48 };
-    const int64_t unit = sizeof(T);
-    _Alignas(64) R gathered[TN_DIRECT_DEPTH * NR * PARTS];
-    if (rows >= MANY_ROWS && columns % NR) {
-        const int64_t done = FN(direct_rows)(job, rows, columns, b_column, a, b, c, gathered);
-        a += done * job->a_row, c += done * job->c_row, rows -= done;
-        job->b_step = job->b_down;
-        if (!rows) return;
-    }
+/* Columns in front of the first that begins a line, if all rows of b then have one there. */
+ALWAYS_INLINE int64_t FN(columns_before_line)(const FN(direct_product) *job, const char *b,
+                                              int64_t columns) {
+    enum { MANY = 8 }; /* strips that make up for narrow ones */
+    const int64_t unit = sizeof(T), before = (int64_t)(-(uintptr_t)b % LINE_BYTES);
+    if (!job->fetches || job->b_down % LINE_BYTES || before % unit || columns < MANY * NR) return 0;
+    return before / unit;
+}
+
+/* Some rows of c, strip by strip. */
+ALWAYS_INLINE void FN(direct_block)(FN(direct_product) *job, int64_t rows, int64_t columns,
+                                    int64_t b_column, const char *a, const char *b, char *c,
+                                    R *copied) {
+    const int64_t unit = sizeof(T), lead = FN(columns_before_line)(job, b, columns);
     for (int64_t j = 0; j < columns;) {
-        const int s = FN(choose_strip)(columns, &j, job->few_rows, job->accumulate);
+        const int64_t end = j < lead ? lead : columns;
+        const int s = FN(choose_strip)(end, &j, job->widest, job->accumulate);
         const int width = FN(strips)[s].width;
-        const int64_t strips = job->near && !job->gathers ? (columns - j) / width : 1;
+        const int64_t strips = job->near && !job->gathers ? (end - j) / width : 1;
         const char *from = b + j * b_column;
         if (job->gathers) {
-            FN(gather_strip)(gathered, from, b_column, job->b_down, width, width, job->depth);
-            from = (const char *)gathered, job->b_step = width * unit;
+            FN(gather_strip)(copied, from, b_column, job->b_down, width, width, job->depth);
+            from = (const char *)copied, job->b_step = width * unit;
         }
         FN(strips)[s].run(job, a, from, c + j * unit, rows, strips);
         j += strips * width;
     }
 }
 
-/* Chooses the ways of all batch points alike. */
-static void FN(choose_ways)(FN(direct_product) *job, int64_t rows, int64_t columns, int64_t b_column) {
-    enum { MANY = 8 }; /* tiles that meet a strip and make it worth a copy without gaps */
-    const int64_t unit = sizeof(T);
-    job->few_rows = b_column == unit && rows <= WIDE_ROWS / PARTS;
-    job->gathers = b_column != unit || (rows >= MANY * MR && job->depth <= TN_DIRECT_DEPTH);
-    job->near = rows <= MR || job->depth * columns * unit <= DIRECT_NEAR;
-    job->fetches = !job->near && !job->gathers;
+/* Rows whose part of a stays in the second cache while all strips meet them. */
+static int64_t FN(rows_at_once)(const FN(direct_product) *job, int64_t depth, int64_t rows,
+                                int64_t columns) {
+    enum { BYTES = 256 << 10, LEAST = 8 * MR }; /* fewer would not be worth a copy of a strip */
+    if (columns <= NR || job->gathers || job->near) return rows;
+    return MAX((int64_t)LEAST, BYTES / (depth * (int64_t)sizeof(T)) / MR * MR);
 }
 
-/* A large b that meets few rows is read a few of its rows at a time, each from end to end. */
+/* One batch point: c[rows, columns] from the operands at a and b. */
+static void FN(direct_point)(FN(direct_product) *job, int64_t rows, int64_t columns,
+                             int64_t b_column, const char *a, const char *b, char *c) {
+    enum { MANY_ROWS = 48 };
+    _Alignas(64) R copied[TN_DIRECT_DEPTH * NR * PARTS];
+    job->packed = NULL;
+    if (rows >= MANY_ROWS && columns % NR) {
+        const int64_t done = FN(direct_rows)(job, rows, columns, b_column, a, b, c, copied);
+        a += done * job->a_row, c += done * job->c_row, rows -= done;
+        job->b_step = job->b_down;
+        if (!rows) return;
+    }
+    if (job->packs) job->packed = (char *)copied;
+    for (int64_t row = 0; row < rows; row += job->rows_at_once)
+        FN(direct_block)(job, MIN(job->rows_at_once, rows - row), columns, b_column,
+                         a + row * job->a_row, b, c + row * job->c_row, copied);
+}
+
+/* Whether b is long and meets several tiles of rows. */
+static int FN(is_long)(const tn_contraction *x, int64_t b_column) {
+    const int64_t unit = sizeof(T);
+    return b_column == unit && x->m > MR && x->n > x->m && x->k * x->n * unit > DIRECT_NEAR;
+}
+
+/* Chooses the ways of all batch points alike. */
+static void FN(choose_ways)(FN(direct_product) *job, int is_long, int64_t rows, int64_t columns,
+                            int64_t b_column) {
+    enum { MANY = 8 }; /* tiles that meet a strip and make it worth a copy without gaps */
+    enum { CROWDED = 512 }; /* bytes from row to row, with which half of a strip is more than the ways hold */
+    const int64_t unit = sizeof(T);
+    const int in_rows = b_column == unit;
+    job->widest = in_rows && rows == 1                   ? FN(BROADEST)
+                  : in_rows && rows <= WIDE_ROWS / PARTS ? FN(WIDE)
+                                                         : FN(WHOLE);
+    job->gathers = !in_rows || (!is_long && rows >= MANY * MR && job->depth <= TN_DIRECT_DEPTH);
+    job->near = rows <= MR || job->depth * columns * unit <= DIRECT_NEAR;
+    job->fetches = is_long && !job->near;
+    job->packs = job->fetches && job->b_down % CROWDED == 0;
+}
+
+/* How many steps of k to take at a time.  A large b that meets few rows is read a few of its rows at a
+ * time, each from end to end; more of them if they are short and meet a single row.  A strip that several
+ * tiles share stays in the first cache.  All tasks take the same steps, so that bits do not depend on
+ * their number. */
+static int64_t FN(direct_depth)(const tn_contraction *x, int is_long, int64_t b_column) {
+    enum { LARGE = 1 << 20, FEW = 16, LARGE_OF_ONE = 64 << 10, FEW_OF_ONE = 8, MORE = 32 };
+    enum { TOGETHER = 32 << 10, SHARED = 160 }; /* bytes of such rows; steps of a strip */
+    const int64_t unit = sizeof(T), row = x->n * unit;
+    if (is_long) {
+        const int64_t blocks = (x->k + SHARED - 1) / SHARED;
+        return (x->k + blocks - 1) / blocks;
+    }
+    if (b_column != unit || x->m > MR || x->k * row <= (x->m > 1 ? LARGE : LARGE_OF_ONE)) return x->k;
+    int64_t depth = x->m > 1 ? FEW : FEW_OF_ONE;
+    while (x->m == 1 && depth < MORE && depth * row <= TOGETHER) depth *= 2;
+    return depth;
+}
+
 static void FN(direct)(const tn_contraction *x, const char *a, const char *b, char *c,
                        const tn_box *box) {
-    enum { LARGE = 1 << 20, FEW = 16 };
     const tn_dim *m = x->dims + x->n_batch, *n = m + 1, *k = n + 1;
     const int64_t unit = sizeof(T), columns = box->n1 - box->n0, rows = box->m1 - box->m0;
-    const int far = n->sb == unit && x->m <= MR && x->k * x->n * unit > LARGE;
-    const int64_t depth = far ? FEW : x->k;
     FN(direct_product) job = {.a_row = m->sa, .a_step = k->sa, .b_step = k->sb, .b_down = k->sb,
-                              .c_row = m->sc};
-    job.depth = depth;
-    FN(choose_ways)(&job, rows, columns, n->sb);
+                              .c_row = m->sc, .depth = x->k};
+    const int is_long = FN(is_long)(x, n->sb);
+    FN(choose_ways)(&job, is_long, rows, columns, n->sb);
+    const int64_t depth = FN(direct_depth)(x, is_long, n->sb);
+    job.rows_at_once = FN(rows_at_once)(&job, depth, rows, columns);
     tn_walk batch;
     walk_to(&batch, x->dims, x->n_batch, box->batch0);
     a += box->m0 * m->sa;
@@ -282,3 +369,4 @@ static void FN(direct)(const tn_contraction *x, const char *a, const char *b, ch
 }
 
 #undef E
+#undef BROAD

@@ -5,7 +5,8 @@
  *   W_REALS  how many real numbers these are, as a literal, if elements are complex
  *   VECTORS  vectors in a row of a tile
  *   TALLEST  rows of the largest tile
- *   FETCHES  1 if what the next strips read may be fetched */
+ *   SHARES   1 if several tiles, one below the other, may share a strip of b: the first packs it, the
+ *            second fetches the next */
 
 #define W WN(vector)
 #define WU WN(unaligned_vector)
@@ -17,10 +18,14 @@ typedef R W __attribute__((vector_size(W_BYTES)));
 typedef R WU __attribute__((vector_size(W_BYTES), aligned(1), may_alias));
 #endif
 
-ALWAYS_INLINE void WN(direct_tile)(const int rows, const int fetch, const FN(direct_product) *x,
-                                   const char *a, const char *b, char *c) {
-    const int64_t row = x->a_row, a_step = x->a_step, b_step = x->b_step, c_row = x->c_row;
+/* A tile that packs stores the strip of b that it reads for the tiles below it; one that fetches brings the
+ * last line of each row of the next strip, at `next`, nearer. */
+ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_way) way, const FN(direct_product) *x,
+                                   const char *a, const char *b, int64_t b_step, const char *next,
+                                   char *c) {
+    const int64_t row = x->a_row, a_step = x->a_step, c_row = x->c_row, next_step = x->b_step;
     const int accumulate = x->accumulate;
+    char *packed = x->packed;
     int64_t row3 = 3 * row;
     OPAQUE(row3); /* an address is then base + 0, 1, 2 or 3 rows: no register for each row */
     const char *four[(TALLEST + 3) / 4];
@@ -33,10 +38,16 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const int fetch, const FN(dir
     }
     for (int64_t p = 0; p < x->depth; p++, b += b_step) {
         W right[VECTORS];
-        for (int j = 0; j < VECTORS; j++) right[j] = *(const WU *)(b + j * W_BYTES);
-#pragma GCC unroll 4
-        for (int line = 64; fetch && line < 64 + VECTORS * (int)W_BYTES; line += 64)
-            __builtin_prefetch(b + VECTORS * W_BYTES + line, 0, 2); /* into L2 */
+        for (int j = 0; j < VECTORS; j++) {
+            right[j] = *(const WU *)(b + j * W_BYTES);
+            if (COMPLEX && rows == 1 && VECTORS > 1) OPAQUE_VECTOR(right[j]);
+            if (way == FN(PACKING)) *(W *)(packed + j * W_BYTES) = right[j];
+        }
+        if (way == FN(PACKING)) packed += VECTORS * W_BYTES;
+        if (way == FN(FETCHING)) {
+            __builtin_prefetch(next + VECTORS * W_BYTES - 1, 0, 2); /* into L2 */
+            next += next_step;
+        }
 #pragma GCC unroll 24
         for (int i = 0; i < rows; i++) {
             const int at = i % 4;
@@ -66,19 +77,25 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const int fetch, const FN(dir
 /* Strips of columns side by side, and the tiles of each, one below the other. */
 static void WN(direct_strips)(const FN(direct_product) *x, const char *a, const char *b, char *c,
                               int64_t left, int64_t strips) {
-    while (left > 0) {
+    const char *next = b + VECTORS * W_BYTES;
+    int64_t b_step = x->b_step;
+    for (int tile = 0; left > 0; tile++) {
         const int rows = direct_height(left, TALLEST);
+        const FN(direct_way) way = tile == 0 && x->packed    ? FN(PACKING)
+                                   : tile == 1 && x->fetches ? FN(FETCHING)
+                                                             : FN(PLAIN);
         switch (rows) {
-#define TILES(count)                                                                          \
-    case count:                                                                               \
-        if (count > TALLEST) break;                                                           \
-        for (int64_t i = 0; i < strips; i++) {                                                \
-            const int64_t j = i * (VECTORS * W_BYTES);                                        \
-            if (FETCHES && x->fetches)                                                          \
-                WN(direct_tile)(count <= TALLEST ? count : 1, FETCHES, x, a, b + j, c + j);   \
-            else                                                                              \
-                WN(direct_tile)(count <= TALLEST ? count : 1, 0, x, a, b + j, c + j);         \
-        }                                                                                     \
+#define TILE(count, way, j)                                                                       \
+    WN(direct_tile)(count <= TALLEST ? count : 1, way, x, a, b + (j), b_step, next, c + (j))
+#define TILES(count)                                                                              \
+    case count:                                                                                   \
+        if (count > TALLEST) break;                                                               \
+        if (SHARES && way == FN(PACKING))                                                          \
+            TILE(count, FN(PACKING), 0);                                                          \
+        else if (SHARES && way == FN(FETCHING))                                                    \
+            TILE(count, FN(FETCHING), 0);                                                         \
+        else                                                                                      \
+            for (int64_t i = 0; i < strips; i++) TILE(count, FN(PLAIN), i * (VECTORS * W_BYTES)); \
         break;
             TILES(24)
             TILES(16)
@@ -92,7 +109,9 @@ static void WN(direct_strips)(const FN(direct_product) *x, const char *a, const 
             TILES(2)
             TILES(1)
 #undef TILES
+#undef TILE
         }
+        if (SHARES && way == FN(PACKING)) b = x->packed, b_step = VECTORS * W_BYTES;
         a += rows * x->a_row;
         c += rows * x->c_row;
         left -= rows;
@@ -107,4 +126,4 @@ static void WN(direct_strips)(const FN(direct_product) *x, const char *a, const 
 #undef W_REALS
 #undef VECTORS
 #undef TALLEST
-#undef FETCHES
+#undef SHARES

@@ -9,7 +9,7 @@
 
 enum { PACKING_PAYS = 4096 }; /* macs below which packing costs more than it saves */
 /* bytes of a complex or real result from which writing it row by row is faster than tile by tile */
-enum { LARGE = 16 << 20, LARGE_REAL = 6 << 20 };
+enum { LARGE = 16 << 20, LARGE_REAL = 10 << 20 };
 /* tables up to this size; beyond so many macs vectors win over tables */
 enum { TABLE_POINTS = 128, TABLE_MACS = 256 };
 
@@ -184,10 +184,13 @@ static int streams(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const 
 }
 
 /* Whether tiles over a and b where they lie are the way: one axis in each group, n contiguous on c, and
- * a product too small or too narrow for packing to pay. */
+ * a product too small or too narrow for packing to pay, or with so few rows that packing b would cost
+ * more than reading it in short strips. */
 static int is_direct(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
     enum { TALL = 16, NEAR_TALL = 768 << 10, NEAR = 384 << 10 }; /* tall tiles read b less often */
     enum { FEW = 16, SHORT = 16 }; /* sums and vectors for which a nest has less to prepare */
+    enum { NARROW = 16, LOW = 12 }; /* columns, whatever the vectors; tiles of rows below a long b */
+    enum { ROW = 768, ROWS = 128 }; /* bytes of a row of c, and rows, with which a tiny operand pays */
     const tn_kernels *kernels = tn_get_kernels(x->dtype);
     const int64_t itemsize = tn_itemsize(x->dtype);
     if (count[1] > 1 || count[2] != 1 || count[3] > 1) return 0;
@@ -198,7 +201,10 @@ static int is_direct(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], cons
                            n->n <= SHORT * kernels->lanes;
     if (m == 1) return n->sb == itemsize && !short_rows;
     if ((m + n->n) * k * itemsize <= (kernels->mr < TALL ? NEAR : NEAR_TALL)) return 1;
-    return n->n <= 3 * kernels->nr || (m <= 4 * kernels->mr && n->sb == itemsize);
+    if (n->n <= NARROW || n->n <= 3 * kernels->nr) return 1;
+    const int64_t tiny = TN_DIRECT_DEPTH * kernels->nr;
+    if (n->n <= m) return n->n * itemsize <= ROW && n->n * k <= tiny;
+    return n->sb == itemsize && (m <= LOW * kernels->mr || (m <= ROWS && m * k <= tiny));
 }
 
 /* Whether vectors should run along k: many rows of a and few columns of b, one axis each. */
@@ -254,6 +260,14 @@ static int choose_inner(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_
     return 1;
 }
 
+/* Whether the wide axis is the only one of its group, and vectors run along it on its operand and on c: then
+ * the tiles of direct products need no tables. */
+static int is_one_run(const tn_contraction *x, const tn_dim *wide, int on_b, const int count[4]) {
+    const int64_t itemsize = tn_itemsize(x->dtype);
+    return !count[0] && count[1] == 1 && count[2] == 1 && count[3] == 1 && wide->sc == itemsize &&
+           (on_b ? wide->sb : wide->sa) == itemsize;
+}
+
 /* A huge operand meets a tiny one.  With more entries than a few the arithmetic counts, and the
  * microkernel of packed products is as good once elements have to change places.  With in_vectors, no
  * element may have to move alone. */
@@ -267,6 +281,10 @@ static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX
         narrow * k < 2)
         return 0;
     if (k == 1 && wide * narrow * tn_itemsize(x->dtype) < CACHED && streams(x, group, count, k))
+        return 0;
+    const int longer = m < n ? 2 : 1;
+    if (narrow * k > FEW_IF_MOVED && k * wide * tn_itemsize(x->dtype) < CACHED &&
+        is_one_run(x, last(group[longer], count[longer]), m < n, count))
         return 0;
     tn_tiling tiling;
     tn_contraction skinny = *x;

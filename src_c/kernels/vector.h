@@ -40,6 +40,7 @@
 
 /* The tile for fewer rows than hide the latency of an addition. */
 #define WIDE_VECTORS 4
+#define BROAD_VECTORS 8
 #if defined(TN_ISA_avx512) || defined(__aarch64__)
 #define WIDE_ROWS 4
 #else
@@ -76,11 +77,22 @@ enum { FETCH_AHEAD, FETCH_RIGHT };
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* Hides how x was computed, so that it gets a register of its own. */
 #define OPAQUE(x) __asm__("" : "+r"(x))
-/* Keeps a vector in its register up to here. */
-#if defined(TN_LOWERED)
-#define HOLD(x) ((void)(x))
+/* How assembly names a register that holds a vector. */
+#if defined(TN_ISA_avx512)
+#define REGISTER "v"
 #elif defined(__x86_64__)
-#define HOLD(x) __asm__("" : : "x"(x))
+#define REGISTER "x"
+#elif defined(__aarch64__)
+#define REGISTER "w"
+#endif
+/* The same of a vector, which would else be loaded again for its second use; and keeping one in its register
+ * up to here.  Lowered vectors are in several. */
+#if defined(REGISTER) && !defined(TN_LOWERED)
+#define OPAQUE_VECTOR(x) __asm__("" : "+" REGISTER(x))
+#define HOLD(x) __asm__("" : : REGISTER(x))
+#else
+#define OPAQUE_VECTOR(x) ((void)0)
+#define HOLD(x) ((void)0)
 #endif
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 #define MAX(x, y) ((x) > (y) ? (x) : (y))
