@@ -406,3 +406,20 @@ def test_large_permutations_of_runs_are_exact(middle: int, run_bytes: int) -> No
     for axes in ((0, 2, 1, 3), (2, 1, 0, 3), (1, 2, 0, 3)):
         result = tn.einsum(array, list(range(4)), list(axes))
         assert np.array_equal(result, array.transpose(axes))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_large_products_are_exact(dtype: str) -> None:
+    """Panels packed side by side and steps taken together leave no row, column or step out."""
+    rng = np.random.default_rng(5)
+    for m, n, k in [(200, 203, 198), (131, 330, 401), (260, 196, 805), (97, 1000, 131)]:
+        a, b = (rng.integers(-3, 4, shape).astype(dtype) for shape in [(m, k), (k, n)])
+        if dtype[0] == "c":
+            a, b = a + 1j * a[::-1], b - 1j * b[:, ::-1]
+            a, b = a.astype(dtype), b.astype(dtype)
+        expected = np.matmul(a, b)  # sums of small integers are exact
+        np.testing.assert_array_equal(tn.einsum("mk,kn->mn", a, b), expected)
+        out = np.full((m, n), np.nan, dtype)
+        assert tn.einsum("km,kn->mn", a.T.copy(), b, out=out) is out
+        np.testing.assert_array_equal(out, expected)
+        np.testing.assert_array_equal(tn.einsum("mk,nk->nm", a, b.T.copy()), expected.T)

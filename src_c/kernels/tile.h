@@ -42,7 +42,7 @@ ALWAYS_INLINE void FN(tile_step)(const int rows, const int64_t a_row, const char
     }
 }
 
-#if FLOATING && !COMPLEX && STEPS_AT_ONCE > 1
+#if FLOATING && STEPS_AT_ONCE > 1
 /* The same of packed panels, for loops of several steps.  What is multiplied keeps its registers up
  * to the end, or compilers add into these and move sums about. */
 ALWAYS_INLINE void FN(held_step)(const int rows, const char *a, const char *b,
@@ -54,6 +54,11 @@ ALWAYS_INLINE void FN(held_step)(const int rows, const char *a, const char *b,
         const V x = FN(real)(a + i * sizeof(T)) - (V){0};
         for (int j = 0; j < TILE_VECTORS; j++) sum[i][0][j] += x * row[j];
         HOLD(x);
+#if COMPLEX
+        const V y = FN(real)(a + i * sizeof(T) + sizeof(R)) - (V){0};
+        for (int j = 0; j < TILE_VECTORS; j++) sum[i][1][j] += y * row[j];
+        HOLD(y);
+#endif
     }
     for (int j = 0; j < TILE_VECTORS; j++) HOLD(row[j]);
 }
@@ -171,7 +176,7 @@ ALWAYS_INLINE void FN(tiles_written)(const int high, const FN(write_mode) mode, 
             __builtin_prefetch(*lines, 0, 2); /* into L2 */
             FN(tile_step)(high, sizeof(T), a, b, sum);
         }
-#if FLOATING && !COMPLEX && STEPS_AT_ONCE > 1
+#if FLOATING && STEPS_AT_ONCE > 1
         for (; left >= STEPS_AT_ONCE; left -= STEPS_AT_ONCE)
 #pragma GCC unroll 4
             for (int step = 0; step < STEPS_AT_ONCE; step++) {
@@ -182,10 +187,13 @@ ALWAYS_INLINE void FN(tiles_written)(const int high, const FN(write_mode) mode, 
         for (; left > 0; left--, a += high * sizeof(T), b += NR * sizeof(T))
             FN(tile_step)(high, sizeof(T), a, b, sum);
 #if COMPLEX
+        static const V negate = {SIGNS};
+        const V *signs = &negate;
+        OPAQUE(signs); /* no register for them during the steps */
 #pragma GCC unroll 24
         for (int i = 0; i < high; i++)
             for (int j = 0; j < TILE_VECTORS; j++)
-                sum[i][0][j] += NEGATE_REAL * SWAP_PARTS(sum[i][1][j]);
+                sum[i][0][j] += *signs * SWAP_PARTS(sum[i][1][j]);
 #endif
 #pragma GCC unroll 24
         for (int i = 0; i < high; i++)
