@@ -211,7 +211,7 @@ static void run_direct(const contract_job *base, int threads) {
     if (!pays(PARALLEL_GETT, bytes, threads)) threads = 1;
     const double task = threads > 1 ? DIRECT_TASK : x->m < x->n ? DIRECT_LONG : DIRECT_ALONE;
     /* columns of a task: a long b is read in long runs */
-    const int64_t few = threads > 1 ? 256 : 4096;
+    const int64_t few = threads > 1 ? larger(256, smaller(4096, x->n / (2 * threads))) : 4096;
     const int64_t strip = x->m <= base->kernels->mr ? few : base->kernels->nr;
     if (work > task) {
         const int64_t tasks = (int64_t)(work / task) + 1;

@@ -278,6 +278,18 @@ ALWAYS_INLINE void FN(direct_block)(FN(direct_product) *job, int64_t rows, int64
     }
 }
 
+/* A few rows of c where b is near: no strip of it is copied. */
+static void FN(direct_near)(const FN(direct_product) *job, int64_t rows, int64_t columns,
+                            const char *a, const char *b, char *c) {
+    const int64_t unit = sizeof(T);
+    for (int64_t j = 0; j < columns;) {
+        const int s = FN(choose_strip)(columns, &j, job->widest, job->accumulate);
+        const int64_t strips = (columns - j) / FN(strips)[s].width;
+        FN(strips)[s].run(job, a, b + j * unit, c + j * unit, rows, strips);
+        j += strips * FN(strips)[s].width;
+    }
+}
+
 /* Rows whose part of a stays in the second cache while all strips meet them. */
 static int64_t FN(rows_at_once)(const FN(direct_product) *job, int64_t depth, int64_t rows,
                                 int64_t columns) {
@@ -286,13 +298,14 @@ static int64_t FN(rows_at_once)(const FN(direct_product) *job, int64_t depth, in
     return MAX((int64_t)LEAST, BYTES / (depth * (int64_t)sizeof(T)) / MR * MR);
 }
 
+enum { FN(MANY_ROWS) = 48 }; /* that are worth a copy of all strips */
+
 /* One batch point: c[rows, columns] from the operands at a and b. */
 static void FN(direct_point)(FN(direct_product) *job, int64_t rows, int64_t columns,
                              int64_t b_column, const char *a, const char *b, char *c) {
-    enum { MANY_ROWS = 48 };
     _Alignas(64) R copied[TN_DIRECT_DEPTH * NR * PARTS];
     job->packed = NULL;
-    if (rows >= MANY_ROWS && columns % NR) {
+    if (rows >= FN(MANY_ROWS) && columns % NR) {
         const int64_t done = FN(direct_rows)(job, rows, columns, b_column, a, b, c, copied);
         a += done * job->a_row, c += done * job->c_row, rows -= done;
         job->b_step = job->b_down;
@@ -354,6 +367,7 @@ static void FN(direct)(const tn_contraction *x, const char *a, const char *b, ch
     FN(choose_ways)(&job, is_long, rows, columns, n->sb);
     const int64_t depth = FN(direct_depth)(x, is_long, n->sb);
     job.rows_at_once = FN(rows_at_once)(&job, depth, rows, columns);
+    const int near = job.near && !job.gathers && rows < FN(MANY_ROWS);
     tn_walk batch;
     walk_to(&batch, x->dims, x->n_batch, box->batch0);
     a += box->m0 * m->sa;
@@ -363,8 +377,11 @@ static void FN(direct)(const tn_contraction *x, const char *a, const char *b, ch
         for (int64_t p = 0; p < x->k; p += depth) {
             job.depth = MIN(depth, x->k - p);
             job.accumulate = x->accumulate || p > 0;
-            FN(direct_point)(&job, rows, columns, n->sb, a + batch.a + p * k->sa,
-                             b + batch.b + p * k->sb, c + batch.c);
+            const char *at = a + batch.a + p * k->sa, *bt = b + batch.b + p * k->sb;
+            if (near)
+                FN(direct_near)(&job, rows, columns, at, bt, c + batch.c);
+            else
+                FN(direct_point)(&job, rows, columns, n->sb, at, bt, c + batch.c);
         }
 }
 

@@ -190,6 +190,7 @@ static int is_direct(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], cons
     enum { TALL = 16, NEAR_TALL = 768 << 10, NEAR = 384 << 10 }; /* tall tiles read b less often */
     enum { FEW = 16, SHORT = 16 }; /* sums and vectors for which a nest has less to prepare */
     enum { NARROW = 16, LOW = 12 }; /* columns, whatever the vectors; tiles of rows below a long b */
+    enum { APART = 32 << 10 }; /* a multiple of which brings all rows of b to a few sets of every cache */
     enum { ROW = 768, ROWS = 128 }; /* bytes of a row of c, and rows, with which a tiny operand pays */
     const tn_kernels *kernels = tn_get_kernels(x->dtype);
     const int64_t itemsize = tn_itemsize(x->dtype);
@@ -204,7 +205,8 @@ static int is_direct(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], cons
     if (n->n <= NARROW || n->n <= 3 * kernels->nr) return 1;
     const int64_t tiny = TN_DIRECT_DEPTH * kernels->nr;
     if (n->n <= m) return n->n * itemsize <= ROW && n->n * k <= tiny;
-    return n->sb == itemsize && (m <= LOW * kernels->mr || (m <= ROWS && m * k <= tiny));
+    const int apart = !count[3] || group[3]->sb % APART != 0;
+    return n->sb == itemsize && (m <= (apart ? LOW : 4) * kernels->mr || (m <= ROWS && m * k <= tiny));
 }
 
 /* Whether vectors should run along k: many rows of a and few columns of b, one axis each. */
