@@ -144,8 +144,10 @@ ALWAYS_INLINE void SHAPED(fill_wide)(const copy_tile *t, const tile_block *b, co
 
 /* The same with rows that meet in few sets of the cache, where no more than the next points may
  * wait: these are fetched, in a later block after the last ones. */
-ALWAYS_INLINE void SHAPED(fill_meeting)(const copy_tile *t, const tile_block *b, const char *a,
-                                        char *to, const tile_block *later, const char *ahead) {
+static __attribute__((noinline)) void SHAPED(fill_meeting)(const copy_tile *t,
+                                                           const tile_block *b, const char *a,
+                                                           char *to, const tile_block *later,
+                                                           const char *ahead) {
     enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T) };
     const int64_t size = sizeof(T), pitch = t->pitch, room = t->across - SIDE - b->i;
     int64_t rows[SIDE];
