@@ -27,12 +27,14 @@ typedef R ROW_U __attribute__((vector_size(WIDE * SIDE * sizeof(T)), aligned(1),
 #define COLUMNS(a, at) *(const ROW_U *)((a) + (at)[0])
 #endif
 
-#define HALF(a) (*(const FN(unaligned_two) *)(a))
-#define BOTH(a, b) (ROW)(FN(doubles)){HALF(a)[0], HALF(a)[1], HALF(b)[0], HALF(b)[1]}
+/* Whether a row is a vector of two halves, and what they are of two columns. */
+#define HALVES (VBYTES == 32 && WIDE == 1 && SIDE * R_BYTES * PARTS == 32)
+#define HALF(a) (*(const FN(half_row) *)(a))
+#define BOTH(a, b) (ROW) JOIN_2(FN(whole_row), HALF(a), HALF(b))
 
 /* Exchanges one bit of the row and the column after the other. */
 #define STAGE(bit)                                                                 \
-    if (bit < SIDE) {                                                              \
+    if (bit < side) {                                                              \
         _Pragma("GCC unroll 8") for (int i = 0; i < SIDE; i++) {                   \
             const int j = (i + bit) % SIDE;                                        \
             if (i & bit) continue;                                                 \
@@ -42,8 +44,8 @@ typedef R ROW_U __attribute__((vector_size(WIDE * SIDE * sizeof(T)), aligned(1),
         }                                                                          \
     }
 
-/* The exchanges but that of bit 4, and what is stored then. */
-ALWAYS_INLINE void SHAPED(finish)(ROW *x, char *to, const int64_t *rows) {
+/* The exchanges of the bits of `side`, and what is stored then. */
+ALWAYS_INLINE void SHAPED(finish)(ROW *x, const int side, char *to, const int64_t *rows) {
 #if R_BYTES == 4 && PARTS == 1 && SIDE > 2 /* as in flip_square */
 #pragma GCC unroll 8
     for (int i = 0; i < SIDE; i += 2) {
@@ -52,6 +54,7 @@ ALWAYS_INLINE void SHAPED(finish)(ROW *x, char *to, const int64_t *rows) {
         x[i] = low;
     }
     STAGE(2)
+    STAGE(4)
 #pragma GCC unroll 8
     for (int i = 0; i < SIDE; i += 4) {
         const ROW second = x[i + 2];
@@ -61,6 +64,7 @@ ALWAYS_INLINE void SHAPED(finish)(ROW *x, char *to, const int64_t *rows) {
 #else
     STAGE(1)
     STAGE(2)
+    STAGE(4)
 #endif
 #pragma GCC unroll 8
     for (int i = 0; i < SIDE; i++) *(ROW_U *)(to + rows[i]) = x[i];
@@ -71,23 +75,22 @@ ALWAYS_INLINE void SHAPED(flip)(const char *a, const int64_t *columns, char *to,
     ROW x[SIDE];
 #pragma GCC unroll 8
     for (int i = 0; i < SIDE; i++) x[i] = COLUMNS(a, columns + i);
-    STAGE(4)
-    SHAPED(finish)(x, to, rows);
+    SHAPED(finish)(x, SIDE, to, rows);
 }
 
 /* The same for a row of squares in a narrow block.  Where vectors have two halves, loading these apart does
- * the work of exchanging bit 4. */
+ * the work of exchanging the last bit. */
 ALWAYS_INLINE void SHAPED(flip_narrow)(const char *a, const int64_t *columns, char *to,
                                        const int64_t *rows) {
-#if ASSEMBLED && WIDE == 1 && SIDE == 8 && VBYTES == 32
+#if HALVES
     ROW x[SIDE];
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        const char *one = a + columns[i], *other = a + columns[i + 4];
+    for (int i = 0; i < SIDE / 2; i++) {
+        const char *one = a + columns[i], *other = a + columns[i + SIDE / 2];
         x[i] = BOTH(one, other);
-        x[i + 4] = BOTH(one + 16, other + 16);
+        x[i + SIDE / 2] = BOTH(one + 16, other + 16);
     }
-    SHAPED(finish)(x, to, rows);
+    SHAPED(finish)(x, SIDE / 2, to, rows);
 #else
     SHAPED(flip)(a, columns, to, rows);
 #endif
@@ -141,8 +144,10 @@ ALWAYS_INLINE void SHAPED(fill_wide)(const copy_tile *t, const tile_block *b, co
 
 /* The same with rows that meet in few sets of the cache, where no more than the next points may
  * wait: these are fetched, in a later block after the last ones. */
-ALWAYS_INLINE void SHAPED(fill_meeting)(const copy_tile *t, const tile_block *b, const char *a,
-                                        char *to, const tile_block *later, const char *ahead) {
+static __attribute__((noinline)) void SHAPED(fill_meeting)(const copy_tile *t,
+                                                           const tile_block *b, const char *a,
+                                                           char *to, const tile_block *later,
+                                                           const char *ahead) {
     enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T) };
     const int64_t size = sizeof(T), pitch = t->pitch, room = t->across - SIDE - b->i;
     int64_t rows[SIDE];
@@ -239,6 +244,7 @@ static inline void SHAPED(fill)(const copy_tile *t, int mode, const char *a, cha
 #undef STAGE
 #undef BOTH
 #undef HALF
+#undef HALVES
 #undef COLUMNS
 #undef ROW
 #undef ROW_U

@@ -212,10 +212,12 @@ static inline int64_t points_of_line(const int64_t *offsets, int64_t n) {
     return points;
 }
 
-/* Whether rows of a meet in so few sets of the second cache that it does not hold two blocks. */
+/* Whether the rows of a that a strip reads meet in so few sets of the second cache that it does not
+ * hold two blocks. */
 static inline int meet_in_cache(const copy_tile *t, int64_t size) {
-    enum { FEW = 16, SHORT = 4, PERIOD = 4 << 10 };
-    return bits_of(t->along_a, MIN(t->along, FEW)) % (size > SHORT ? PERIOD : PERIOD / 2) == 0;
+    enum { STRIP = 512, SHORT = 4, PERIOD = 4 << 10 }; /* bytes */
+    const int64_t period = size > SHORT ? PERIOD : PERIOD / 2;
+    return bits_of(t->along_a, MIN(t->along, STRIP / size)) % period == 0;
 }
 
 /* Sets what blocks need to know of the rows, and lengthens their table beyond the end.  Blocks are

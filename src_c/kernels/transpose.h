@@ -118,6 +118,9 @@ static void FN(put_ends)(const copy_tile *t, char *c, const char *kept, int64_t 
 typedef double FN(doubles) __attribute__((vector_size(32)));
 #endif
 
+typedef double FN(whole_row) __attribute__((vector_size(32)));
+typedef double FN(half_row) __attribute__((vector_size(16), aligned(1), may_alias));
+
 #define SIDE 2
 #define WIDE 1
 #define ROW_LANES ROW_LANES_2
