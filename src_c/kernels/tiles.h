@@ -9,8 +9,6 @@
 
 #include "../tn.h"
 
-#include <stdlib.h>
-
 enum { TILE_LINE = 64, SHORT_ROW = 32, LONG_ROW = 256 }; /* bytes */
 /* How rows are put into c: plainly, added, or past the caches in whole lines, which begin where strips
  * begin or are shifted against them. */
@@ -59,10 +57,9 @@ static inline void tile_measure(tile_walk *w) {
 
 static inline void sort_axes(uint8_t *order, const tn_dim *dims, int n_dims, tn_operand operand) {
     for (int i = 0; i < n_dims; i++) { /* insertion sort */
-        const int64_t stride = llabs(stride_on(&dims[i], operand));
+        const int64_t stride = stride_on(&dims[i], operand);
         int j = i;
-        for (; j > 0 && llabs(stride_on(&dims[order[j - 1]], operand)) > stride; j--)
-            order[j] = order[j - 1];
+        for (; j > 0 && stride_on(&dims[order[j - 1]], operand) > stride; j--) order[j] = order[j - 1];
         order[j] = (uint8_t)i;
     }
 }

@@ -30,8 +30,7 @@
 #define COMPLEX_ROWS 2
 #endif
 
-/* Steps of a packed tile in one round of its loop: instructions count where a core is
- * shared. */
+/* Steps of a packed tile in one round of its loop: instructions count where a core is shared. */
 #if defined(TN_ISA_avx2)
 #define STEPS_AT_ONCE 4
 #else
