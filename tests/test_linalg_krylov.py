@@ -146,6 +146,27 @@ def test_multiple_eigenvalues_come_as_often_as_they_occur(solver: str, exact: li
     assert np.linalg.matrix_rank(np.array(vectors)) == 3
 
 
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_vectors_of_a_multiple_eigenvalue_are_orthogonal(dtype: str) -> None:
+    for seed in range(30):  # of which rounding made a third dependent
+        q = np.linalg.qr(normal((7, 7), dtype, seed))[0]
+        matrix = (q * [0, 0, 0, 5, 5, 5, 5]) @ q.conj().T
+        values, vectors = eigs(apply, args=[matrix], shape=(7,), numeig=3, which="SR", dtype=dtype)
+        check_pairs(matrix, values, vectors, (7,), 1e-10)
+        gram = np.array(vectors).conj() @ np.array(vectors).T
+        np.testing.assert_allclose(gram, np.eye(3), atol=1e-10)
+
+
+def test_vectors_of_multiple_complex_eigenvalues_are_orthogonal() -> None:
+    for seed in range(10):
+        q = np.linalg.qr(normal((6, 6), seed=seed))[0]
+        matrix = q @ np.kron(np.eye(3), [[0, -2], [2, 0]]) @ q.T
+        values, vectors = eigs(apply, args=[matrix], shape=(6,), numeig=3, which="LI")
+        np.testing.assert_allclose(values, [2j, 2j, 2j], atol=1e-10)
+        gram = np.array(vectors).conj() @ np.array(vectors).T
+        np.testing.assert_allclose(gram, np.eye(3), atol=1e-10)
+
+
 @pytest.mark.parametrize("solver", ["lanczos", "eigs"])
 def test_multiple_eigenvalues_are_found_among_many(solver: str) -> None:
     exact = np.r_[0, 0, 0, 0.5, np.linspace(2, 3, 196)]

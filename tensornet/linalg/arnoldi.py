@@ -8,6 +8,7 @@ keeps the part of the space that belongs to the eigenvalues of interest and goes
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -107,6 +108,8 @@ class Arnoldi:
         order = self.order(values)
         chosen = order[:wanted]
         theta, y = values[chosen], vectors[:, chosen]
+        if not self.hermitian:
+            y = _separated(square, theta, y, 10 * float(np.finfo(square.dtype).eps) * self.scale)
         inside = np.linalg.norm(square @ y - y * theta, axis=0)
         return Ritz(theta, y, np.hypot(inside, abs(last @ y)), values[order])
 
@@ -138,6 +141,30 @@ class Arnoldi:
         if not self.closed and norm_of(self.h[-1]) <= limit:
             self.rows.replace(self.rows.all[: self.size])
             self.closed = True
+
+
+def _separated(square: Array, values: Array, vectors: Array, rounding: float) -> Array:
+    """Eigenvectors, as columns, of which those of a multiple eigenvalue are orthogonal.
+
+    By rounding, LAPACK's may be one and the same. A defective eigenvalue has fewer vectors than
+    its multiplicity: those stay as they are. O(n**3) for each multiple eigenvalue.
+    """
+    square = square.astype(vectors.dtype)  # complex if vectors are: conjugate pairs are apart then
+    left = np.ones(len(values), bool)
+    for value in values:
+        cluster = np.flatnonzero(left & (abs(values - value) <= rounding))
+        left[cluster] = False
+        if len(cluster) < 2:
+            continue
+        q, _ = leading_schur(square, len(cluster), partial(_nearest, value))
+        if (np.linalg.norm(square @ q - q * value, axis=0) <= rounding).all():
+            vectors[:, cluster] = q
+    return vectors
+
+
+def _nearest(value: complex, values: Array) -> Array:
+    """The indices of `values`, those next to `value` first."""
+    return np.argsort(abs(values - value))
 
 
 def leading_schur(matrix: Array, count: int, order: Order) -> tuple[Array, Array]:
