@@ -104,14 +104,15 @@ static void place_blocks(tn_program *p) {
     }
 }
 
-/* What placing values shares: memory for all workers, for each, and what one half of a run leaves. */
+enum { SHARED, WORKER, SAVED, BRANCH, ARENAS = BRANCH + TN_MOST_BRANCHES };
+
+/* What placing values shares: memory for all workers, for each, what one half of a run leaves, and for each
+ * branch, which is later a part of that for all. */
 typedef struct {
     tn_program *p;
-    arena arenas[3];
+    arena arenas[ARENAS];
     int64_t *last; /* by value: the step that reads it last, or -1 */
 } placing;
-
-enum { SHARED, WORKER, SAVED };
 
 static int is_placed(const tn_value *value) {
     return value->producer >= 0 && value->place != PLACE_OUTPUT && value->place != PLACE_BLOCK &&
@@ -129,20 +130,27 @@ static int64_t *find_last_reads(const tn_program *p) {
     return last;
 }
 
+/* The arena of a value that nothing but this run reads. */
+static int arena_of(const tn_program *p, const tn_value *value) {
+    if (value->level) return WORKER;
+    for (int64_t b = 0; b < p->n_branches; b++)
+        if (value->producer < p->branch_end[b]) return BRANCH + (int)b;
+    return SHARED;
+}
+
 static void take(placing *x, int32_t v) {
     tn_program *p = x->p;
     tn_value *value = &p->values[v];
-    int from = value->level ? WORKER : SHARED;
+    int from = arena_of(p, value);
     if (p->n_loops == 0 && x->last[v] >= p->n_forward && value->producer < p->n_forward) from = SAVED;
-    value->place = from == WORKER ? PLACE_WORKER : from == SHARED ? PLACE_SHARED : PLACE_SAVED;
+    value->place = from == WORKER ? PLACE_WORKER : from == SAVED ? PLACE_SAVED : PLACE_SHARED;
     value->offset = arena_take(&x->arenas[from], tn_value_bytes(p, v));
 }
 
 static tn_status give(placing *x, int32_t v) {
     const tn_value *value = &x->p->values[v];
     if (!is_placed(value) || value->place == PLACE_SAVED) return TN_OK;
-    return arena_give(&x->arenas[value->level ? WORKER : SHARED], value->offset,
-                      tn_value_bytes(x->p, v));
+    return arena_give(&x->arenas[arena_of(x->p, value)], value->offset, tn_value_bytes(x->p, v));
 }
 
 /* Where loops begin, room for the sums over them; where they have ended, what only they have read is
@@ -188,6 +196,20 @@ static tn_status place_around(placing *x, int64_t i) {
     return TN_OK;
 }
 
+/* Puts the memory of branches behind what is shared. */
+static void append_branches(placing *x) {
+    tn_program *p = x->p;
+    int64_t at[TN_MOST_BRANCHES];
+    for (int64_t b = 0; b < p->n_branches; b++) {
+        at[b] = p->shared_bytes;
+        p->shared_bytes += x->arenas[BRANCH + b].end;
+    }
+    for (int64_t v = p->n_inputs; v < p->n_values && p->n_branches; v++) {
+        const int from = arena_of(p, &p->values[v]);
+        if (from >= BRANCH) p->values[v].offset += at[from - BRANCH];
+    }
+}
+
 tn_status tn_place_values(tn_program *p) {
     placing x = {.p = p, .last = find_last_reads(p)};
     tn_status status = x.last ? TN_OK : TN_NO_MEMORY;
@@ -200,7 +222,8 @@ tn_status tn_place_values(tn_program *p) {
     p->shared_bytes = x.arenas[SHARED].end;
     p->worker_bytes = x.arenas[WORKER].end;
     p->saved_bytes = x.arenas[SAVED].end;
-    for (int i = 0; i < 3; i++) {
+    append_branches(&x);
+    for (int i = 0; i < ARENAS; i++) {
         free(x.arenas[i].offset);
         free(x.arenas[i].size);
     }

@@ -24,8 +24,8 @@ typedef struct {
     int part;
     int64_t workers;              /* that take part, each on one thread; 1: all threads in each step */
     int64_t last;                 /* the end of the chunks to run */
-    atomic_llong next_chunk;
-    atomic_int busy;              /* workers that are in a chunk or about to take one */
+    atomic_llong next_chunk;      /* or branch */
+    atomic_int busy;              /* workers that are in a chunk, or branch, or about to take one */
     atomic_llong slices_done;
 } run_state;
 
@@ -341,7 +341,7 @@ static void run_chunk(worker_state *w, int64_t number) {
 /* The calling thread has no more to do: it listens until the others are done too. */
 static void await_others(run_state *r) {
     for (int round = 0; atomic_load(&r->busy) && !tn_stopped(r->control, 0); round++) {
-        r->control->done = macs_at(r->p, atomic_load(&r->slices_done));
+        if (r->p->n_loops) r->control->done = macs_at(r->p, atomic_load(&r->slices_done));
         tn_rest(round);
     }
 }
@@ -431,15 +431,47 @@ void tn_execution_begin(const tn_execution *run, int clear_results) {
                         r.control);
 }
 
+/* One thread among those that share the branches: takes the next one until there are none. */
+static void branches_task(void *argument, int64_t task, int worker) {
+    const worker_state *shared = argument;
+    run_state *r = shared->run;
+    worker_state w = *shared; /* values have their places, the same for all */
+    (void)task;
+    w.worker = worker;
+    w.threads = 1;
+    atomic_fetch_add(&r->busy, 1);
+    for (;;) {
+        const int64_t b = atomic_fetch_add(&r->next_chunk, 1);
+        if (b >= r->p->n_branches) break;
+        if (run_steps(&w, tn_branch_start(r->p, b), r->p->branch_end[b])) break;
+    }
+    atomic_fetch_sub(&r->busy, 1);
+    if (worker == 0) await_others(r);
+}
+
+/* All branches; returns the step that comes next, or -1 when the run was cancelled. */
+static int64_t run_branches(worker_state *w) {
+    run_state *r = w->run;
+    const tn_program *p = r->p;
+    if (!p->n_branches) return 0;
+    atomic_store(&r->next_chunk, 0);
+    tn_parallel_for((int)p->threads, p->threads < p->n_branches ? p->threads : p->n_branches,
+                    branches_task, w);
+    if (tn_stopped(r->control, 0)) return -1;
+    const int64_t end = p->branch_end[p->n_branches - 1];
+    for (int64_t i = 0; i < end; i++) w->done += tn_step_macs(&p->steps[i]);
+    return end;
+}
+
 /* The steps outside the slice loop; without one, those of this part of the run. */
 static tn_status prepare(run_state *r) {
     const tn_program *p = r->p;
     worker_state w = make_worker(r, 0);
     w.threads = (int)p->threads;
     fill_table(&w);
-    const int64_t first = r->part == TN_BACKWARD ? p->n_forward : 0;
+    const int64_t first = r->part == TN_BACKWARD ? p->n_forward : run_branches(&w);
     const int64_t end = r->part == TN_FORWARD ? p->n_forward : p->section_start[1];
-    if (run_steps(&w, first, end)) return TN_INTERRUPTED;
+    if (first < 0 || run_steps(&w, first, end)) return TN_INTERRUPTED;
     for (int i = 1; i < p->workers; i++) {
         worker_state other = make_worker(r, i);
         fill_table(&other);
@@ -534,7 +566,7 @@ tn_program_info tn_program_describe(const tn_program *p) {
         .slices = p->slices,
         .chunks = p->chunks,
         .workers = p->workers,
-        .threads = p->threads,
+        .threads = p->threads, .branches = p->n_branches,
         .arena_bytes = p->arena_bytes,
         .saved_bytes = p->saved_bytes,
         .macs = p->macs,

@@ -1,4 +1,5 @@
-/* What lowering hands to the runner.  Internal to lower.c, schedule.c, place.c and program.c.
+/* What lowering hands to the runner.  Internal to lower.c, schedule.c, branch.c, place.c and
+ * program.c.
  *
  * Levels nest like the slice loops: what is at level 0 is computed once, what is at level l once for
  * each pass of loop l - 1.  A cotangent of a value at level l is a sum over the loops inside: it is
@@ -46,7 +47,7 @@ typedef struct {
     uint8_t value_only; /* nothing but the value depends on it */
 } tn_step;
 
-enum { TN_MOST_FUSED = 16, TN_MOST_BLOCKED = 24 };
+enum { TN_MOST_FUSED = 16, TN_MOST_BLOCKED = 24, TN_MOST_BRANCHES = 64 };
 
 /* Steps, each on the result of the one before, that run one after the other on every block of their
  * stem: a value that they leave alone in some indices.  What is between them stays in the caches. */
@@ -91,6 +92,8 @@ struct tn_program {
     int64_t *section_start; /* levels upwards, then those that have something after inner loops down */
     int64_t n_inputs, n_values, n_steps, n_slice_strides, n_loops, n_fused, n_results;
     int64_t n_forward;    /* steps; the others are the backward sweep */
+    int64_t n_branches;   /* subtrees that run side by side, each on one thread, before all other steps */
+    int64_t branch_end[TN_MOST_BRANCHES]; /* of each: where its steps end and those of the next begin */
     int64_t first_sum;    /* the first step in the innermost loop that adds to results or sums */
     int64_t slices, chunks, workers, threads;
     int64_t grain;        /* slices from one that may start a chunk to the next */
@@ -141,6 +144,13 @@ static inline int32_t tn_level(const tn_program *p, uint64_t sliced) {
  * levels; then, with all steps there, orders them and counts. */
 void tn_rank_loops(tn_program *program);
 tn_status tn_schedule(tn_program *program, int32_t root, int64_t largest);
+
+static inline int64_t tn_branch_start(const tn_program *p, int64_t branch) {
+    return branch ? p->branch_end[branch - 1] : 0;
+}
+
+/* branch.c: of the forward steps, in this order, moves those of branches to the front. */
+tn_status tn_find_branches(tn_program *program, int32_t root, int32_t *order);
 
 /* place.c */
 int64_t tn_value_bytes(const tn_program *program, int32_t v);

@@ -192,6 +192,7 @@ static tn_status order_steps(tn_program *p, int32_t root) {
     tn_status status = TN_NO_MEMORY;
     if (!order || !sorted) goto done;
     status = depth_first(p, root, order);
+    if (!status) status = tn_find_branches(p, root, order);
     if (status) goto done;
     for (int64_t i = p->n_forward; i < p->n_steps; i++) {
         order[i] = (int32_t)i;
@@ -325,7 +326,8 @@ static void count_resources(tn_program *p) {
     int64_t elements = p->results[0].elements;
     for (int64_t v = 0; v < p->n_values; v++)
         if (p->values[v].elements > elements) elements = p->values[v].elements;
-    if (largest < ALONE_MACS && (double)elements < ALONE_MACS && p->workers == 1) p->threads = 1;
+    const int shares = largest >= ALONE_MACS || (double)elements >= ALONE_MACS;
+    if (!shares && !p->n_branches && p->workers == 1) p->threads = 1;
     /* per worker: a pointer, and with strip an exponent, per value */
     p->table_bytes = TN_ALIGNED(p->n_values * (int64_t)sizeof(char *)) +
                      (p->strip ? TN_ALIGNED(p->n_values * (int64_t)sizeof(int64_t)) : 0);

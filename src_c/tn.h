@@ -355,6 +355,7 @@ typedef struct tn_program tn_program;
 
 typedef struct {
     int64_t steps, slices, chunks, workers, threads;
+    int64_t branches;     /* subtrees that threads run side by side, each alone */
     int64_t arena_bytes;  /* everything a run allocates, results and what is saved excepted */
     int64_t output_bytes; /* of all results */
     int64_t saved_bytes;  /* what the forward half of a run leaves for the backward half */

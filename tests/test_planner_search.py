@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,6 +60,31 @@ def step_costs(tree: Tree) -> list[tuple[int, int, int, int]]:
         return math.prod(sizes[i] for i in {i for term in terms for i in term})
 
     return [(entries(a, b), entries(a), entries(b), entries(c)) for a, b, c in tree.step_terms()]
+
+
+def step_macs(tree: Tree) -> list[int]:
+    return [all_ for all_, _, _, _ in step_costs(tree)]
+
+
+def halves(tree: Tree) -> tuple[int, int]:
+    """The multiply-adds on either side of the last step."""
+    n = len(tree.expr.inputs)
+    below = [0] * n
+    for (a, b), macs in zip(tree.steps, step_macs(tree)):
+        below.append(macs + below[a] + below[b])
+    a, b = tree.steps[-1]
+    return below[a], below[b]
+
+
+def overlap(sites: int, bond: int) -> Expr:
+    """The inner product of two matrix product states of physical extent 2."""
+    inputs = []
+    for first in (0, sites - 1):
+        for site in range(sites):
+            bonds = [first + i for i in (site - 1, site) if 0 <= i < sites - 1]
+            inputs.append((2 * (sites - 1) + site, *bonds))
+    sizes = (bond,) * (2 * sites - 2) + (2,) * sites
+    return Expr(tuple(inputs), (), sizes)
 
 
 MEASURES = {
@@ -159,6 +185,42 @@ def test_once_is_never_worse_than_greedy_and_searches_less_than_auto():
 def test_auto_is_never_worse_than_greedy_on_lattices():
     for expr in (lattice(4, 4), lattice(6, 6), lattice(3, 12, 3)):
         assert search(expr).macs <= search(expr, "greedy").macs
+
+
+@pytest.mark.parametrize("sites", [5, 30, 101])
+def test_half_of_the_work_is_on_either_side_of_the_last_step(sites):
+    expr = overlap(sites, 120)
+    tree = search(expr)
+    assert_valid(tree)
+    assert (tree.macs, tree.max_size) == recount(tree)
+    assert max(halves(tree)) < 0.6 * tree.macs
+    assert tree.macs < 1.002 * search(expr, "anneal").macs
+
+
+def test_the_last_step_moves_only_where_that_costs_next_to_nothing():
+    moved = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(5, 11))
+        ring = [[i, (i + 1) % n] for i in range(n)]
+        for hyperedge in (n, n + 1):
+            for at in rng.permutation(n)[:3]:
+                ring[at].append(hyperedge)
+        sizes = (*map(int, rng.integers(60, 250, n)), 2, 2)
+        expr = Expr(tuple(map(tuple, ring)), (), sizes)
+        tree, best = search(expr), search(expr, "optimal")
+        assert_valid(tree)
+        assert (tree.macs, tree.max_size) == recount(tree)
+        assert best.macs <= tree.macs <= 1.001 * best.macs
+        moved += tree.steps != best.steps
+        opened = Expr(expr.inputs, (0,), sizes)
+        assert search(opened).steps == search(opened, "optimal").steps
+    assert moved > 5
+
+
+@pytest.mark.parametrize("bond", [8, 400])
+def test_the_last_step_stays_where_steps_are_small_or_huge(bond):
+    assert search(overlap(5, bond)).steps == search(overlap(5, bond), "optimal").steps
 
 
 @pytest.mark.parametrize("name", ["auto", "hyper", "random-greedy", "bisection", "min-fill"])

@@ -150,6 +150,23 @@ def test_bits_do_not_depend_on_the_number_of_threads(threads: int) -> None:
         assert np.array_equal(lower(tree, "float64", threads=threads)(*arrays), one)
 
 
+@pytest.mark.parametrize("strip", [False, True])
+def test_halves_of_a_tree_on_threads_of_their_own_give_the_same_bits(strip: bool) -> None:
+    labels = [f"{a}{b}" for a, b in zip("abcdefgh", "bcdefgha")]
+    tree = chain_tree(labels, "", sizes=dict.fromkeys("abcdefgh", 110))
+    halves = ((0, 1), (8, 2), (9, 3), (4, 5), (11, 6), (12, 7), (10, 13))
+    tree = Tree(tree.expr, halves)
+    arrays = [np.random.default_rng(i).standard_normal((110, 110)) for i in range(8)]
+    programs = [
+        lower(tree, "float64", threads=threads, strip_exponent=strip) for threads in (1, 2, 3, 5)
+    ]
+    # either half has memory of its own
+    assert programs[1].memory_required > programs[0].memory_required + 110 * 110 * 8
+    one, *others = (program(*arrays) for program in programs)
+    for other in others:
+        assert np.array_equal(other, one)
+
+
 def test_steps_outside_the_slice_loop_are_computed_once() -> None:
     sizes = {"a": 10, "b": 10, "c": 10, "d": 4}
     tree = chain_tree(["ab", "bc", "cd"], "a", "d", sizes)

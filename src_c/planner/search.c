@@ -225,14 +225,9 @@ static tnp_status polish(search *s)
     return status;
 }
 
-tnp_status tnp_search(const tnp_net *net, const tnp_options *opt, tnp_control *ctl,
-                      int32_t *steps)
+static tnp_status search_by_parts(const tnp_net *net, const tnp_options *opt, tnp_control *ctl,
+                                  int32_t *steps)
 {
-    if (net->n < 2) return TNP_OK;
-    bool portfolio = opt->mode == TNP_AUTO || opt->mode == TNP_HYPER;
-    if ((portfolio && net->n <= EXACT) || opt->mode == TNP_OPTIMAL || opt->mode == TNP_DP) {
-        return tnp_optimal(net, opt->mode != TNP_DP, ctl, steps);
-    }
     search s = {.opt = opt, .ctl = ctl, .net = net, .steps = steps, .deadline = ctl->deadline};
     tnp_status status = search_init(&s);
     if (!status) status = tnp_simplify(net, ctl, steps, &s.n_steps, &s.small, s.origin);
@@ -246,5 +241,18 @@ tnp_status tnp_search(const tnp_net *net, const tnp_options *opt, tnp_control *c
     if (!status && opt->mode == TNP_AUTO) status = polish(&s);
     if (!status && opt->mode == TNP_HYPER) status = tnp_plan_further(net, opt, ctl, steps);
     search_free(&s);
+    return status;
+}
+
+tnp_status tnp_search(const tnp_net *net, const tnp_options *opt, tnp_control *ctl,
+                      int32_t *steps)
+{
+    if (net->n < 2) return TNP_OK;
+    bool portfolio = opt->mode == TNP_AUTO || opt->mode == TNP_HYPER;
+    bool exact = opt->mode == TNP_OPTIMAL || opt->mode == TNP_DP;
+    tnp_status status = exact || (portfolio && net->n <= EXACT)
+                            ? tnp_optimal(net, opt->mode != TNP_DP, ctl, steps)
+                            : search_by_parts(net, opt, ctl, steps);
+    if (!status && portfolio) status = tnp_balance(net, steps);
     return status;
 }

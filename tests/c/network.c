@@ -178,6 +178,14 @@ void network_parse(network *g, const char *equation, const int64_t *sizes, const
     fill(g, &r, 0, make);
 }
 
+void network_ring(network *g, int64_t extent, int dtype, value (*make)(int, rng *)) {
+    static const int64_t steps[] = {0, 1, 2, 3, 8, 9, 4, 5, 6, 7, 11, 12, 10, 13};
+    int64_t sizes[8];
+    for (int i = 0; i < 8; i++) sizes[i] = extent;
+    network_parse(g, "ab,bc,cd,de,ef,fg,gh,ha->", sizes, "", dtype, make);
+    memcpy(g->steps, steps, sizeof steps);
+}
+
 void network_free(network *g) {
     for (int64_t v = 0; v < g->net.n_inputs; v++) free(g->blocks[v]);
 }

@@ -26,6 +26,8 @@ void network_stem(network *g, rng *r, int dtype);
  * left, and the indices in `sliced` are sliced.  make fills the operands. */
 void network_parse(network *g, const char *equation, const int64_t *sizes, const char *sliced,
                    int dtype, value (*make)(int, rng *));
+/* A ring of eight matrices of so many rows, in two halves of four that meet at the end. */
+void network_ring(network *g, int64_t extent, int dtype, value (*make)(int, rng *));
 void network_free(network *g);
 
 /* The element of the result at each index of the output, in C order; free() it. */

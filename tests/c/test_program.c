@@ -237,6 +237,41 @@ static void the_number_of_threads_changes_no_bit(void) {
         }
 }
 
+/* One thread runs all steps in order. */
+static void branches_on_threads_of_their_own_change_no_bit(void) {
+    static const int dtypes[] = {TN_F32, TN_F64, TN_C64, TN_F16, TN_U64};
+    static const int64_t branches[] = {0, 2, 3, 4};
+    for (int d = 0; d < 5; d++)
+        for (int strip = 0; strip < 1 + (dtypes[d] != TN_U64); strip++) {
+            network g;
+            network_ring(&g, 110, dtypes[d], value_rough);
+            outcome one = lower_and_run(&g, 1, strip);
+            for (int threads = 1; threads <= 4; threads++) {
+                outcome more = lower_and_run(&g, threads, strip);
+                CHECK(more.info.branches == branches[threads - 1], "%lld branches on %d threads",
+                      (long long)more.info.branches, threads);
+                CHECK(more.exponent == one.exponent &&
+                          !memcmp(more.block, one.block, (size_t)g.result.bytes),
+                      "%s, %d threads, strip %d", dtype_name(dtypes[d]), threads, strip);
+                free(more.block);
+            }
+            free(one.block);
+            network_free(&g);
+        }
+}
+
+static void small_or_huge_steps_make_no_branches(void) {
+    static const int64_t extents[] = {20, 520};
+    for (int i = 0; i < 2; i++) {
+        network g;
+        network_ring(&g, extents[i], TN_F32, value_random);
+        tn_program *program = lowered(&g, 4, 0);
+        CHECK(tn_program_describe(program).branches == 0, "extent %lld", (long long)extents[i]);
+        tn_program_free(program);
+        network_free(&g);
+    }
+}
+
 static value make_scaled(int dtype, rng *r) {
     value x = value_random(dtype, r);
     x.re *= 0x1p60, x.im *= 0x1p60;
@@ -333,6 +368,30 @@ typedef struct {
     int number;
 } caller;
 
+static void branches_can_be_watched_and_stopped(void) {
+    network g;
+    network_ring(&g, 110, TN_F64, value_random);
+    tn_program *program = lowered(&g, 3, 0);
+    watcher w = {.stop_at = 1};
+    tn_control stopped = {.poll = watch, .self = &w}, cancelled = {.cancel = 1};
+    outcome o = run_program(&g, program, &stopped);
+    CHECK(o.status == TN_INTERRUPTED && w.calls == 1, "status %d", o.status);
+    free(o.block);
+    o = run_program(&g, program, &cancelled);
+    CHECK(o.status == TN_INTERRUPTED, "status %d", o.status);
+    free(o.block);
+    w = (watcher){0};
+    tn_control watched = {.poll = watch, .self = &w};
+    o = run_program(&g, program, &watched);
+    CHECK(o.status == TN_OK && w.calls > 0 && w.total == o.info.macs, "status %d", o.status);
+    outcome alone = lower_and_run(&g, 1, 0);
+    CHECK(!memcmp(o.block, alone.block, (size_t)g.result.bytes), "another result");
+    free(alone.block);
+    free(o.block);
+    tn_program_free(program);
+    network_free(&g);
+}
+
 static void *call_often(void *argument) {
     const caller *c = argument;
     for (int i = 0; i < 8; i++) {
@@ -347,10 +406,11 @@ static void *call_often(void *argument) {
 }
 
 static void one_program_runs_in_many_threads_at_once(void) {
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         network g;
-        network_parse(&g, large[i].equation, large[i].sizes, large[i].sliced, TN_F64,
-                      value_rough);
+        if (i) network_parse(&g, large[i - 1].equation, large[i - 1].sizes, large[i - 1].sliced, TN_F64,
+                             value_rough);
+        else network_ring(&g, 110, TN_F64, value_rough); /* in branches */
         tn_program *program = lowered(&g, 3, i & 1);
         tn_control control = {0};
         outcome alone = run_program(&g, program, &control);
@@ -373,9 +433,12 @@ const test program_tests[] = {
     TEST(large_networks_equal_the_sum_over_all_index_values),
     TEST(a_result_too_large_for_a_sum_per_chunk_is_summed_in_place),
     TEST(the_number_of_threads_changes_no_bit),
+    TEST(branches_on_threads_of_their_own_change_no_bit),
+    TEST(small_or_huge_steps_make_no_branches),
     TEST(stripping_keeps_products_in_range_that_overflow_without_it),
     TEST(stripped_slices_of_very_different_size_add_up),
     TEST(a_poll_that_asks_to_stop_interrupts_the_run),
+    TEST(branches_can_be_watched_and_stopped),
     TEST(one_program_runs_in_many_threads_at_once),
     {0},
 };
