@@ -9,8 +9,8 @@
 static const double WORTH = 1 << 22;    /* macs of a program that is worth it: waking takes as long */
 static const double TWIG = 1 << 14;     /* macs of a subtree that stays in the trunk */
 static const double ALONE = 1 << 17;    /* macs of a step that is not shared */
-static const double SHARING = 1 << 18;  /* macs in the time that sharing a step takes */
-static const double GAIN = 0.85;        /* the most of the time that is worth it */
+static const double SHARING = 3 << 17;  /* macs in the time that sharing a step takes */
+static const double GAIN = 0.9;         /* the most of the time that is worth it */
 enum { LARGEST = 1 << 18 };             /* entries: steps on larger values are shared well */
 
 typedef struct {
