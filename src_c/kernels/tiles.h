@@ -15,6 +15,7 @@ enum { TILE_LINE = 64, SHORT_ROW = 32, LONG_ROW = 256 }; /* bytes */
 enum { PUT_PLAIN, PUT_ADDED, PUT_WHOLE, PUT_SHIFTED };
 /* Elements go to c in strips of so many points, by way of a block of a few columns of a. */
 enum { STRIP_POINTS = 128, BLOCK_BYTES = 80 << 10 };
+enum { TILE_KEPT = TN_COPY_ROWS * 3 / 2 }; /* lines that wait for more points of their rows */
 enum { TILE_BUFFER = 2 * TN_COPY_TILE, TILE_OFFSETS = 9216 + STRIP_POINTS };
 
 /* A walk over all tiles: where one starts, and how far it extends. */
@@ -39,6 +40,7 @@ typedef struct {
     int meeting; /* rows of a meet in few sets of the cache */
     int ahead;   /* what blocks need is fetched */
     int even;    /* blocks begin where lines of a do */
+    int64_t side, lead; /* of squares that are streamed from registers, or 0; the first line of a is in front */
     int64_t strip, columns, outers; /* the most points, columns of a and points between of a block */
     int64_t shared, shared_outers;  /* points along c and between that share lines of a */
     int64_t segments, bytes, pitch;
@@ -217,6 +219,20 @@ static inline int meet_in_cache(const copy_tile *t, int64_t size) {
     return bits_of(t->along_a, MIN(t->along, STRIP / size)) % period == 0;
 }
 
+/* The side of squares that are streamed from registers, or 0: where vectors are lines, and rows of c long. */
+static inline int64_t side_of_lines(const copy_tile *t, int64_t size) {
+    enum { SIDE = 8, WIDEST = 8, SHORTEST = 1 << 10 };
+    const int64_t side = size > WIDEST ? SIDE / 2 : SIDE, rows = (t->across + 2 * side - 1) / side * side;
+    return VBYTES == 64 && size >= 4 && t->along * size >= SHORTEST && t->across >= 2 * side &&
+           t->between * rows <= TILE_KEPT ? side : 0;
+}
+
+/* The first of the columns after those of the squares at i: squares begin where lines of a do, if all rows
+ * allow it, but for the first ones and the last. */
+ALWAYS_INLINE int64_t next_group(const copy_tile *t, int64_t side, int64_t i) {
+    return i == 0 && t->side ? t->lead % side ? t->lead % side : side : i + side;
+}
+
 /* Sets what blocks need to know of the rows, and lengthens their table beyond the end.  Blocks are
  * narrow, one line of a wide, where many lines are read next to each other or one stride apart, as in the
  * transpose of one axis with another: there is hardly time for anything but the lines.  Where rows of a
@@ -233,6 +249,8 @@ static inline void look_at_rows(copy_tile *t, int64_t size, int added) {
     const int meet = meet_in_cache(t, size);
     const int one_axis = t->across > 1 && t->across_to[t->across - 1] == (t->across - 1) * t->across_to[1];
     t->narrow = !t->joined && (added || t->along_a[1] <= row || (!meet && (one_axis || size > WIDEST)));
+    t->side = meet || added ? 0 : side_of_lines(t, size);
+    if (t->side) t->joined = 0;
     t->meeting = !t->narrow && !t->joined && meet;
     t->ahead = !meet && (t->between > 1 || row >= TILE_LINE);
     t->shared = points_of_line(t->along_a, t->along);
@@ -300,7 +318,7 @@ static inline tile_block next_block(const copy_tile *t, const tile_block *b, int
 
 /* Lays out the tile that w is at, with the target in a buffer of this pitch or, without, in c; also what
  * to fetch of the next tile, if anything, and how to stream it if it is so far. */
-static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contraction *x,
+static __attribute__((noinline)) void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contraction *x,
                                 int64_t size, int64_t pitch, int far) {
     int64_t on_a[TN_MAX_DIMS], on_c[TN_MAX_DIMS], on_to[TN_MAX_DIMS];
     const int along = x->n_batch, across = along + x->n_m, run = across + x->n_n;
@@ -330,6 +348,7 @@ static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contr
     t->row_a = t->segment_c + t->segments;
     t->rows_a = 0;
     t->joined = 0;
+    t->side = t->lead = 0;
     if (!x->n_k && (far > 1 || x->accumulate)) { /* otherwise they are put plainly */
         look_at_rows(t, size, x->accumulate);
         size_blocks(t, size);
