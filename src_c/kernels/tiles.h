@@ -219,18 +219,45 @@ static inline int meet_in_cache(const copy_tile *t, int64_t size) {
     return bits_of(t->along_a, MIN(t->along, STRIP / size)) % period == 0;
 }
 
-/* The side of squares that are streamed from registers, or 0: where vectors are lines, and rows of c long. */
+/* The side of squares that are streamed from registers, or 0: where vectors are lines, and rows long on both
+ * operands.  Small elements have squares of half a line, whose rows must stay in the first cache. */
 static inline int64_t side_of_lines(const copy_tile *t, int64_t size) {
-    enum { SIDE = 8, WIDEST = 8, SHORTEST = 1 << 10 };
+    enum { SIDE = 8, WIDEST = 8, SMALL = 4, LONG = 1 << 10, LONG_ON_A = 512, PERIOD = 4 << 10 };
     const int64_t side = size > WIDEST ? SIDE / 2 : SIDE, rows = (t->across + 2 * side - 1) / side * side;
-    return VBYTES == 64 && size >= 4 && t->along * size >= SHORTEST && t->across >= 2 * side &&
-           t->between * rows <= TILE_KEPT ? side : 0;
+    const int stays = size > SMALL || bits_of(t->along_a, MIN(t->along, TILE_LINE / size)) % PERIOD;
+    return VBYTES == TILE_LINE && stays && size >= SMALL && t->along * size >= LONG &&
+           t->across * size >= LONG_ON_A && t->between * rows <= TILE_KEPT ? side : 0;
 }
 
 /* The first of the columns after those of the squares at i: squares begin where lines of a do, if all rows
  * allow it, but for the first ones and the last. */
 ALWAYS_INLINE int64_t next_group(const copy_tile *t, int64_t side, int64_t i) {
     return i == 0 && t->side ? t->lead % side ? t->lead % side : side : i + side;
+}
+
+/* Columns of a that are streamed from registers along all of c, and how many points ahead they are fetched:
+ * of small elements one line, if squares can begin where lines do and one axis trades places with another;
+ * otherwise all, which share lines or meet in few sets of the cache. */
+typedef struct {
+    int64_t o, o_end, i, i_end, distance;
+} tile_columns;
+
+static inline tile_columns columns_at(const copy_tile *t, int64_t o, int64_t i, int64_t size) {
+    enum { WIDEST = 8 };
+    const int64_t line = TILE_LINE / size, end = i == 0 && t->lead ? t->lead : i + line;
+    const int64_t last = t->along - 1;
+    const int lines = t->level && size <= WIDEST && t->along_a[last] == last * t->along_a[1];
+    if (!lines) return (tile_columns){o, t->between, 0, t->across, 0};
+    return (tile_columns){o, o + 1, i, MIN(end, t->across), MIN(STRIP_POINTS, t->along)};
+}
+
+static inline tile_columns first_columns(const copy_tile *t, int64_t size) {
+    return columns_at(t, 0, 0, size);
+}
+
+static inline tile_columns next_columns(const copy_tile *t, const tile_columns *b, int64_t size) {
+    if (b->i_end < t->across) return columns_at(t, b->o, b->i_end, size);
+    return columns_at(t, b->o_end, 0, size);
 }
 
 /* Sets what blocks need to know of the rows, and lengthens their table beyond the end.  Blocks are
@@ -318,8 +345,9 @@ static inline tile_block next_block(const copy_tile *t, const tile_block *b, int
 
 /* Lays out the tile that w is at, with the target in a buffer of this pitch or, without, in c; also what
  * to fetch of the next tile, if anything, and how to stream it if it is so far. */
-static __attribute__((noinline)) void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contraction *x,
-                                int64_t size, int64_t pitch, int far) {
+static __attribute__((noinline)) void lay_out_tile(copy_tile *t, const tile_walk *w,
+                                                   const tn_contraction *x, int64_t size,
+                                                   int64_t pitch, int far) {
     int64_t on_a[TN_MAX_DIMS], on_c[TN_MAX_DIMS], on_to[TN_MAX_DIMS];
     const int along = x->n_batch, across = along + x->n_m, run = across + x->n_n;
     t->bytes = pitch ? find_segments(w, size, t->apart) : 0;
