@@ -72,6 +72,11 @@ ALWAYS_INLINE void SHAPED(exchange)(ROW *x, const int side) {
 #endif
 }
 
+#ifdef IN_A_ROW
+#include "lines.h"
+#endif
+#if WIDE * SIDE <= 8 /* wider ones are for lines only */
+
 ALWAYS_INLINE void SHAPED(finish)(ROW *x, const int side, char *to, const int64_t *rows) {
     SHAPED(exchange)(x, side);
 #pragma GCC unroll 8
@@ -236,20 +241,10 @@ static __attribute__((noinline)) void SHAPED(put_strips)(const copy_tile *t, int
         SHAPED(put_blocks)(t, PUT_SHIFTED, 0, a, c, ahead, kept, begun);
 }
 
-#ifdef IN_A_ROW
-#include "lines.h"
-#endif
-
 static inline void SHAPED(fill)(const copy_tile *t, int mode, const char *a, char *c,
                                 const char *ahead, char *kept, int begun) {
     enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T) };
     int64_t j = 0;
-#ifdef IN_A_ROW
-    if (t->side && mode != PUT_PLAIN) {
-        SHAPED(put_lines)(t, mode, a, c, ahead, kept, begun);
-        return;
-    }
-#endif
     if (mode != PUT_PLAIN) {
         SHAPED(put_strips)(t, mode, a, c, ahead, kept, begun);
         return;
@@ -258,6 +253,8 @@ static inline void SHAPED(fill)(const copy_tile *t, int mode, const char *a, cha
     for (; j < t->along; j += STEP)
         SHAPED(put_plainly)(t, a, c, MIN(j, t->along - STEP), STEP);
 }
+
+#endif
 
 #undef IN_A_ROW
 #undef STAGE

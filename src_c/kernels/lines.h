@@ -132,9 +132,9 @@ ALWAYS_INLINE void SHAPED(put_tile)(const copy_tile *t, const int mode, const ch
     }
 }
 
-static __attribute__((noinline)) void SHAPED(put_lines)(const copy_tile *t, int mode, const char *a,
-                                                        char *c, const char *ahead, char *kept,
-                                                        int begun) {
+static __attribute__((noinline)) void FN(put_lines)(const copy_tile *t, int mode, const char *a,
+                                                    char *c, const char *ahead, char *kept,
+                                                    int begun) {
     if (mode == PUT_SHIFTED)
         SHAPED(put_tile)(t, PUT_SHIFTED, a, c, ahead, kept, begun);
     else

@@ -1,6 +1,8 @@
 /* Copies between orders of axes, tile by tile: lines of both operands are read and written whole. */
 
 #define E (VL / PARTS)
+/* Whether squares are streamed from registers; pairs of four bytes move as eight. */
+#define LINES (VBYTES == 64 && FLOATING && !(COMPLEX && R_BYTES == 4))
 
 /* Rows of squares: SIDE elements of PARTS lanes. */
 #if COMPLEX
@@ -134,23 +136,24 @@ typedef double FN(half_row) __attribute__((vector_size(16), aligned(1), may_alia
 #define SIDE 4
 #define WIDE 1
 #define ROW_LANES ROW_LANES_4
-#if COMPLEX && R_BYTES == 8 && VBYTES == 64
+#if LINES && COMPLEX
 #define IN_A_ROW 2
 #endif
 #include "fill.h"
-#if !COMPLEX && R_BYTES == 4 && VBYTES == 64
+#if !COMPLEX
+#define SIDE 8
+#define WIDE 1
+#define ROW_LANES ROW_LANES_8
+#if LINES && R_BYTES == 8
+#define IN_A_ROW 2
+#endif
+#include "fill.h"
+#endif
+#if LINES && R_BYTES == 4
 #define SIDE 8
 #define WIDE 2
 #define ROW_LANES ROW_LANES_16
 #define IN_A_ROW 1
-#include "fill.h"
-#elif !COMPLEX
-#define SIDE 8
-#define WIDE 1
-#define ROW_LANES ROW_LANES_8
-#if VBYTES == 64
-#define IN_A_ROW 2
-#endif
 #include "fill.h"
 #endif
 #endif
@@ -194,10 +197,11 @@ static void FN(fill)(const copy_tile *t, int mode, const char *a, char *c,
     (void)side, (void)ahead, (void)kept, (void)begun;
     if (0) {
 #if FLOATING
-#if !COMPLEX && R_BYTES == 4 && VBYTES == 64
-    } else if (side >= 8 && along >= 16) {
-        FN(fill_2_8)(t, mode, a, c, ahead, kept, begun);
-#elif !COMPLEX
+#if LINES
+    } else if (t->side && mode != PUT_PLAIN) {
+        FN(put_lines)(t, mode, a, c, ahead, kept, begun);
+#endif
+#if !COMPLEX
     } else if (E >= 8 && side >= 8) {
         FN(fill_1_8)(t, mode, a, c, ahead, kept, begun);
 #endif
@@ -473,4 +477,6 @@ static void FN(transpose)(const tn_contraction *x, const char *a, char *c, const
 #undef ROW_LANES_2
 #undef ROW_LANES_4
 #undef ROW_LANES_8
+#undef ROW_LANES_16
+#undef LINES
 #undef E
