@@ -221,12 +221,13 @@ static inline int meet_in_cache(const copy_tile *t, int64_t size) {
 
 /* The side of squares that are streamed from registers, or 0: where vectors are lines, and rows long on both
  * operands, more so where rows of a follow each other.  Small elements have squares of half a line, whose rows
- * must stay in the first cache. */
+ * must stay in the first cache, and lose where rows of c lie some KB apart. */
 static inline int64_t side_of_lines(const copy_tile *t, int64_t size) {
     enum { SIDE = 8, WIDEST = 8, SMALL = 4, LONG = 1 << 10, LONG_ON_A = 512, PERIOD = 4 << 10 };
     const int64_t side = size > WIDEST ? SIDE / 2 : SIDE, rows = (t->across + 2 * side - 1) / side * side;
     const int64_t row = t->across * size, enough = t->along_a[1] <= row ? 2 * LONG_ON_A : LONG_ON_A;
-    const int stays = size > SMALL || bits_of(t->along_a, MIN(t->along, TILE_LINE / size)) % PERIOD;
+    const int stays = size > SMALL || (bits_of(t->along_a, MIN(t->along, TILE_LINE / size)) % PERIOD &&
+                                       bits_of(t->across_to, t->across) % LONG);
     return VBYTES == TILE_LINE && stays && size >= SMALL && t->along * size >= LONG &&
            row >= enough && t->between * rows <= TILE_KEPT ? side : 0;
 }
