@@ -15,6 +15,10 @@ typedef R ROW_U __attribute__((vector_size(WIDE * SIDE * sizeof(T)), aligned(1),
         FN(eight_bytes)((a) + (at)[0]), FN(eight_bytes)((a) + (at)[SIDE]),                 \
             FN(eight_bytes)((a) + (at)[2 * SIDE]), FN(eight_bytes)((a) + (at)[3 * SIDE])   \
     }
+#elif WIDE == 2 && SIDE == 8
+#define COLUMNS(a, at)                                                                         \
+    (ROW) JOIN_4(FN(long_row), *(const FN(unaligned_row) *)((a) + (at)[0]),                    \
+                 *(const FN(unaligned_row) *)((a) + (at)[SIDE]))
 #elif WIDE == 2
 #define COLUMNS(a, at)                                                                     \
     (ROW)(FN(doubles)) {                                                                   \
@@ -44,8 +48,8 @@ typedef R ROW_U __attribute__((vector_size(WIDE * SIDE * sizeof(T)), aligned(1),
         }                                                                          \
     }
 
-/* The exchanges of the bits of `side`, and what is stored then. */
-ALWAYS_INLINE void SHAPED(finish)(ROW *x, const int side, char *to, const int64_t *rows) {
+/* The exchanges of the bits of `side`. */
+ALWAYS_INLINE void SHAPED(exchange)(ROW *x, const int side) {
 #if R_BYTES == 4 && PARTS == 1 && SIDE > 2 /* as in flip_square */
 #pragma GCC unroll 8
     for (int i = 0; i < SIDE; i += 2) {
@@ -66,6 +70,15 @@ ALWAYS_INLINE void SHAPED(finish)(ROW *x, const int side, char *to, const int64_
     STAGE(2)
     STAGE(4)
 #endif
+}
+
+#ifdef IN_A_ROW
+#include "lines.h"
+#endif
+#if WIDE * SIDE <= 8 /* wider ones are for lines only */
+
+ALWAYS_INLINE void SHAPED(finish)(ROW *x, const int side, char *to, const int64_t *rows) {
+    SHAPED(exchange)(x, side);
 #pragma GCC unroll 8
     for (int i = 0; i < SIDE; i++) *(ROW_U *)(to + rows[i]) = x[i];
 }
@@ -241,6 +254,9 @@ static inline void SHAPED(fill)(const copy_tile *t, int mode, const char *a, cha
         SHAPED(put_plainly)(t, a, c, MIN(j, t->along - STEP), STEP);
 }
 
+#endif
+
+#undef IN_A_ROW
 #undef STAGE
 #undef BOTH
 #undef HALF

@@ -15,6 +15,7 @@ enum { TILE_LINE = 64, SHORT_ROW = 32, LONG_ROW = 256 }; /* bytes */
 enum { PUT_PLAIN, PUT_ADDED, PUT_WHOLE, PUT_SHIFTED };
 /* Elements go to c in strips of so many points, by way of a block of a few columns of a. */
 enum { STRIP_POINTS = 128, BLOCK_BYTES = 80 << 10 };
+enum { TILE_KEPT = TN_COPY_ROWS * 3 / 2 }; /* lines that wait for more points of their rows */
 enum { TILE_BUFFER = 2 * TN_COPY_TILE, TILE_OFFSETS = 9216 + STRIP_POINTS };
 
 /* A walk over all tiles: where one starts, and how far it extends. */
@@ -39,6 +40,7 @@ typedef struct {
     int meeting; /* rows of a meet in few sets of the cache */
     int ahead;   /* what blocks need is fetched */
     int even;    /* blocks begin where lines of a do */
+    int64_t side, lead; /* of squares that are streamed from registers, or 0; the first line of a is in front */
     int64_t strip, columns, outers; /* the most points, columns of a and points between of a block */
     int64_t shared, shared_outers;  /* points along c and between that share lines of a */
     int64_t segments, bytes, pitch;
@@ -217,6 +219,50 @@ static inline int meet_in_cache(const copy_tile *t, int64_t size) {
     return bits_of(t->along_a, MIN(t->along, STRIP / size)) % period == 0;
 }
 
+/* The side of squares that are streamed from registers, or 0: where vectors are lines, and rows long on both
+ * operands, more so where rows of a follow each other.  Small elements have squares of half a line, whose rows
+ * must stay in the first cache, and lose where rows of c lie some KB apart. */
+static inline int64_t side_of_lines(const copy_tile *t, int64_t size) {
+    enum { SIDE = 8, WIDEST = 8, SMALL = 4, LONG = 1 << 10, LONG_ON_A = 512, PERIOD = 4 << 10 };
+    const int64_t side = size > WIDEST ? SIDE / 2 : SIDE, rows = (t->across + 2 * side - 1) / side * side;
+    const int64_t row = t->across * size, enough = t->along_a[1] <= row ? 2 * LONG_ON_A : LONG_ON_A;
+    const int stays = size > SMALL || (bits_of(t->along_a, MIN(t->along, TILE_LINE / size)) % PERIOD &&
+                                       bits_of(t->across_to, t->across) % LONG);
+    return VBYTES == TILE_LINE && stays && size >= SMALL && t->along * size >= LONG &&
+           row >= enough && t->between * rows <= TILE_KEPT ? side : 0;
+}
+
+/* The first of the columns after those of the squares at i: squares begin where lines of a do, if all rows
+ * allow it, but for the first ones and the last. */
+ALWAYS_INLINE int64_t next_group(const copy_tile *t, int64_t side, int64_t i) {
+    return i == 0 && t->side ? t->lead % side ? t->lead % side : side : i + side;
+}
+
+/* Columns of a that are streamed from registers along all of c, and how many points ahead they are fetched:
+ * of small elements one line, if squares can begin where lines do and one axis trades places with another;
+ * otherwise all, which share lines or meet in few sets of the cache. */
+typedef struct {
+    int64_t o, o_end, i, i_end, distance;
+} tile_columns;
+
+static inline tile_columns columns_at(const copy_tile *t, int64_t o, int64_t i, int64_t size) {
+    enum { WIDEST = 8 };
+    const int64_t line = TILE_LINE / size, end = i == 0 && t->lead ? t->lead : i + line;
+    const int64_t last = t->along - 1;
+    const int lines = t->level && size <= WIDEST && t->along_a[last] == last * t->along_a[1];
+    if (!lines) return (tile_columns){o, t->between, 0, t->across, 0};
+    return (tile_columns){o, o + 1, i, MIN(end, t->across), MIN(STRIP_POINTS, t->along)};
+}
+
+static inline tile_columns first_columns(const copy_tile *t, int64_t size) {
+    return columns_at(t, 0, 0, size);
+}
+
+static inline tile_columns next_columns(const copy_tile *t, const tile_columns *b, int64_t size) {
+    if (b->i_end < t->across) return columns_at(t, b->o, b->i_end, size);
+    return columns_at(t, b->o_end, 0, size);
+}
+
 /* Sets what blocks need to know of the rows, and lengthens their table beyond the end.  Blocks are
  * narrow, one line of a wide, where many lines are read next to each other or one stride apart, as in the
  * transpose of one axis with another: there is hardly time for anything but the lines.  Where rows of a
@@ -233,6 +279,8 @@ static inline void look_at_rows(copy_tile *t, int64_t size, int added) {
     const int meet = meet_in_cache(t, size);
     const int one_axis = t->across > 1 && t->across_to[t->across - 1] == (t->across - 1) * t->across_to[1];
     t->narrow = !t->joined && (added || t->along_a[1] <= row || (!meet && (one_axis || size > WIDEST)));
+    t->side = meet || added ? 0 : side_of_lines(t, size);
+    if (t->side) t->joined = 0;
     t->meeting = !t->narrow && !t->joined && meet;
     t->ahead = !meet && (t->between > 1 || row >= TILE_LINE);
     t->shared = points_of_line(t->along_a, t->along);
@@ -300,8 +348,9 @@ static inline tile_block next_block(const copy_tile *t, const tile_block *b, int
 
 /* Lays out the tile that w is at, with the target in a buffer of this pitch or, without, in c; also what
  * to fetch of the next tile, if anything, and how to stream it if it is so far. */
-static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contraction *x,
-                                int64_t size, int64_t pitch, int far) {
+static __attribute__((noinline)) void lay_out_tile(copy_tile *t, const tile_walk *w,
+                                                   const tn_contraction *x, int64_t size,
+                                                   int64_t pitch, int far) {
     int64_t on_a[TN_MAX_DIMS], on_c[TN_MAX_DIMS], on_to[TN_MAX_DIMS];
     const int along = x->n_batch, across = along + x->n_m, run = across + x->n_n;
     t->bytes = pitch ? find_segments(w, size, t->apart) : 0;
@@ -330,6 +379,7 @@ static inline void lay_out_tile(copy_tile *t, const tile_walk *w, const tn_contr
     t->row_a = t->segment_c + t->segments;
     t->rows_a = 0;
     t->joined = 0;
+    t->side = t->lead = 0;
     if (!x->n_k && (far > 1 || x->accumulate)) { /* otherwise they are put plainly */
         look_at_rows(t, size, x->accumulate);
         size_blocks(t, size);

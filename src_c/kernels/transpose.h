@@ -1,6 +1,8 @@
 /* Copies between orders of axes, tile by tile: lines of both operands are read and written whole. */
 
 #define E (VL / PARTS)
+/* Whether squares are streamed from registers; pairs of four bytes move as eight. */
+#define LINES (VBYTES == 64 && FLOATING && !(COMPLEX && R_BYTES == 4))
 
 /* Rows of squares: SIDE elements of PARTS lanes. */
 #if COMPLEX
@@ -11,6 +13,7 @@
 #define ROW_LANES_2(f, bit) LANES_2(f, bit, 2)
 #define ROW_LANES_4(f, bit) LANES_4(f, bit, 4)
 #define ROW_LANES_8(f, bit) LANES_8(f, bit, 8)
+#define ROW_LANES_16(f, bit) LANES_16(f, bit, 16)
 #endif
 
 ALWAYS_INLINE void FN(copy_elements)(char *c, const char *a, int64_t bytes) {
@@ -106,12 +109,15 @@ ALWAYS_INLINE void FN(put_block)(const copy_tile *t, const int narrow, const til
 
 /* The ends of rows of which `bytes` have been put, as far as they are not in c yet. */
 static void FN(put_ends)(const copy_tile *t, char *c, const char *kept, int64_t bytes) {
+    const int64_t side = t->side ? t->side : 1;
     for (int64_t o = 0; o < t->between; o++)
-        for (int64_t i = t->joined ? t->across - 1 : 0; i < t->across; i++, kept += TILE_LINE) {
-            char *end = c + t->between_to[o] + t->across_to[i] + t->along * (int64_t)sizeof(T);
-            const int64_t rest = MIN((int64_t)((uintptr_t)end % TILE_LINE), bytes);
-            FN(copy_elements)(end - rest, kept + TILE_LINE - rest, rest);
-        }
+        for (int64_t i = t->joined ? t->across - 1 : 0; i < t->across; i = next_group(t, side, i))
+            for (int64_t r = 0; r < side; r++, kept += TILE_LINE) {
+                const int64_t row = MIN(i, t->across - side) + r;
+                char *end = c + t->between_to[o] + t->across_to[row] + t->along * (int64_t)sizeof(T);
+                const int64_t rest = MIN((int64_t)((uintptr_t)end % TILE_LINE), bytes);
+                FN(copy_elements)(end - rest, kept + TILE_LINE - rest, rest);
+            }
 }
 
 #if ASSEMBLED /* vectors from parts */
@@ -119,6 +125,8 @@ typedef double FN(doubles) __attribute__((vector_size(32)));
 #endif
 
 typedef double FN(whole_row) __attribute__((vector_size(32)));
+typedef double FN(unaligned_row) __attribute__((vector_size(32), aligned(1), may_alias));
+typedef double FN(long_row) __attribute__((vector_size(64)));
 typedef double FN(half_row) __attribute__((vector_size(16), aligned(1), may_alias));
 
 #define SIDE 2
@@ -128,11 +136,24 @@ typedef double FN(half_row) __attribute__((vector_size(16), aligned(1), may_alia
 #define SIDE 4
 #define WIDE 1
 #define ROW_LANES ROW_LANES_4
+#if LINES && COMPLEX
+#define IN_A_ROW 2
+#endif
 #include "fill.h"
 #if !COMPLEX
 #define SIDE 8
 #define WIDE 1
 #define ROW_LANES ROW_LANES_8
+#if LINES && R_BYTES == 8
+#define IN_A_ROW 2
+#endif
+#include "fill.h"
+#endif
+#if LINES && R_BYTES == 4
+#define SIDE 8
+#define WIDE 2
+#define ROW_LANES ROW_LANES_16
+#define IN_A_ROW 1
 #include "fill.h"
 #endif
 #endif
@@ -176,6 +197,10 @@ static void FN(fill)(const copy_tile *t, int mode, const char *a, char *c,
     (void)side, (void)ahead, (void)kept, (void)begun;
     if (0) {
 #if FLOATING
+#if LINES
+    } else if (t->side && mode != PUT_PLAIN) {
+        FN(put_lines)(t, mode, a, c, ahead, kept, begun);
+#endif
 #if !COMPLEX
     } else if (E >= 8 && side >= 8) {
         FN(fill_1_8)(t, mode, a, c, ahead, kept, begun);
@@ -203,21 +228,26 @@ static int FN(put_mode)(const copy_tile *t, const tn_contraction *x, const char 
     if (!STREAMS || !FLOATING || far < 2 || MIN(t->across, E) < 2 ||
         t->along * (int64_t)sizeof(T) < 2 * TILE_LINE || (uintptr_t)c % sizeof(T))
         return PUT_PLAIN;
-    return t->aligned && (uintptr_t)c % TILE_LINE == 0 ? PUT_WHOLE : PUT_SHIFTED;
+    const int even = !t->side || t->along * (int64_t)sizeof(T) % TILE_LINE == 0;
+    return even && t->aligned && (uintptr_t)c % TILE_LINE == 0 ? PUT_WHOLE : PUT_SHIFTED;
 }
 
 /* Elements trade places. */
 static void FN(move_elements)(const tn_contraction *x, const char *a, char *c, const tn_box *box) {
-    char kept[TN_COPY_ROWS * TILE_LINE] __attribute__((aligned(TILE_LINE)));
+    char kept[TILE_KEPT * TILE_LINE] __attribute__((aligned(TILE_LINE)));
     tile_walk w;
     copy_tile tile;
     int64_t begun = 0; /* bytes of the rows that the tiles before have put */
     tiles_from(&w, x->dims, x->n_batch + x->n_m + x->n_n, box->batch0, ON_C);
     lay_out_tile(&tile, &w, x, sizeof(T), 0, box->far);
     for (int64_t t = box->batch0; t < box->batch1; t++) {
-        if (!have_same_extents(tile.extent, w.extent, w.n_dims))
+        if (!have_same_extents(tile.extent, w.extent, w.n_dims)) {
+            const int64_t side = tile.side, lead = tile.lead;
             lay_out_tile(&tile, &w, x, sizeof(T), 0, box->far);
+            if (begun) tile.side = side, tile.lead = lead; /* what waits lies in their order */
+        }
         const char *from = a + w.a;
+        if (!begun) tile.lead = tile.level ? (int64_t)(-(uintptr_t)from % TILE_LINE / sizeof(T)) : 0;
         char *to = c + w.c;
         const int64_t rows = tile.joined ? tile.across : 1;
         const int64_t end = w.c + rows * tile.along * (int64_t)sizeof(T);
@@ -447,4 +477,6 @@ static void FN(transpose)(const tn_contraction *x, const char *a, char *c, const
 #undef ROW_LANES_2
 #undef ROW_LANES_4
 #undef ROW_LANES_8
+#undef ROW_LANES_16
+#undef LINES
 #undef E

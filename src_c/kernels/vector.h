@@ -3,6 +3,7 @@
 #ifndef TN_VECTOR_H
 #define TN_VECTOR_H
 
+#include <stdint.h>
 #include <string.h>
 
 #define TN_PASTE_(a, b) a##_##b
@@ -68,6 +69,31 @@ enum { LINE_BYTES = 64 }; /* of memory */
 #define STREAMS 0
 #define STREAM_END() ((void)0)
 #define STREAM(to, x) ((void)(x))
+#endif
+
+/* Vectors of a line are put together from the end of one and the beginning of the next: `splice_by` says how
+ * many bytes of the first they begin with, a multiple of four. */
+#if VBYTES == 64
+typedef int32_t splice __attribute__((vector_size(64)));
+static inline splice splice_by(int64_t bytes) {
+    static const int32_t lanes[32] __attribute__((aligned(64))) = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+        16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+    splice from;
+    memcpy(&from, (const char *)lanes + 64 - bytes, sizeof from);
+    return from;
+}
+#if defined(TN_LOWERED)
+static inline splice spliced(splice x, splice y, splice from) {
+    splice z;
+    for (int i = 0; i < 16; i++) z[i] = from[i] < 16 ? x[from[i]] : y[from[i] - 16];
+    return z;
+}
+#define SPLICE(x, y, from) ((__typeof__(x))spliced((splice)(x), (splice)(y), from))
+#else
+#define SPLICE(x, y, from) \
+    ((__typeof__(x))_mm512_permutex2var_epi32((__m512i)(x), (__m512i)(from), (__m512i)(y)))
+#endif
 #endif
 
 /* What a tile fetches on its way: operands of later blocks, or the columns to its right. */

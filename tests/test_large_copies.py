@@ -1,0 +1,41 @@
+"""Copies into another order of axes that are too large for the caches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tensornet as tn
+
+BYTES = 17 << 20  # past the caches from 16 MB on
+CASES = [
+    ("ab->ba", (1619,)),
+    ("abc->cba", (131, 137)),
+    ("abc->acb", (97, 151)),
+    ("ab->ba", (1280,)),
+]
+
+
+def numbers(shape: tuple[int, ...], dtype: str, offset: int) -> np.ndarray:
+    """Small integers, `offset` bytes behind a line of memory."""
+    count, itemsize = int(np.prod(shape)), np.dtype(dtype).itemsize
+    memory = np.zeros(count * itemsize + 128, np.uint8)
+    start = -memory.ctypes.data % 64 + offset
+    array = memory[start : start + count * itemsize].view(dtype)
+    array[:] = np.resize(np.arange(8191), count)
+    return array.reshape(shape)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize(("subscripts", "inner"), CASES)
+@pytest.mark.parametrize("offsets", [(0, 0), (16, 48), (48, 16)])
+def test_large_copies_move_every_element_wherever_lines_begin(
+    dtype: str, subscripts: str, inner: tuple[int, ...], offsets: tuple[int, int]
+) -> None:
+    term, out = subscripts.split("->")
+    first = BYTES // np.dtype(dtype).itemsize // int(np.prod(inner)) + 1
+    a = numbers((first, *inner), dtype, offsets[0])
+    expected = a.transpose([term.index(i) for i in out])
+    c = numbers(expected.shape, dtype, offsets[1])
+    tn.einsum(subscripts, a, out=c)
+    assert np.array_equal(c, expected)
