@@ -12,11 +12,13 @@ typedef struct {
     int64_t depth, a_row, a_step, b_step, b_down, c_row; /* b_down: of b before it is gathered */
     int accumulate;
     int64_t rows_at_once; /* that meet all strips, before the next do */
+    int tallest;  /* rows of a tile */
     int widest;   /* of FN(strips) */
     int gathers;  /* strips of b are copied */
     int near;     /* all strips of b meet one tile of rows after the other, else all rows one strip */
-    int fetches;  /* strips of a long b, while the one before meets the second tile */
+    int fetches;  /* strips of a long b, while the one before meets the second tile, or the only one */
     int packs;    /* strips of b, on the way */
+    int64_t ahead; /* steps by which strips of a single tile are fetched: all, unless they would not stay */
     char *packed; /* where to, or NULL */
 } FN(direct_product);
 
@@ -47,7 +49,7 @@ typedef enum { FN(PLAIN), FN(PACKING), FN(FETCHING) } FN(direct_way);
 #define W_REALS REALS
 #define VECTORS WIDE_VECTORS
 #define TALLEST (WIDE_ROWS / PARTS)
-#define SHARES 0
+#define SHARES 1
 #include "direct_tile.h"
 
 #define WN(x) TN_PASTE(x, TN_PASTE(whole, NAME))
@@ -317,10 +319,12 @@ static void FN(direct_point)(FN(direct_product) *job, int64_t rows, int64_t colu
                          a + row * job->a_row, b, c + row * job->c_row, copied);
 }
 
-/* Whether b is long and meets several tiles of rows. */
+/* Whether b is so long that its strips meet all rows, few steps at a time, and are fetched ahead. */
 static int FN(is_long)(const tn_contraction *x, int64_t b_column) {
+    enum { LEAST = 3 }; /* rows: one or two take rows of b from end to end */
     const int64_t unit = sizeof(T);
-    return b_column == unit && x->m > MR && x->n > x->m && x->k * x->n * unit > DIRECT_NEAR;
+    if (b_column != unit || x->n <= x->m || x->m < LEAST) return 0;
+    return x->k * x->n * unit > (x->m > MR ? DIRECT_NEAR : DIRECT_FAR);
 }
 
 /* Chooses the ways of all batch points alike. */
@@ -328,15 +332,17 @@ static void FN(choose_ways)(FN(direct_product) *job, int is_long, int64_t rows, 
                             int64_t b_column) {
     enum { MANY = 8 }; /* tiles that meet a strip and make it worth a copy without gaps */
     enum { CROWDED = 512 }; /* bytes from row to row, with which half of a strip is more than the ways hold */
+    enum { ONE_SET = 2048, FEW = 8 }; /* with which rows of a meet in a set or two of the first cache; that stay */
     const int64_t unit = sizeof(T);
     const int in_rows = b_column == unit;
     job->widest = in_rows && rows == 1                   ? FN(BROADEST)
                   : in_rows && rows <= WIDE_ROWS / PARTS ? FN(WIDE)
                                                          : FN(WHOLE);
     job->gathers = !in_rows || (!is_long && rows >= MANY * MR && job->depth <= TN_DIRECT_DEPTH);
-    job->near = rows <= MR || job->depth * columns * unit <= DIRECT_NEAR;
+    job->near = (rows <= MR && !is_long) || job->depth * columns * unit <= DIRECT_NEAR;
     job->fetches = is_long && !job->near;
-    job->packs = job->fetches && job->b_down % CROWDED == 0;
+    job->tallest = job->a_row % ONE_SET || !job->fetches ? MR : MIN(MR, FEW);
+    job->packs = job->fetches && rows > job->tallest && job->b_down % CROWDED == 0;
 }
 
 /* How many steps of k to take at a time.  A large b that meets few rows is read a few of its rows at a
@@ -344,14 +350,14 @@ static void FN(choose_ways)(FN(direct_product) *job, int is_long, int64_t rows, 
  * tiles share stays in the first cache.  All tasks take the same steps, so that bits do not depend on
  * their number. */
 static int64_t FN(direct_depth)(const tn_contraction *x, int is_long, int64_t b_column) {
-    enum { LARGE = 1 << 20, FEW = 16, LARGE_OF_ONE = 64 << 10, FEW_OF_ONE = 8, MORE = 32 };
+    enum { FEW = 16, LARGE_OF_ONE = 64 << 10, FEW_OF_ONE = 8, MORE = 32 };
     enum { TOGETHER = 32 << 10, SHARED = 160 }; /* bytes of such rows; steps of a strip */
     const int64_t unit = sizeof(T), row = x->n * unit;
     if (is_long) {
         const int64_t blocks = (x->k + SHARED - 1) / SHARED;
         return (x->k + blocks - 1) / blocks;
     }
-    if (b_column != unit || x->m > MR || x->k * row <= (x->m > 1 ? LARGE : LARGE_OF_ONE)) return x->k;
+    if (b_column != unit || x->m > MR || x->k * row <= (x->m > 1 ? DIRECT_FAR : LARGE_OF_ONE)) return x->k;
     int64_t depth = x->m > 1 ? FEW : FEW_OF_ONE;
     while (x->m == 1 && depth < MORE && depth * row <= TOGETHER) depth *= 2;
     return depth;
@@ -359,6 +365,7 @@ static int64_t FN(direct_depth)(const tn_contraction *x, int is_long, int64_t b_
 
 static void FN(direct)(const tn_contraction *x, const char *a, const char *b, char *c,
                        const tn_box *box) {
+    enum { SCATTERED = 2048, AHEAD = 24 }; /* bytes from row to row that fill the sets of the second cache */
     const tn_dim *m = x->dims + x->n_batch, *n = m + 1, *k = n + 1;
     const int64_t unit = sizeof(T), columns = box->n1 - box->n0, rows = box->m1 - box->m0;
     FN(direct_product) job = {.a_row = m->sa, .a_step = k->sa, .b_step = k->sb, .b_down = k->sb,
@@ -376,6 +383,7 @@ static void FN(direct)(const tn_contraction *x, const char *a, const char *b, ch
     for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&batch))
         for (int64_t p = 0; p < x->k; p += depth) {
             job.depth = MIN(depth, x->k - p);
+            job.ahead = job.b_down % SCATTERED || rows > job.tallest ? job.depth : MIN(job.depth, AHEAD);
             job.accumulate = x->accumulate || p > 0;
             const char *at = a + batch.a + p * k->sa, *bt = b + batch.b + p * k->sb;
             if (near)

@@ -10,6 +10,7 @@
 
 #define W WN(vector)
 #define WU WN(unaligned_vector)
+#define LINES MAX(VECTORS * (int)W_BYTES / LINE_BYTES, 1)
 #if W_SCALAR && !COMPLEX /* compilers keep vectors of one number in memory */
 typedef R W;
 typedef R WU __attribute__((aligned(1), may_alias));
@@ -23,7 +24,9 @@ typedef R WU __attribute__((vector_size(W_BYTES), aligned(1), may_alias));
 ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_way) way, const FN(direct_product) *x,
                                    const char *a, const char *b, int64_t b_step, const char *next,
                                    char *c) {
-    const int64_t row = x->a_row, a_step = x->a_step, c_row = x->c_row, next_step = x->b_step;
+    const int64_t row = x->a_row, a_step = x->a_step, c_row = x->c_row;
+    const int64_t turn = x->depth - x->ahead;
+    const char *fetched = turn ? b + x->ahead * b_step : next;
     const int accumulate = x->accumulate;
     char *packed = x->packed;
     int64_t row3 = 3 * row;
@@ -45,8 +48,10 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_way) way, con
         }
         if (way == FN(PACKING)) packed += VECTORS * W_BYTES;
         if (way == FN(FETCHING)) {
-            __builtin_prefetch(next + VECTORS * W_BYTES - 1, 0, 2); /* into L2 */
-            next += next_step;
+            if (p == turn) fetched = next;
+            for (int line = 1; line <= LINES; line++) /* into L2 */
+                __builtin_prefetch(fetched + line * (VECTORS * W_BYTES / LINES) - 1, 0, 2);
+            fetched += x->b_step;
         }
 #pragma GCC unroll 24
         for (int i = 0; i < rows; i++) {
@@ -79,11 +84,13 @@ static void WN(direct_strips)(const FN(direct_product) *x, const char *a, const 
                               int64_t left, int64_t strips) {
     const char *next = b + VECTORS * W_BYTES;
     int64_t b_step = x->b_step;
+    const int tallest = MIN(TALLEST, x->tallest);
+    const int fetching = direct_height(left, tallest) < left; /* which tile */
     for (int tile = 0; left > 0; tile++) {
-        const int rows = direct_height(left, TALLEST);
-        const FN(direct_way) way = tile == 0 && x->packed    ? FN(PACKING)
-                                   : tile == 1 && x->fetches ? FN(FETCHING)
-                                                             : FN(PLAIN);
+        const int rows = direct_height(left, tallest);
+        const FN(direct_way) way = tile == 0 && x->packed            ? FN(PACKING)
+                                   : x->fetches && tile == fetching ? FN(FETCHING)
+                                                                     : FN(PLAIN);
         switch (rows) {
 #define TILE(count, way, j)                                                                       \
     WN(direct_tile)(count <= TALLEST ? count : 1, way, x, a, b + (j), b_step, next, c + (j))
@@ -120,6 +127,7 @@ static void WN(direct_strips)(const FN(direct_product) *x, const char *a, const 
 
 #undef W
 #undef WU
+#undef LINES
 #undef WN
 #undef W_BYTES
 #undef W_SCALAR

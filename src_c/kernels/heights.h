@@ -6,6 +6,7 @@
 
 enum {
     DIRECT_NEAR = 16 << 10, /* bytes of b that stay in L1 besides the rest */
+    DIRECT_FAR = 1 << 20,   /* and that do not stay in L2 */
     DIRECT_STRIPS = 32      /* of a product of many rows, at most */
 };
 

@@ -275,7 +275,7 @@ static int is_one_run(const tn_contraction *x, const tn_dim *wide, int on_b, con
  * element may have to move alone. */
 static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
                          int count[4], int in_vectors, int *swapped) {
-    enum { FEW_IF_MOVED = 64, MANY_ROWS = 256, CACHED = 16 << 20 };
+    enum { FEW_IF_MOVED = 64, MANY_ROWS = 256, CACHED = 16 << 20, MANY = 48 }; /* summed points */
     const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
                   k = group_size(group[3], count[3]);
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
@@ -284,8 +284,10 @@ static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX
         return 0;
     if (k == 1 && wide * narrow * tn_itemsize(x->dtype) < CACHED && streams(x, group, count, k))
         return 0;
-    const int longer = m < n ? 2 : 1;
-    if (narrow * k > FEW_IF_MOVED && k * wide * tn_itemsize(x->dtype) < CACHED &&
+    const int longer = m < n ? 2 : 1, mr = tn_get_kernels(x->dtype)->mr;
+    /* where two tiles would share a strip of each line, long sums do as well as they are read here */
+    const int many = k > MANY && (narrow <= mr || narrow > 2 * mr);
+    if (narrow * k > FEW_IF_MOVED && (many || k * wide * tn_itemsize(x->dtype) < CACHED) &&
         is_one_run(x, last(group[longer], count[longer]), m < n, count))
         return 0;
     tn_tiling tiling;

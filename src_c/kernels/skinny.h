@@ -262,12 +262,13 @@ static int FN(aligned_tiles)(const tn_contraction *x, const tn_tiling *t, const 
     return bits % VBYTES == 0;
 }
 
-/* How many tiles ahead operands too large for the caches are fetched; 0: not at all. */
-static int64_t FN(tiles_ahead)(const tn_contraction *x, const tn_tiling *t) {
-    enum { FAR = 1 << 20, AHEAD = 8 << 10 };
+/* How many tiles ahead operands too large for the caches are fetched; 0: not at all.  What is read where it
+ * lies meets in few sets of no cache: there is room for more. */
+static int64_t FN(tiles_ahead)(const tn_contraction *x, const tn_tiling *t, int in_place) {
+    enum { FAR = 1 << 20, AHEAD = 8 << 10, FEWEST = 12 };
     if (x->batch * x->m * x->k * (int64_t)sizeof(T) < FAR) return 0;
     const int64_t tiles = AHEAD / (x->k * t->row_bytes);
-    return tiles ? tiles : 1;
+    return MAX(tiles, in_place ? FEWEST : 1);
 }
 
 static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *a, const char *b,
@@ -287,7 +288,7 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
                                   (t->rest.count + E - 1) / E, x->k, x->n, blocks, tiny,
                                   FN(WRITE), 0};
     const char *tiny_from = NULL;
-    const int64_t ahead_tiles = FN(tiles_ahead)(x, t);
+    const int64_t ahead_tiles = FN(tiles_ahead)(x, t, a_direct);
     tn_walk w, next;
     walk_to(&next, t->outer, t->n_outer, (box->batch0 + ahead_tiles) % t->tiles);
     if (t->rest_axis >= 0) memset(read, 0, sizeof read); /* beyond the rest are lanes of no use */
