@@ -254,8 +254,8 @@ static void FN(pack_b)(const FN(block) *x, R *to, const char *from, const int64_
                          (int)MIN((int64_t)NR, x->columns - j), down, x->depth, x->b_run);
 }
 
-/* Three vectors of a and four numbers of b fill the registers; complex tiles gain nothing. */
-#define THIN (FLOATING && !COMPLEX && VBYTES == 32)
+/* Three vectors of a and four numbers of b fill sixteen registers; complex tiles gain nothing. */
+#define THIN (FLOATING && !COMPLEX && VBYTES >= 32)
 #define PIECE 4 /* columns of such tiles, which are neighbours on c */
 #if THIN
 #include "thin.h"
@@ -338,7 +338,7 @@ static void FN(provide_a)(FN(product) *x, const char *a, int64_t m, const tn_poi
 static void FN(look_ahead)(FN(product) *x, const char *a, const char *b, int64_t m, int64_t n,
                            const tn_points *steps, const tn_box *box) {
     FN(block) *block = &x->block;
-    const int64_t step = block->vectors ? block->vectors * E : FN(tiles_at_once)(block) * block->width;
+    const int64_t step = block->vectors ? block->vectors * S : FN(tiles_at_once)(block) * block->width;
     const int64_t width = block->vectors ? PIECE : NR; /* of tiles */
     const int64_t times = (block->rows + step - 1) / step * ((block->columns + width - 1) / width);
     const int last_m = m + 1 == box->m1, last_k = steps->number + 1 == x->k.boxes->count;
