@@ -27,7 +27,7 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_way) way, con
     const int64_t row = x->a_row, a_step = x->a_step, c_row = x->c_row, next_step = x->b_step;
     const int accumulate = x->accumulate;
     char *packed = x->packed;
-    const int each = (rows * (int)sizeof(T) + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES; /* of rows further down */
+    const int each = (rows * (int)sizeof(T) + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES; /* bytes of a */
     const char *later = a + x->ahead, *const end = later + rows * row;
     int64_t row3 = 3 * row;
     OPAQUE(row3); /* an address is then base + 0, 1, 2 or 3 rows: no register for each row */

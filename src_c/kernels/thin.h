@@ -63,6 +63,14 @@ ALWAYS_INLINE void FN(put_pieces)(Q *columns, const int64_t *rows, int64_t left,
         }
 }
 
+/* The same for sums that are added to c, and for the last rows. */
+static __attribute__((noinline)) void FN(put_last_pieces)(const FN(block) *x, const Q *columns, int64_t row,
+                                                           char *c) {
+    Q kept[S];
+    for (int r = 0; r < PIECE; r++) kept[r] = columns[r];
+    FN(put_pieces)(kept, x->c_rows + row, x->rows - row, x->accumulate, c);
+}
+
 /* Fetches this tile's share of the lines of c that tiles a little further on write. */
 ALWAYS_INLINE void FN(fetch_pieces)(const int vectors, const FN(block) *x, int64_t i, int64_t j) {
     enum { TILES = LINE_BYTES / (PIECE * sizeof(T)), AHEAD = 2 * TILES * PIECE };
@@ -101,10 +109,14 @@ ALWAYS_INLINE void FN(thin_tile)(const int vectors, const FN(block) *x, int64_t 
 #pragma GCC unroll 4
         for (int r = 0; r < PIECE; r++) columns[r] = sum[r][v];
         const int64_t row = i + v * S;
-        if (row + S <= x->rows && !x->accumulate) /* mostly */
-            FN(put_pieces)(columns, x->c_rows + row, S, 0, x->c + x->c_columns[j]);
-        else
-            FN(put_pieces)(columns, x->c_rows + row, x->rows - row, x->accumulate, x->c + x->c_columns[j]);
+        char *c = x->c + x->c_columns[j];
+        if (row + S <= x->rows && !x->accumulate) {
+            FN(put_pieces)(columns, x->c_rows + row, S, 0, c);
+            continue;
+        }
+        Q kept[PIECE];
+        for (int r = 0; r < PIECE; r++) kept[r] = sum[r][v];
+        FN(put_last_pieces)(x, kept, row, c);
     }
 }
 

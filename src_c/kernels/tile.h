@@ -10,8 +10,9 @@ typedef struct {
     int64_t a_row, a_step, b_step;
 } FN(tile_strides);
 
-/* Vectors so long that axes of tensors often end within one: its halves may be written apart. */
-#define HALVES (FLOATING && VBYTES == 64)
+/* Vectors so long that axes of tensors often end within one: its halves may be written apart.  Complex tiles
+ * gain little, for they compute twice as long. */
+#define HALVES (FLOATING && !COMPLEX && VBYTES == 64)
 
 /* Where a tile goes: row i at c + rows[i], its vectors at columns[] from there, or their halves.  While it is
  * computed, what is wanted soon comes nearer: lines[0 .. fetched), and bit by
