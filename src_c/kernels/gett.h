@@ -198,7 +198,7 @@ static void FN(run_block)(FN(block) *x) {
     const int lines_of_c = FN(are_lines)(x), stream = x->stream && lines_of_c;
     /* Whole lines that are only written need no answer, and fetching them delays what is packed next; but high
      * tiles write so many at once that they wait for them. */
-    const int fetching = VBYTES == 64 || !x->large || !lines_of_c || x->accumulate ||
+    const int fetching = HIGH || !x->large || !lines_of_c || x->accumulate ||
                          x->depth > FN(FEW_STEPS);
     FN(later) later = FN(first_later)(x, step);
     FN(tile_target) to = {.lines = lines};

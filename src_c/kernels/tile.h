@@ -10,6 +10,10 @@ typedef struct {
     int64_t a_row, a_step, b_step;
 } FN(tile_strides);
 
+/* High tiles have few steps for the lines of memory that they need: so many a step are fetched at most. */
+#define HIGH (MR >= 16)
+#define LINES_A_STEP (HIGH ? 2 : 1)
+
 /* Vectors so long that axes of tensors often end within one: its halves may be written apart.  Complex tiles
  * gain little, for they compute twice as long. */
 #define HALVES (FLOATING && !COMPLEX && VBYTES == 64)

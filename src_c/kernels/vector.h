@@ -37,14 +37,6 @@
 #define STEPS_AT_ONCE 1
 #endif
 
-/* Lines of memory that a step of a packed tile fetches at most: high tiles have few steps for the lines that they
- * need. */
-#if defined(TN_ISA_avx512)
-#define LINES_A_STEP 2
-#else
-#define LINES_A_STEP 1
-#endif
-
 /* The tile for fewer rows than hide the latency of an addition. */
 #define WIDE_VECTORS 4
 #define BROAD_VECTORS 8
