@@ -1,4 +1,4 @@
-"""Products on the roads for few summed points and for tall operands, compared with exact integers."""
+"""Products of few summed points and tall operands, compared with exact integers."""
 
 from __future__ import annotations
 
