@@ -23,9 +23,16 @@ static inline int64_t grain_of(int64_t unit, int64_t points) {
     return unit / divisor;
 }
 
+/* Whether so many points next to each other end within a line where a few times as many do not. */
+static inline int ends_within(int64_t line, int64_t points) {
+    enum { MOST_LINES = 4, FEW = 4 };
+    return points % line && points <= MOST_LINES * line && grain_of(line, points) <= FEW;
+}
+
 /* Lengthens the tiles along the axes, nearest on this operand first, until `target` points of them
  * are covered or the box holds `limit` points; with `dense` (bytes of an element) only along axes
- * that are contiguous there, by whole lines.  Returns the points of the box. */
+ * that are contiguous there, by whole lines, on c beyond the target if need be: what is written in part
+ * is read first.  Returns the points of the box. */
 static inline int64_t grow_box(tn_boxes *x, tn_operand operand, int64_t dense, int64_t target,
                                int64_t limit, int64_t points) {
     uint8_t order[TN_MAX_DIMS];
@@ -38,7 +45,8 @@ static inline int64_t grow_box(tn_boxes *x, tn_operand operand, int64_t dense, i
         order[j] = (uint8_t)d;
     }
     int64_t covered = 1;
-    for (int i = 0; i < x->n_dims && covered < target; i++) {
+    int whole = 1;
+    for (int i = 0; i < x->n_dims && (covered < target || !whole); i++) {
         const int d = order[i];
         if (dense && stride_on(&x->dims[d], operand) > 2 * dense * covered) break;
         const int64_t others = points / x->tile[d];
@@ -46,6 +54,8 @@ static inline int64_t grow_box(tn_boxes *x, tn_operand operand, int64_t dense, i
         if (dense) {
             const int64_t grain = grain_of(64 / dense, covered);
             tile = (tile + grain - 1) / grain * grain;
+            whole = operand != ON_C || !ends_within(64 / dense, covered * x->dims[d].n);
+            if (!whole) tile = x->dims[d].n;
         }
         if (tile > x->dims[d].n) tile = x->dims[d].n;
         if (tile > limit / others) tile = limit / others;

@@ -195,7 +195,7 @@ static void direct_task(void *argument, int64_t task, int worker) {
     const int64_t m = task % job->m_pieces * job->m, rest = task / job->m_pieces;
     const int64_t n = rest % job->n_pieces * job->n, batch = rest / job->n_pieces * job->batch;
     const tn_box box = {batch, smaller(batch + job->batch, x->batch), m, smaller(m + job->m, x->m),
-                        n,     smaller(n + job->n, x->n),             0};
+                        n,     smaller(n + job->n, x->n),             how_far(x)};
     (x->road == TN_ROAD_DIRECT ? base->kernels->direct : base->kernels->dots)(
         x, base->a, base->b, base->c, &box);
 }

@@ -20,9 +20,14 @@ typedef struct {
     int packs;    /* strips of b, on the way */
     int64_t ahead; /* steps by which strips of a single tile are fetched: all, unless they would not stay */
     char *packed; /* where to, or NULL */
+    int far, stream; /* a comes from memory, all of it side by side; c goes past the caches, line by line */
+    int64_t a_ahead; /* bytes from rows of a to those that are fetched meanwhile, or 0 */
 } FN(direct_product);
 
-typedef enum { FN(PLAIN), FN(PACKING), FN(FETCHING) } FN(direct_way);
+typedef enum { FN(PLAIN), FN(PACKING), FN(FETCHING), FN(FAR), FN(FAR_PAST) } FN(direct_way);
+
+/* Tiles so high that the rows of the next ones, and of c, are not fetched by themselves. */
+#define HIGH_TILES (FLOATING && VBYTES == 64)
 
 /* Rows of the largest tiles; integers, which take many instructions, and narrow vectors need fewer, but of
  * complex numbers more than microkernels have, to hide the latency of additions. */
@@ -270,6 +275,7 @@ ALWAYS_INLINE void FN(direct_block)(FN(direct_product) *job, int64_t rows, int64
         const int s = FN(choose_strip)(end, &j, job->widest, job->accumulate);
         const int width = FN(strips)[s].width;
         const int64_t strips = job->near && !job->gathers ? (end - j) / width : 1;
+        job->a_ahead = job->far ? 2 * MR * job->a_row : 0;
         const char *from = b + j * b_column;
         if (job->gathers) {
             FN(gather_strip)(copied, from, b_column, job->b_down, width, width, job->depth);
@@ -363,6 +369,16 @@ static int64_t FN(direct_depth)(const tn_contraction *x, int is_long, int64_t b_
     return depth;
 }
 
+/* Whether a, or c, is so large that memory is waited for. */
+static void FN(look_far)(FN(direct_product) *job, const tn_contraction *x, int64_t depth, int far) {
+    enum { MANY = 8 << 20, MANY_TILES = 8 }; /* bytes of a */
+    const tn_dim *m = x->dims + x->n_batch, *n = m + 1, *k = n + 1;
+    const int64_t unit = sizeof(T);
+    if (!HIGH_TILES || x->m < MANY_TILES * MR || depth < x->k) return;
+    job->far = k->sa == unit && m->sa == x->k * unit && x->m * m->sa > MANY;
+    job->stream = STREAMS && far > 1 && !x->accumulate && n->n % NR == 0 && m->sc % LINE_BYTES == 0;
+}
+
 static void FN(direct)(const tn_contraction *x, const char *a, const char *b, char *c,
                        const tn_box *box) {
     enum { SCATTERED = 2048, AHEAD = 24 }; /* bytes from row to row that fill the sets of the second cache */
@@ -375,6 +391,8 @@ static void FN(direct)(const tn_contraction *x, const char *a, const char *b, ch
     const int64_t depth = FN(direct_depth)(x, is_long, n->sb);
     job.rows_at_once = FN(rows_at_once)(&job, depth, rows, columns);
     const int near = job.near && !job.gathers && rows < FN(MANY_ROWS);
+    FN(look_far)(&job, x, depth, box->far);
+    const int stream = job.stream;
     tn_walk batch;
     walk_to(&batch, x->dims, x->n_batch, box->batch0);
     a += box->m0 * m->sa;
@@ -385,13 +403,16 @@ static void FN(direct)(const tn_contraction *x, const char *a, const char *b, ch
             job.depth = MIN(depth, x->k - p);
             job.ahead = job.b_down % SCATTERED || rows > job.tallest ? job.depth : MIN(job.depth, AHEAD);
             job.accumulate = x->accumulate || p > 0;
+            job.stream = stream && (uintptr_t)(c + batch.c) % LINE_BYTES == 0;
             const char *at = a + batch.a + p * k->sa, *bt = b + batch.b + p * k->sb;
             if (near)
                 FN(direct_near)(&job, rows, columns, at, bt, c + batch.c);
             else
                 FN(direct_point)(&job, rows, columns, n->sb, at, bt, c + batch.c);
         }
+    if (stream) STREAM_END();
 }
 
+#undef HIGH_TILES
 #undef E
 #undef BROAD

@@ -6,7 +6,7 @@
  *   VECTORS  vectors in a row of a tile
  *   TALLEST  rows of the largest tile
  *   SHARES   1 if several tiles, one below the other, may share a strip of b: the first packs it, the
- *            second fetches the next */
+ *            second fetches the next; high ones fetch rows that come later */
 
 #define W WN(vector)
 #define WU WN(unaligned_vector)
@@ -19,8 +19,9 @@ typedef R W __attribute__((vector_size(W_BYTES)));
 typedef R WU __attribute__((vector_size(W_BYTES), aligned(1), may_alias));
 #endif
 
-/* A tile that packs stores the strip of b that it reads for the tiles below it; one that fetches brings the
- * last line of each row of the next strip, at `next`, nearer. */
+/* A tile that packs stores the strip of b that it reads for the tiles below it; one that fetches brings b
+ * nearer, x->ahead steps further on, where after the last step of this strip comes the next one, at `next`; a
+ * far one rows of a further down, some bytes with every step. */
 ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_way) way, const FN(direct_product) *x,
                                    const char *a, const char *b, int64_t b_step, const char *next,
                                    char *c) {
@@ -29,6 +30,8 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_way) way, con
     const char *fetched = turn ? b + x->ahead * b_step : next;
     const int accumulate = x->accumulate;
     char *packed = x->packed;
+    const int each = (rows * (int)sizeof(T) + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES; /* bytes of a */
+    const char *later = a + x->a_ahead, *const end = later + rows * row;
     int64_t row3 = 3 * row;
     OPAQUE(row3); /* an address is then base + 0, 1, 2 or 3 rows: no register for each row */
     const char *four[(TALLEST + 3) / 4];
@@ -53,6 +56,9 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_way) way, con
                 __builtin_prefetch(fetched + line * (VECTORS * W_BYTES / LINES) - 1, 0, 2);
             fetched += x->b_step;
         }
+        for (int line = 0; way >= FN(FAR) && later < end && line < each; line += LINE_BYTES)
+            __builtin_prefetch(later + line, 0, 2);
+        if (way >= FN(FAR)) later += each;
 #pragma GCC unroll 24
         for (int i = 0; i < rows; i++) {
             const int at = i % 4;
@@ -74,6 +80,12 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_way) way, con
             sum[i][0][j] += (W){LANES_OF(W_REALS, ALTERNATE, 1)} * turned;
 #endif
             WU *to = (WU *)(c + j * W_BYTES);
+#if SHARES
+            if (way == FN(FAR_PAST)) {
+                STREAM(to, sum[i][0][j]);
+                continue;
+            }
+#endif
             if (accumulate) ACCUMULATE(sum[i][0][j], *to);
             *to = sum[i][0][j];
         }
@@ -90,6 +102,8 @@ static void WN(direct_strips)(const FN(direct_product) *x, const char *a, const 
         const int rows = direct_height(left, tallest);
         const FN(direct_way) way = tile == 0 && x->packed            ? FN(PACKING)
                                    : x->fetches && tile == fetching ? FN(FETCHING)
+                                   : x->stream                       ? FN(FAR_PAST)
+                                   : x->far                          ? FN(FAR)
                                                                      : FN(PLAIN);
         switch (rows) {
 #define TILE(count, way, j)                                                                       \
@@ -101,6 +115,10 @@ static void WN(direct_strips)(const FN(direct_product) *x, const char *a, const 
             TILE(count, FN(PACKING), 0);                                                          \
         else if (SHARES && way == FN(FETCHING))                                                    \
             TILE(count, FN(FETCHING), 0);                                                         \
+        else if (SHARES && HIGH_TILES && count == MR && way == FN(FAR))                           \
+            for (int64_t i = 0; i < strips; i++) TILE(count, FN(FAR), i * (VECTORS * W_BYTES));   \
+        else if (SHARES && HIGH_TILES && count == MR && way == FN(FAR_PAST))                      \
+            for (int64_t i = 0; i < strips; i++) TILE(count, FN(FAR_PAST), i * (VECTORS * W_BYTES)); \
         else                                                                                      \
             for (int64_t i = 0; i < strips; i++) TILE(count, FN(PLAIN), i * (VECTORS * W_BYTES)); \
         break;

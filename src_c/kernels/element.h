@@ -67,8 +67,9 @@ ALWAYS_INLINE void FN(put)(char *c, V x, int accumulate) {
     *to = x;
 }
 
-/* How results are written: over what was there, added to it, or past the caches, aligned. */
-typedef enum { FN(WRITE), FN(ADD), FN(STREAM_PAST) } FN(write_mode);
+/* How results are written: over what was there, added to it, or past the caches, aligned; or the halves of
+ * vectors each to a place of its own. */
+typedef enum { FN(WRITE), FN(ADD), FN(STREAM_PAST), FN(WRITE_HALVES) } FN(write_mode);
 
 ALWAYS_INLINE void FN(write)(char *to, V x, FN(write_mode) mode) {
     if (mode == FN(STREAM_PAST))

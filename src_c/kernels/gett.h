@@ -130,7 +130,7 @@ ALWAYS_INLINE int64_t FN(run_down)(const FN(block) *x, const int rows, int64_t i
         FN(tiles_down)(tiles, x->depth, a, b, to);
     else
         FN(low_tiles_down)(tiles, x->depth, a, b, to);
-    const int64_t fetched = MIN(to->fetched, tiles * x->depth);
+    const int64_t fetched = MIN(to->fetched, tiles * x->depth * LINES_A_STEP);
     to->lines += fetched, to->fetched -= fetched, to->later_rows += tiles * rows;
     return tiles;
 }
@@ -142,9 +142,9 @@ ALWAYS_INLINE int64_t FN(run_tiles)(const FN(block) *x, int64_t i, int64_t j, in
     _Alignas(64) R buffer[MR * NR * PARTS];
     int64_t buffer_rows[MR];
     const int64_t *c_columns = x->c_columns + j;
-    const int columns = (int)MIN((int64_t)NR, x->columns - j), whole = to->c == x->c;
+    const int columns = (int)MIN((int64_t)NR, x->columns - j);
     const int in_runs = S < E && columns == NR && FN(in_runs)(c_columns, S);
-    const int packed = whole && !x->a && !x->b;
+    const int whole = to->c == x->c, packed = whole && !x->a && !x->b;
     for (int r = 0; !whole && r < MR; r++) buffer_rows[r] = r * NR * (int64_t)sizeof(T);
     if (packed && x->width == MR) {
         const int64_t tiles = FN(run_down)(x, MR, i, x->wide, j, count, to);
@@ -170,27 +170,48 @@ ALWAYS_INLINE int64_t FN(run_tiles)(const FN(block) *x, int64_t i, int64_t j, in
     return i;
 }
 
+/* Whether the halves of vectors are neighbours on c, and tiles so high that they can be written like that. */
+ALWAYS_INLINE int FN(in_halves)(const FN(block) *x, const int64_t *c_columns) {
+    const int high = x->width == MR || (x->width == LOW && x->wide >= x->rows);
+    return HALVES && high && !x->a && !x->b && !x->accumulate && FN(in_runs)(c_columns, E / 2);
+}
+
+/* How the columns from j on are written: in place, or to a buffer where there is no c. */
+ALWAYS_INLINE void FN(aim)(const FN(block) *x, int64_t j, int stream, FN(tile_target) *to) {
+    const int64_t *c_columns = x->c_columns + j;
+    const int full = j + NR <= x->columns, whole = full && FN(in_runs)(c_columns, E);
+    const int halves = full && !whole && FN(in_halves)(x, c_columns);
+    to->c = whole || halves ? x->c : NULL;
+    to->mode = halves   ? FN(WRITE_HALVES)
+               : !whole ? FN(WRITE)
+               : stream ? FN(STREAM_PAST)
+               : x->accumulate ? FN(ADD) : FN(WRITE);
+    for (int v = 0; v < TILE_VECTORS; v++) to->columns[v] = whole ? c_columns[v * E] : v * VBYTES;
+    for (int v = 0; halves && v < 2 * TILE_VECTORS; v++) to->columns[v] = c_columns[v * (E / 2)];
+}
+
 /* All tiles of one block: c[rows, columns] += a[rows, depth] b[depth, columns]. */
 static void FN(run_block)(FN(block) *x) {
     const int64_t at_once = FN(tiles_at_once)(x), step = at_once * x->width;
-    const int64_t room = MIN(x->depth * at_once, (int64_t)FN(FETCHED));
-    const char *lines[FN(FETCHED)];
+    const int64_t room = MIN(x->depth * at_once * LINES_A_STEP, (int64_t)FN(FETCHED));
+    const char *lines[FN(FETCHED) + LINES_A_STEP];
     const int lines_of_c = FN(are_lines)(x), stream = x->stream && lines_of_c;
-    /* whole lines that are only written need no answer, and fetching them delays what is packed next */
-    const int fetching = !x->large || !lines_of_c || x->accumulate || x->depth > FN(FEW_STEPS);
+    /* Whole lines that are only written need no answer, and fetching them delays what is packed next; but high
+     * tiles write so many at once that they wait for them. */
+    const int fetching = HIGH || !x->large || !lines_of_c || x->accumulate ||
+                         x->depth > FN(FEW_STEPS);
     FN(later) later = FN(first_later)(x, step);
     FN(tile_target) to = {.lines = lines};
     for (int64_t j = 0; j < x->columns; j += NR) {
-        const int64_t *c_columns = x->c_columns + j;
-        const int whole = j + NR <= x->columns && FN(in_runs)(c_columns, E);
-        to.mode = !whole ? FN(WRITE) : stream ? FN(STREAM_PAST) : x->accumulate ? FN(ADD) : FN(WRITE);
-        for (int v = 0; v < TILE_VECTORS; v++)
-            to.columns[v] = whole ? c_columns[v * E] : v * VBYTES;
+        FN(aim)(x, j, stream, &to);
+        char *const c = to.c;
         for (int64_t i = 0; i < x->rows;) {
-            to.c = whole ? x->c : NULL;
+            to.c = c;
             to.lines = lines;
             to.fetched = next_lines(&x->ahead[0], room, lines);
             to.fetched += next_lines(&x->ahead[1], room - to.fetched, lines + to.fetched);
+            for (int n = 0; to.fetched && n + 1 < LINES_A_STEP; n++) /* steps fetch as many each */
+                lines[to.fetched + n] = lines[to.fetched - 1];
             FN(fetch_later)(x, &later, step, &to);
             if (lines_of_c) to.span = 0;
             if (!fetching) to.later = NULL;
@@ -233,8 +254,8 @@ static void FN(pack_b)(const FN(block) *x, R *to, const char *from, const int64_
                          (int)MIN((int64_t)NR, x->columns - j), down, x->depth, x->b_run);
 }
 
-/* Three vectors of a and four numbers of b fill the registers; complex tiles gain nothing. */
-#define THIN (FLOATING && !COMPLEX && VBYTES == 32)
+/* Three vectors of a and four numbers of b fill sixteen registers; complex tiles gain nothing. */
+#define THIN (FLOATING && !COMPLEX && VBYTES >= 32)
 #define PIECE 4 /* columns of such tiles, which are neighbours on c */
 #if THIN
 #include "thin.h"
@@ -317,7 +338,7 @@ static void FN(provide_a)(FN(product) *x, const char *a, int64_t m, const tn_poi
 static void FN(look_ahead)(FN(product) *x, const char *a, const char *b, int64_t m, int64_t n,
                            const tn_points *steps, const tn_box *box) {
     FN(block) *block = &x->block;
-    const int64_t step = block->vectors ? block->vectors * E : FN(tiles_at_once)(block) * block->width;
+    const int64_t step = block->vectors ? block->vectors * S : FN(tiles_at_once)(block) * block->width;
     const int64_t width = block->vectors ? PIECE : NR; /* of tiles */
     const int64_t times = (block->rows + step - 1) / step * ((block->columns + width - 1) / width);
     const int last_m = m + 1 == box->m1, last_k = steps->number + 1 == x->k.boxes->count;

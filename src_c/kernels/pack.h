@@ -202,27 +202,30 @@ ALWAYS_INLINE void FN(put_across)(const FN(patch) *x, Q values, const int grain,
 
 ALWAYS_INLINE void FN(pack_patch)(const FN(patch) *x, const int grain, const int64_t *down,
                                   int64_t kc) {
+    enum { TOGETHER = 3 * S }; /* columns whose lines are completed before others begin */
     for (int64_t p = 0; p < kc; p++) {
         const int64_t step = p * NR * PARTS;
-        for (int r = 0; r < x->rows; r += S) {
-            int y = 0;
-            for (; y + S <= x->along; y += S) {
-                Q square[S];
+        for (int first = 0; first < x->along; first += TOGETHER)
+            for (int r = 0; r < x->rows; r += S) {
+                const int end = MIN(first + TOGETHER, x->along);
+                int y = first;
+                for (; y + S <= end; y += S) {
+                    Q square[S];
 #pragma GCC unroll 16
-                for (int i = 0; i < S; i++)
-                    square[i] = *(const QU *)(x->start[r + i] + down[p] + y * (int64_t)sizeof(T));
-                FN(flip_square)(square);
+                    for (int i = 0; i < S; i++)
+                        square[i] = *(const QU *)(x->start[r + i] + down[p] + y * (int64_t)sizeof(T));
+                    FN(flip_square)(square);
 #pragma GCC unroll 16
-                for (int i = 0; i < S; i++) FN(put_across)(x, square[i], grain, r, y + i, step);
+                    for (int i = 0; i < S; i++) FN(put_across)(x, square[i], grain, r, y + i, step);
+                }
+                for (; y < end; y++) {
+                    Q values;
+                    for (int j = 0; j < S; j++)
+                        memcpy((R *)&values + j * PARTS,
+                               x->start[r + j] + down[p] + y * (int64_t)sizeof(T), sizeof(T));
+                    FN(put_across)(x, values, grain, r, y, step);
+                }
             }
-            for (; y < x->along; y++) {
-                Q values;
-                for (int j = 0; j < S; j++)
-                    memcpy((R *)&values + j * PARTS,
-                           x->start[r + j] + down[p] + y * (int64_t)sizeof(T), sizeof(T));
-                FN(put_across)(x, values, grain, r, y, step);
-            }
-        }
     }
 }
 

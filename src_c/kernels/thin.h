@@ -5,6 +5,7 @@
  */
 
 #define BAND_VECTORS 3
+#define BAND_BYTES ((int)sizeof(Q)) /* of a vector: rows are few, and squares are what is transposed */
 enum { FN(THIN_ROWS) = 24, FN(THIN_BYTES) = 26 << 10 }; /* at most: of a; of a band, which stays in L1 */
 enum { FN(THIN_DEPTH) = 24, FN(THIN_RUN) = 2 * LINE_BYTES }; /* at least: steps; bytes of b side by side */
 
@@ -13,8 +14,8 @@ static int FN(band_vectors)(int64_t rows) {
     int best = 0;
     int64_t least = rows + rows / 12;
     for (int v = BAND_VECTORS; v >= 2 && rows <= FN(THIN_ROWS); v--) {
-        const int64_t bands = (rows + v * E - 1) / (v * E);
-        if (bands * v * E <= least) best = v, least = bands * v * E - 1;
+        const int64_t bands = (rows + v * S - 1) / (v * S);
+        if (bands * v * S <= least) best = v, least = bands * v * S - 1;
     }
     return best;
 }
@@ -32,12 +33,12 @@ static int FN(is_thin)(const tn_blocking *x) {
     if (n->dims[last].sc != (int64_t)sizeof(T) || n->dims[last].n % PIECE || n->tile[last] % PIECE)
         return 0;
     const int vectors = FN(band_vectors)(rows);
-    const int64_t padded = vectors ? (rows + vectors * E - 1) / (vectors * E) * (vectors * E) : 0;
-    return padded <= x->mc && vectors * VBYTES * x->kc <= FN(THIN_BYTES) ? vectors : 0;
+    const int64_t padded = vectors ? (rows + vectors * S - 1) / (vectors * S) * (vectors * S) : 0;
+    return padded <= x->mc && vectors * BAND_BYTES * x->kc <= FN(THIN_BYTES) ? vectors : 0;
 }
 
 static void FN(pack_bands)(const FN(block) *x, R *to, const char *from, const int64_t *down) {
-    const int64_t width = x->vectors * E;
+    const int64_t width = x->vectors * S;
     for (int64_t i = 0; i < x->rows; i += width)
         for (int64_t p = 0; p < x->depth; p++, to += width) {
             const int64_t rows = MIN(width, x->rows - i);
@@ -46,26 +47,34 @@ static void FN(pack_bands)(const FN(block) *x, R *to, const char *from, const in
         }
 }
 
-/* Rows i to i + S of PIECE neighbouring columns, given as columns. */
-ALWAYS_INLINE void FN(put_pieces)(const FN(block) *x, Q *columns, int64_t i, char *c) {
+/* The first `left` of S rows of PIECE neighbouring columns, given as columns. */
+ALWAYS_INLINE void FN(put_pieces)(Q *columns, const int64_t *rows, int64_t left, int accumulate, char *c) {
     typedef R piece __attribute__((vector_size(PIECE * sizeof(T)), aligned(1), may_alias));
     FN(flip_squares)(columns, PIECE);
 #pragma GCC unroll 4
     for (int g = 0; g < S; g += PIECE)
 #pragma GCC unroll 4
         for (int r = 0; r < PIECE; r++) {
-            if (i + g + r >= x->rows) return;
-            piece *to = (piece *)(c + x->c_rows[i + g + r]), value;
+            if (g + r >= left) return;
+            piece *to = (piece *)(c + rows[g + r]), value;
             memcpy(&value, (const R *)&columns[r] + g, sizeof value);
-            if (x->accumulate) value += *to;
+            if (accumulate) value += *to;
             *to = value;
         }
+}
+
+/* The same for sums that are added to c, and for the last rows. */
+static __attribute__((noinline)) void FN(put_last_pieces)(const FN(block) *x, const Q *columns, int64_t row,
+                                                           char *c) {
+    Q kept[S];
+    for (int r = 0; r < PIECE; r++) kept[r] = columns[r];
+    FN(put_pieces)(kept, x->c_rows + row, x->rows - row, x->accumulate, c);
 }
 
 /* Fetches this tile's share of the lines of c that tiles a little further on write. */
 ALWAYS_INLINE void FN(fetch_pieces)(const int vectors, const FN(block) *x, int64_t i, int64_t j) {
     enum { TILES = LINE_BYTES / (PIECE * sizeof(T)), AHEAD = 2 * TILES * PIECE };
-    const int share = vectors * E / TILES;
+    const int share = vectors * S / TILES;
     const char *c = x->c + x->c_columns[MIN(j + AHEAD, x->columns - PIECE)];
     const int64_t *rows = x->c_rows + MIN(i + j / PIECE % TILES * share, x->rows - share);
     for (int r = 0; r < share; r++) __builtin_prefetch(c + rows[r], 0, 2);
@@ -74,22 +83,23 @@ ALWAYS_INLINE void FN(fetch_pieces)(const int vectors, const FN(block) *x, int64
 /* The band of a from row i on, times PIECE columns of b. */
 ALWAYS_INLINE void FN(thin_tile)(const int vectors, const FN(block) *x, int64_t i, int64_t j,
                                  const char *const *lines, int64_t fetched) {
-    V sum[PIECE][BAND_VECTORS];
+    Q sum[PIECE][BAND_VECTORS];
     const char *from[PIECE], *a = (const char *)(x->packed_a + i * x->depth);
     const int64_t *down = x->b_steps;
     FN(fetch_pieces)(vectors, x, i, j);
 #pragma GCC unroll 4
     for (int r = 0; r < PIECE; r++) {
         from[r] = x->b_from + x->b_columns[j + r];
-        for (int v = 0; v < vectors; v++) sum[r][v] = (V){0};
+        for (int v = 0; v < vectors; v++) sum[r][v] = (Q){0};
     }
-    for (int64_t p = 0; p < x->depth; p++, a += vectors * VBYTES) {
-        V row[BAND_VECTORS];
+    for (int64_t p = 0; p < x->depth; p++, a += vectors * BAND_BYTES) {
+        Q row[BAND_VECTORS];
         if (p < fetched) __builtin_prefetch(lines[p], 0, 2); /* into L2 */
-        for (int v = 0; v < vectors; v++) row[v] = *(const V *)(a + v * VBYTES);
+        for (int v = 0; v < vectors; v++) row[v] = *(const Q *)(a + v * BAND_BYTES);
 #pragma GCC unroll 4
         for (int r = 0; r < PIECE; r++) {
-            const R number = FN(real)(from[r] + down[p]);
+            Q number = FN(real)(from[r] + down[p]) - (Q){0};
+            OPAQUE_VECTOR(number); /* loaded once */
             for (int v = 0; v < vectors; v++) sum[r][v] += number * row[v];
         }
     }
@@ -98,7 +108,15 @@ ALWAYS_INLINE void FN(thin_tile)(const int vectors, const FN(block) *x, int64_t 
         Q columns[S];
 #pragma GCC unroll 4
         for (int r = 0; r < PIECE; r++) columns[r] = sum[r][v];
-        FN(put_pieces)(x, columns, i + v * E, x->c + x->c_columns[j]);
+        const int64_t row = i + v * S;
+        char *c = x->c + x->c_columns[j];
+        if (row + S <= x->rows && !x->accumulate) {
+            FN(put_pieces)(columns, x->c_rows + row, S, 0, c);
+            continue;
+        }
+        Q kept[PIECE];
+        for (int r = 0; r < PIECE; r++) kept[r] = sum[r][v];
+        FN(put_last_pieces)(x, kept, row, c);
     }
 }
 
@@ -106,16 +124,21 @@ ALWAYS_INLINE void FN(thin_tile)(const int vectors, const FN(block) *x, int64_t 
 ALWAYS_INLINE void FN(run_bands)(FN(block) *x, const int vectors) {
     const char *lines[FN(FETCHED)];
     const int64_t room = MIN(x->depth, (int64_t)FN(FETCHED));
-    for (int64_t i = 0; i < x->rows; i += vectors * E)
+    for (int64_t i = 0; i < x->rows; i += vectors * S)
         for (int64_t j = 0; j < x->columns; j += PIECE)
             FN(thin_tile)(vectors, x, i, j, lines, next_lines(&x->ahead[1], room, lines));
 }
 
+/* In functions of their own: registers are allotted to one loop. */
+static __attribute__((noinline)) void FN(run_high_bands)(FN(block) *x) { FN(run_bands)(x, BAND_VECTORS); }
+static __attribute__((noinline)) void FN(run_low_bands)(FN(block) *x) { FN(run_bands)(x, 2); }
+
 static void FN(run_thin)(FN(block) *x) {
     if (x->vectors == BAND_VECTORS)
-        FN(run_bands)(x, BAND_VECTORS);
+        FN(run_high_bands)(x);
     else
-        FN(run_bands)(x, 2);
+        FN(run_low_bands)(x);
 }
 
 #undef BAND_VECTORS
+#undef BAND_BYTES

@@ -10,14 +10,22 @@ typedef struct {
     int64_t a_row, a_step, b_step;
 } FN(tile_strides);
 
-/* Where a tile goes: row i at c + rows[i], its vectors at columns[] from there.  While it is
+/* High tiles have few steps for the lines of memory that they need: so many a step are fetched at most. */
+#define HIGH (MR >= 16)
+#define LINES_A_STEP (HIGH ? 2 : 1)
+
+/* Vectors so long that axes of tensors often end within one: its halves may be written apart.  Complex tiles
+ * gain little, for they compute twice as long. */
+#define HALVES (FLOATING && !COMPLEX && VBYTES == 64)
+
+/* Where a tile goes: row i at c + rows[i], its vectors at columns[] from there, or their halves.  While it is
  * computed, what is wanted soon comes nearer: lines[0 .. fetched), and bit by
  * bit the rows of a later tile, which begin at later + later_rows[i] and end `span` bytes on, unless
  * they are written past the caches. */
 typedef struct {
     char *c;
     const int64_t *rows;
-    int64_t columns[TILE_VECTORS];
+    int64_t columns[HALVES ? 2 * TILE_VECTORS : TILE_VECTORS];
     FN(write_mode) mode;
     const char *later;
     const int64_t *later_rows;
@@ -139,17 +147,33 @@ ALWAYS_INLINE void FN(tile_any)(int rows, const int fetch, const int64_t a_row,
 #undef INSTANCE
 }
 
+#if HALVES
+typedef R FN(half_vector) __attribute__((vector_size(VBYTES / 2)));
+typedef R FN(unaligned_half) __attribute__((vector_size(VBYTES / 2), aligned(1), may_alias));
+
+/* One half goes to `first` columns from here, the other to `second`. */
+ALWAYS_INLINE void FN(write_halves)(char *to, int64_t first, int64_t second, V x) {
+    union {
+        V whole;
+        FN(half_vector) half[2];
+    } at = {x};
+    *(FN(unaligned_half) *)(to + first) = at.half[0];
+    *(FN(unaligned_half) *)(to + second) = at.half[1];
+}
+#endif
+
 /* Rows of the lowest tiles that share a loop. */
 #define LOW (MR > 4 ? MR - 1 : MR)
 
 /* Tiles one below the other, of packed panels MR wide or one less: in one loop, with little to do between
  * tiles, so that the multiply-adds of the next one begin while this one is written.  Each fetches its share of
- * the lines; later_rows are those of as many tiles. */
+ * the lines, of which there are as many as steps fetch together; later_rows are those of as many tiles. */
 ALWAYS_INLINE void FN(tiles_written)(const int high, const FN(write_mode) mode, int64_t tiles, int64_t kc,
                                      const char *a, const char *const panel,
                                      const FN(tile_target) *to) {
-    const int64_t share = MIN((to->fetched + tiles - 1) / tiles, kc);
-    const char *const *lines = to->lines, *const *const last = lines + to->fetched;
+    const int64_t due = (to->fetched + LINES_A_STEP - 1) / LINES_A_STEP; /* steps */
+    const int64_t share = MIN((due + tiles - 1) / tiles, kc) * LINES_A_STEP;
+    const char *const *lines = to->lines, *const *const last = lines + due * LINES_A_STEP;
     const int64_t *rows = to->rows, *later_rows = to->later_rows;
     const char *const later = to->later;
     char *const c = to->c;
@@ -172,9 +196,10 @@ ALWAYS_INLINE void FN(tiles_written)(const int high, const FN(write_mode) mode, 
             later_rows += high;
         }
         const char *const *const near = lines + MIN(share, last - lines);
-        for (; lines < near; lines++, left--, a += high * sizeof(T), b += NR * sizeof(T)) {
-            __builtin_prefetch(*lines, 0, 2); /* into L2 */
+        for (; lines < near; lines += LINES_A_STEP, left--) {
+            for (int i = 0; i < LINES_A_STEP; i++) __builtin_prefetch(lines[i], 0, 2); /* into L2 */
             FN(tile_step)(high, sizeof(T), a, b, sum);
+            a += high * sizeof(T), b += NR * sizeof(T);
         }
 #if FLOATING && STEPS_AT_ONCE > 1
         for (; left >= STEPS_AT_ONCE; left -= STEPS_AT_ONCE)
@@ -195,8 +220,14 @@ ALWAYS_INLINE void FN(tiles_written)(const int high, const FN(write_mode) mode, 
             for (int j = 0; j < TILE_VECTORS; j++)
                 sum[i][0][j] += *signs * SWAP_PARTS(sum[i][1][j]);
 #endif
+#if HALVES
 #pragma GCC unroll 24
-        for (int i = 0; i < high; i++)
+        for (int i = 0; mode == FN(WRITE_HALVES) && i < high; i++)
+            for (int j = 0; j < TILE_VECTORS; j++)
+                FN(write_halves)(c + rows[i], to->columns[2 * j], to->columns[2 * j + 1], sum[i][0][j]);
+#endif
+#pragma GCC unroll 24
+        for (int i = 0; mode != FN(WRITE_HALVES) && i < high; i++)
             for (int j = 0; j < TILE_VECTORS; j++)
                 FN(write)(c + rows[i] + to->columns[j], sum[i][0][j], mode);
     }
@@ -209,6 +240,8 @@ ALWAYS_INLINE void FN(tiles_written)(const int high, const FN(write_mode) mode, 
             FN(tiles_written)(high, FN(WRITE), tiles, kc, a, b, to);                              \
         else if (to->mode == FN(ADD))                                                             \
             FN(tiles_written)(high, FN(ADD), tiles, kc, a, b, to);                                \
+        else if (HALVES && to->mode == FN(WRITE_HALVES))                                          \
+            FN(tiles_written)(high, FN(WRITE_HALVES), tiles, kc, a, b, to);                       \
         else                                                                                      \
             FN(tiles_written)(high, FN(STREAM_PAST), tiles, kc, a, b, to);                        \
     }

@@ -1,0 +1,57 @@
+"""Products of few summed points and tall operands, compared with exact integers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tensornet as tn
+
+DTYPES = ["float32", "float64", "complex64", "complex128"]
+
+
+def whole_numbers(shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
+    """Small integers, whose products and sums every dtype holds exactly."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-4, 5, shape).astype(dtype)
+    return x + 1j * rng.integers(-4, 5, shape) if np.dtype(dtype).kind == "c" else x
+
+
+def check(subscripts: str, extents: dict[str, int], dtype: str) -> None:
+    left, right = subscripts.split("->")[0].split(",")
+    a = whole_numbers(tuple(extents[i] for i in left), dtype, 1).astype(dtype)
+    b = whole_numbers(tuple(extents[i] for i in right), dtype, 2).astype(dtype)
+    exact = np.einsum(subscripts, a, b, optimize=True)
+    np.testing.assert_array_equal(tn.einsum(subscripts, a, b), exact)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("inner", [4, 8, 12, 20, 24, 40])
+def test_tiles_whose_columns_end_within_vectors_are_written_to_their_places(
+    inner: int, dtype: str
+) -> None:
+    for rows in (23, 24, 46, 47, 50):
+        extents = {"a": inner, "b": rows, "c": 6, "e": 10, "f": 24}
+        check("eafc,fb->ecba", extents, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_boxes_that_end_within_lines_of_the_result_lose_none_of_it(dtype: str) -> None:
+    for inner in (5, 12, 20, 24, 28, 56):
+        extents = {"a": inner, "b": 7, "c": 9, "d": 24, "e": 24, "f": 12}
+        check("afbce,df->edcba", extents, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [7, 8, 15, 16, 23, 24])
+def test_few_rows_times_numbers_along_the_sum_are_exact(rows: int, dtype: str) -> None:
+    for steps in (32, 40, 100):
+        check("ak,kn->na", {"a": 1000, "k": steps, "n": rows}, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", [16, 24, 30, 48])
+def test_tall_products_larger_than_the_caches_are_exact(columns: int, dtype: str) -> None:
+    rows = 17_000_000 // (columns * np.dtype(dtype).itemsize) + 5
+    check("mk,kn->mn", {"m": rows, "k": 12, "n": columns}, dtype)
+    check("mk,nk->mn", {"m": rows, "k": 12, "n": columns}, dtype)
