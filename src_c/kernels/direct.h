@@ -54,7 +54,7 @@ typedef enum { FN(PLAIN), FN(PACKING), FN(FETCHING), FN(FAR), FN(FAR_PAST) } FN(
 #define W_REALS REALS
 #define VECTORS WIDE_VECTORS
 #define TALLEST (WIDE_ROWS / PARTS)
-#define SHARES 1
+#define SHARES FLOATING
 #include "direct_tile.h"
 
 #define WN(x) TN_PASTE(x, TN_PASTE(whole, NAME))
@@ -63,7 +63,7 @@ typedef enum { FN(PLAIN), FN(PACKING), FN(FETCHING), FN(FAR), FN(FAR_PAST) } FN(
 #define W_REALS REALS
 #define VECTORS TILE_VECTORS
 #define TALLEST MOST_ROWS(MR)
-#define SHARES 1
+#define SHARES FLOATING
 #include "direct_tile.h"
 
 #if TILE_VECTORS > 1

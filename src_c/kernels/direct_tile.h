@@ -5,8 +5,8 @@
  *   W_REALS  how many real numbers these are, as a literal, if elements are complex
  *   VECTORS  vectors in a row of a tile
  *   TALLEST  rows of the largest tile
- *   SHARES   1 if several tiles, one below the other, may share a strip of b: the first packs it, the
- *            second fetches the next; high ones fetch rows that come later */
+ *   SHARES   1 if tiles fetch: of several, one below the other, that share a strip of b, the first may pack
+ *            it, the second fetches the next; a single one does, too; high ones fetch rows that come later */
 
 #define W WN(vector)
 #define WU WN(unaligned_vector)
