@@ -51,6 +51,9 @@ def search(
             "optimal" (exact), "dp" (exact but for outer products); any other name that opt_einsum
             knows; True, False or None (all "auto"); a linear path; an opt_einsum or cotengra
             optimizer; a finished cotengra tree; a `Tree`, or an object with one as its ``tree``.
+            "auto", "once" and "hyper" put the last step of a network without output indices where
+            half of the work is on either side, so that two threads can share it, if values are
+            small and that adds less than a thousandth.
         minimize: what our searches make small: "macs", "size" (of the largest result), "write"
             (entries of all results), "combo" (macs + 64 * write; "combo-256" for another factor)
             or "time" (of a run of our kernels, by a model of them).
