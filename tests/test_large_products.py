@@ -1,4 +1,4 @@
-"""Products of few summed points and tall operands, compared with exact integers."""
+"""Products of few summed points, tall ones and those of few rows, compared with exact integers."""
 
 from __future__ import annotations
 
@@ -55,3 +55,19 @@ def test_tall_products_larger_than_the_caches_are_exact(columns: int, dtype: str
     rows = 17_000_000 // (columns * np.dtype(dtype).itemsize) + 5
     check("mk,kn->mn", {"m": rows, "k": 12, "n": columns}, dtype)
     check("mk,nk->mn", {"m": rows, "k": 12, "n": columns}, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [3, 4, 6, 8, 12, 16, 24, 30])
+def test_few_rows_times_a_matrix_that_no_cache_holds_are_exact(rows: int, dtype: str) -> None:
+    # rows of either matrix a power of two apart, or not; more steps than a strip has, or less
+    for columns, steps in ((40_003, 60), (4096, 512), (2048, 163), (5000, 301)):
+        check("mk,kn->mn", {"m": rows, "k": steps, "n": columns}, dtype)
+    check("km,kn->mn", {"m": rows, "k": 512, "n": 4096}, dtype)
+    a = whole_numbers((rows, 170), dtype, 1).astype(dtype)
+    b = whole_numbers((170, 4001), dtype, 2).astype(dtype)[:, 3:-2]
+    out = np.ones((rows, 5000), dtype)
+    tn.einsum("mk,kn->mn", a, b, out=out[:, 2:3998])
+    np.testing.assert_array_equal(out[:, 2:3998], a @ b)
+    assert (out[:, :2] == 1).all()
+    assert (out[:, 3998:] == 1).all()
