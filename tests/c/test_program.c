@@ -330,6 +330,24 @@ static int watch(void *self, double done, double total) {
     return ++w->calls == w->stop_at;
 }
 
+/* Stops a run by its poll, and one from outside; then a run to the end, watched. */
+static outcome stop_then_run(const network *g, const tn_program *program) {
+    watcher w = {.stop_at = 1};
+    tn_control stopped = {.poll = watch, .self = &w}, cancelled = {.cancel = 1};
+    outcome o = run_program(g, program, &stopped);
+    CHECK(o.status == TN_INTERRUPTED && w.calls == 1, "status %d", o.status);
+    free(o.block);
+    o = run_program(g, program, &cancelled);
+    CHECK(o.status == TN_INTERRUPTED, "status %d", o.status);
+    free(o.block);
+    w = (watcher){0};
+    tn_control watched = {.poll = watch, .self = &w};
+    o = run_program(g, program, &watched);
+    CHECK(o.status == TN_OK && w.calls > 0, "status %d", o.status);
+    CHECK(w.total == o.info.macs, "%g of %g macs", w.total, o.info.macs);
+    return o;
+}
+
 static void a_poll_that_asks_to_stop_interrupts_the_run(void) {
     for (int i = 0; i < LARGE; i++)
         for (int threads = 1; threads <= 3; threads++) {
@@ -337,21 +355,7 @@ static void a_poll_that_asks_to_stop_interrupts_the_run(void) {
             network_parse(&g, large[i].equation, large[i].sizes, large[i].sliced, TN_F32,
                           value_random);
             tn_program *program = lowered(&g, threads, threads == 2);
-            watcher w = {.stop_at = 1};
-            tn_control stopped = {.poll = watch, .self = &w};
-            outcome o = run_program(&g, program, &stopped);
-            CHECK(o.status == TN_INTERRUPTED && w.calls == 1, "status %d", o.status);
-            free(o.block);
-            tn_control cancelled = {.cancel = 1};
-            o = run_program(&g, program, &cancelled);
-            CHECK(o.status == TN_INTERRUPTED, "status %d", o.status);
-            free(o.block);
-            /* and the same program still gives the right result */
-            w = (watcher){0};
-            tn_control watched = {.poll = watch, .self = &w};
-            o = run_program(&g, program, &watched);
-            CHECK(o.status == TN_OK && w.calls > 0, "status %d", o.status);
-            CHECK(w.total == o.info.macs, "%g of %g macs", w.total, o.info.macs);
+            outcome o = stop_then_run(&g, program);
             value *reference = network_value(&g);
             compare(&g, &o, reference, threads == 2, i);
             free(reference);
@@ -361,36 +365,24 @@ static void a_poll_that_asks_to_stop_interrupts_the_run(void) {
         }
 }
 
-typedef struct {
-    const network *g;
-    const tn_program *program;
-    const outcome *expected;
-    int number;
-} caller;
-
 static void branches_can_be_watched_and_stopped(void) {
     network g;
     network_ring(&g, 110, TN_F64, value_random);
     tn_program *program = lowered(&g, 3, 0);
-    watcher w = {.stop_at = 1};
-    tn_control stopped = {.poll = watch, .self = &w}, cancelled = {.cancel = 1};
-    outcome o = run_program(&g, program, &stopped);
-    CHECK(o.status == TN_INTERRUPTED && w.calls == 1, "status %d", o.status);
-    free(o.block);
-    o = run_program(&g, program, &cancelled);
-    CHECK(o.status == TN_INTERRUPTED, "status %d", o.status);
-    free(o.block);
-    w = (watcher){0};
-    tn_control watched = {.poll = watch, .self = &w};
-    o = run_program(&g, program, &watched);
-    CHECK(o.status == TN_OK && w.calls > 0 && w.total == o.info.macs, "status %d", o.status);
-    outcome alone = lower_and_run(&g, 1, 0);
+    outcome o = stop_then_run(&g, program), alone = lower_and_run(&g, 1, 0);
     CHECK(!memcmp(o.block, alone.block, (size_t)g.result.bytes), "another result");
     free(alone.block);
     free(o.block);
     tn_program_free(program);
     network_free(&g);
 }
+
+typedef struct {
+    const network *g;
+    const tn_program *program;
+    const outcome *expected;
+    int number;
+} caller;
 
 static void *call_often(void *argument) {
     const caller *c = argument;
