@@ -6,9 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double WORTH = 1 << 22;    /* macs of a program that is worth it: waking takes as long */
 static const double TWIG = 1 << 14;     /* macs of a subtree that stays in the trunk */
-static const double ALONE = 1 << 17;    /* macs of a step that is not shared */
 static const double SHARING = 3 << 17;  /* macs in the time that sharing a step takes */
 static const double GAIN = 0.9;         /* the most of the time that is worth it */
 enum { LARGEST = 1 << 18 };             /* entries: steps on larger values are shared well */
@@ -25,7 +23,7 @@ typedef struct {
 /* The time that a step takes on all threads. */
 static double shared_time(const tn_program *p, const tn_step *s) {
     const double macs = tn_step_macs(s);
-    return macs < ALONE ? macs : macs / (double)p->threads + SHARING;
+    return macs < TN_ALONE_MACS ? macs : macs / (double)p->threads + SHARING;
 }
 
 /* The time that threads take which take the next branch whenever they are through with one. */
@@ -43,15 +41,11 @@ static double branch_time(const cutting *x) {
 }
 
 static void add_branch(cutting *x, int32_t v) {
-    if (v < 0 || x->p->values[v].producer < 0) return;
     int64_t at = x->n++;
     for (; at > 0 && x->below[x->branches[at - 1]] < x->below[v]; at--)
         x->branches[at] = x->branches[at - 1];
     x->branches[at] = v;
 }
-
-/* Whether nothing but a twig grows from v. */
-static int is_twig(const cutting *x, int32_t v) { return v < 0 || x->below[v] < TWIG; }
 
 /* Takes the branch of most macs apart: its last step joins the trunk. */
 static void cut_largest(cutting *x) {
@@ -59,9 +53,9 @@ static void cut_largest(cutting *x) {
     const int32_t reads[2] = {s->a, s->b};
     x->trunk += shared_time(x->p, s);
     memmove(x->branches, x->branches + 1, (size_t)--x->n * sizeof *x->branches);
-    for (int i = 0; i < 2; i++) {
-        if (!is_twig(x, reads[i])) add_branch(x, reads[i]);
-        else if (reads[i] >= 0) x->trunk += x->below[reads[i]];
+    for (int i = 0; i < 2 && reads[i] >= 0; i++) {
+        if (x->below[reads[i]] >= TWIG) add_branch(x, reads[i]);
+        else x->trunk += x->below[reads[i]];
     }
 }
 
@@ -124,7 +118,7 @@ tn_status tn_find_branches(tn_program *p, int32_t root, int32_t *order) {
         x.below[s->c] = tn_step_macs(s) + x.below[s->a] + (s->b < 0 ? 0 : x.below[s->b]);
         x.count[s->c] = 1 + x.count[s->a] + (s->b < 0 ? 0 : x.count[s->b]);
     }
-    if (!status && whole >= WORTH) {
+    if (!status && whole >= TN_WAKING_MACS) {
         cut(&x, root, GAIN * shared);
         if (x.n) status = put_first(&x, p, order);
     }

@@ -10,7 +10,6 @@ enum {
     LOWEST_SHIFT = -2100   /* below this, scaling by 2^shift gives zero in every type */
 };
 static const double CHECK_MACS = 1 << 20;
-static const double WORTH_WAKING = 1 << 22; /* macs of a program of many steps */
 
 /* One call of a part of a run.  All memory comes from the caller's arena:
  * shared | worker arenas | tables | workspaces | blocks | sums of each chunk | state of each chunk */
@@ -521,7 +520,7 @@ static tn_status finish(run_state *r, int64_t *exponent) {
 
 /* Whether the pool should stay awake between the jobs of a part of a run. */
 static int wakes_pool(const tn_program *p) {
-    return p->threads > 1 && p->n_steps > 1 && p->macs >= WORTH_WAKING;
+    return p->threads > 1 && p->n_steps > 1 && p->macs >= TN_WAKING_MACS;
 }
 
 tn_status tn_execution_prepare(const tn_execution *run) {

@@ -109,6 +109,9 @@ struct tn_program {
     double macs;
 };
 
+/* Macs of a step that is not split (as in contract.c), and of a program that is worth waking the pool for. */
+enum { TN_ALONE_MACS = 1 << 17, TN_WAKING_MACS = 1 << 22 };
+
 /* How many chunks of slices there is memory for, each with sums of so many elements.  tn_schedule fixes
  * their number: by the plan alone, threads only decide who runs them. */
 void tn_split_slices(tn_program *program, int64_t largest, int64_t elements);

@@ -10,7 +10,6 @@ static const double LONG_CHUNK = 1 << 27;     /* macs of a chunk that may be cut
 static const int64_t SMALL_SUMS = 256;          /* bytes of one chunk's sums that never matter */
 static const int64_t CHUNK_SUMS = 64 << 20;     /* bytes that the sums of all chunks may take */
 static const int64_t WORKER_ARENA = 256 << 20;  /* larger slices run one after the other */
-static const double ALONE_MACS = 1 << 17;       /* as in contract.c: no step of it is split */
 
 enum { MOST_OPERANDS = TN_MOST_FUSED + 1 };
 
@@ -326,7 +325,7 @@ static void count_resources(tn_program *p) {
     int64_t elements = p->results[0].elements;
     for (int64_t v = 0; v < p->n_values; v++)
         if (p->values[v].elements > elements) elements = p->values[v].elements;
-    const int shares = largest >= ALONE_MACS || (double)elements >= ALONE_MACS;
+    const int shares = largest >= TN_ALONE_MACS || elements >= TN_ALONE_MACS;
     if (!shares && !p->n_branches && p->workers == 1) p->threads = 1;
     /* per worker: a pointer, and with strip an exponent, per value */
     p->table_bytes = TN_ALIGNED(p->n_values * (int64_t)sizeof(char *)) +

@@ -157,6 +157,15 @@ def test_vectors_of_a_multiple_eigenvalue_are_orthogonal(dtype: str) -> None:
         np.testing.assert_allclose(gram, np.eye(3), atol=1e-10)
 
 
+def test_multiple_eigenvalues_that_rounding_makes_a_complex_pair_have_vectors() -> None:
+    for seed in range(1, 200, 2):
+        basis = normal((9, 9), seed=seed)
+        matrix = basis @ np.diag([1.0] * 6 + [2.0] * 3) @ np.linalg.inv(basis)
+        values, vectors = eigs(apply, args=[matrix], shape=(9,), numeig=3, which="SR")
+        np.testing.assert_allclose(values, [1, 1, 1], atol=1e-5)
+        assert all(np.isfinite(vector).all() for vector in vectors)
+
+
 def test_vectors_of_multiple_complex_eigenvalues_are_orthogonal() -> None:
     for seed in range(10):
         q = np.linalg.qr(normal((6, 6), seed=seed))[0]

@@ -285,7 +285,7 @@ static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX
     if (k == 1 && wide * narrow * tn_itemsize(x->dtype) < CACHED && streams(x, group, count, k))
         return 0;
     const int longer = m < n ? 2 : 1, mr = tn_get_kernels(x->dtype)->mr;
-    /* where two tiles would share a strip of each line, long sums do as well as they are read here */
+    /* two direct tiles that share strips of one line are no faster than skinny ones */
     const int many = k > MANY && (narrow <= mr || narrow > 2 * mr);
     if (narrow * k > FEW_IF_MOVED && (many || k * wide * tn_itemsize(x->dtype) < CACHED) &&
         is_one_run(x, last(group[longer], count[longer]), m < n, count))

@@ -2,7 +2,6 @@
  * the step between the two sides can come last.  All other steps stay what they are, for each brings
  * the same three index sets together, only that another of them is its result.  So the root goes
  * where either side takes half of the time: two threads then take a side each. */
-#include <math.h>
 #include <stdlib.h>
 
 #include "refine.h"
@@ -12,16 +11,13 @@ static const double LARGEST = 16.0;    /* log2 of entries: larger results had be
 static const double BALANCED = 0.6;    /* share of the larger side with which a root may stay */
 static const double SURCHARGE = 1e-3;  /* share of the whole that the last step may add */
 
-/* Cost of all steps up to each node; NULL without memory. */
-static double *sum_below(const tnp_tree *tree)
+/* Cost of all steps up to each node. */
+static void sum_below(const tnp_tree *tree, double *below)
 {
-    double *below = calloc((size_t)tree->n_nodes, sizeof *below);
-    if (!below) return NULL;
     for (int32_t v = tree->n; v < tree->n_nodes; v++) { /* as loaded: kids come first */
         const int32_t *kids = tnp_kids(tree, v);
         below[v] = tree->cost[v] + below[kids[0]] + below[kids[1]];
     }
-    return below;
 }
 
 static double larger_side(double whole, double side)
@@ -84,13 +80,18 @@ tnp_status tnp_balance(const tnp_net *net, int32_t *steps)
     tnp_status status = tnp_tree_init(&tree, net, NULL);
     if (status) return status;
     tnp_tree_load(&tree, steps);
-    double *below = is_worth_it(&tree) ? sum_below(&tree) : NULL;
-    int32_t edge = below ? find_edge(&tree, below) : -1;
-    if (edge >= 0 && tree.parent[edge] != tree.root) {
-        move_root(&tree, edge);
-        tnp_tree_store(&tree, steps);
+    double *below = calloc((size_t)tree.n_nodes, sizeof *below);
+    if (!below) {
+        status = TNP_NO_MEMORY;
+    } else if (is_worth_it(&tree)) {
+        sum_below(&tree, below);
+        int32_t edge = find_edge(&tree, below);
+        if (edge >= 0 && tree.parent[edge] != tree.root) {
+            move_root(&tree, edge);
+            tnp_tree_store(&tree, steps);
+        }
     }
     free(below);
     tnp_tree_free(&tree);
-    return TNP_OK;
+    return status;
 }

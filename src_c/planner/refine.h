@@ -33,7 +33,7 @@ tnp_status tnp_anneal(tnp_tree *tree, const tnp_anneal_options *opt, tnp_control
                       bool caller);
 
 /* Let a scalar network's last step be one with half of the cost on either side of it, where results
- * are small and the cost stays what it is; without memory, steps stay as they are. */
+ * are small and the cost stays what it is. */
 tnp_status tnp_balance(const tnp_net *net, int32_t *steps);
 
 /* Microseconds that a proposal takes on trees of the network, about. */

@@ -157,6 +157,7 @@ def _separated(square: Array, values: Array, vectors: Array, rounding: float) ->
         if len(cluster) < 2:
             continue
         q, _ = leading_schur(square, len(cluster), partial(_nearest, value))
+        q = q[:, : len(cluster)]  # the last may be half of a pair, apart by rounding
         if (np.linalg.norm(square @ q - q * value, axis=0) <= rounding).all():
             vectors[:, cluster] = q
     return vectors
