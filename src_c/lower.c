@@ -47,11 +47,39 @@ tn_status tn_add_step(tn_lowering *l, tn_step step, const tn_dim *dims) {
     return TN_OK;
 }
 
-/* One-operand step: copies (widening float16) or sums away the indices with drop[index] set. */
+/* One-operand step: a goes to c, which is laid out already, in whatever order its axes are (widening float16);
+ * indices that c has not are summed away. */
+static tn_status move_step(tn_lowering *l, int32_t a, int32_t c, int widen, int accumulate) {
+    tn_dim dims[TN_MAX_DIMS];
+    int n_m = 0;
+    const tn_value from = l->p->values[a], to = l->p->values[c];
+    tn_mark(l, a, l->on_a, l->stride_a, 1);
+    for (int32_t d = 0; d < to.n_axes; d++) {
+        const int32_t i = l->axes.index[to.first_axis + d];
+        dims[n_m++] = (tn_dim){l->sizes[i], l->stride_a[i], 0, l->axes.stride[to.first_axis + d]};
+        l->on_a[i] = 0;
+    }
+    int n_k = 0;
+    for (int32_t d = 0; d < from.n_axes; d++) {
+        const int32_t i = l->axes.index[from.first_axis + d];
+        if (l->on_a[i]) dims[n_m + n_k++] = (tn_dim){l->sizes[i], l->stride_a[i], 0, 0};
+    }
+    tn_mark(l, a, l->on_a, l->stride_a, 0);
+    tn_step step = {.a = a, .b = -1, .c = c, .widen = (uint8_t)widen};
+    step.x.n_m = (uint8_t)n_m;
+    step.x.n_k = (uint8_t)n_k;
+    step.x.unary = 1;
+    step.x.accumulate = (uint8_t)accumulate;
+    return tn_add_step(l, step, dims);
+}
+
+tn_status tn_move_step(tn_lowering *l, int32_t a, int32_t c, int accumulate) {
+    return move_step(l, a, c, 0, accumulate);
+}
+
+/* The same into a new value, or a result, without the indices that have drop[index] set. */
 static tn_status unary_step(tn_lowering *l, int32_t a, tn_target target, int widen,
                             const uint8_t *drop, int32_t *result) {
-    tn_dim dims[TN_MAX_DIMS];
-    int n_m = 0, n_k = 0;
     tn_status status = tn_new_value(l, result);
     if (status) return status;
     const tn_value from = l->p->values[a];
@@ -63,24 +91,7 @@ static tn_status unary_step(tn_lowering *l, int32_t a, tn_target target, int wid
     }
     status = target.result >= 0 ? tn_output_value(l, *result, first, target.result)
                                 : tn_finish_value(l, *result, first);
-    if (status) return status;
-    for (int64_t x = first; x < l->axes.count; x++, n_m++)
-        dims[n_m] = (tn_dim){l->sizes[l->axes.index[x]], 0, 0, l->axes.stride[x]};
-    int kept = 0;
-    for (int32_t d = 0; d < from.n_axes; d++) {
-        int32_t i = l->axes.index[from.first_axis + d];
-        int64_t stride = l->axes.stride[from.first_axis + d];
-        if (drop && drop[i])
-            dims[n_m + n_k++] = (tn_dim){l->sizes[i], stride, 0, 0};
-        else
-            dims[kept++].sa = stride;
-    }
-    tn_step step = {.a = a, .b = -1, .c = *result, .widen = (uint8_t)widen};
-    step.x.n_m = (uint8_t)n_m;
-    step.x.n_k = (uint8_t)n_k;
-    step.x.unary = 1;
-    step.x.accumulate = (uint8_t)target.accumulate;
-    return tn_add_step(l, step, dims);
+    return status ? status : move_step(l, a, *result, widen, target.accumulate);
 }
 
 /* A float16 operand becomes a value in float32. */
@@ -135,10 +146,14 @@ static tn_status prepare_pair(tn_lowering *l, int32_t *a, int32_t *b) {
 tn_status tn_pair_step(tn_lowering *l, int32_t *left, int32_t *right, tn_target target, int32_t c) {
     tn_status status = prepare_pair(l, left, right);
     if (status) return status;
-    const int32_t a = *left, b = *right;
+    const int may_reorder = target.result >= 0 && !l->net->n_needed;
+    const int32_t result = c;
+    int32_t a = *left, b = *right;
+    if (may_reorder) status = tn_reorder(l, &a, &b, &c);
+    if (status) return status;
     tn_mark(l, a, l->on_a, l->stride_a, 1);
     tn_mark(l, b, l->on_b, l->stride_b, 1);
-    status = tn_lay_out(l, a, b, target, c);
+    status = tn_lay_out(l, a, b, target, result);
     if (status) return status;
 
     tn_dim group[4][TN_MAX_DIMS];
@@ -172,8 +187,9 @@ tn_status tn_pair_step(tn_lowering *l, int32_t *left, int32_t *right, tn_target 
     step.x.n_m = (uint8_t)count[1];
     step.x.n_n = (uint8_t)count[2];
     step.x.n_k = (uint8_t)count[3];
-    step.x.accumulate = (uint8_t)target.accumulate;
-    return tn_add_step(l, step, dims);
+    step.x.accumulate = (uint8_t)(c == result && target.accumulate);
+    status = tn_add_step(l, step, dims);
+    return status || c == result ? status : tn_move_step(l, c, result, target.accumulate);
 }
 
 /* The steps of the forward sweep, into the first result; with strip that is a value of its own, added
@@ -345,9 +361,9 @@ static tn_status lower_with(tn_lowering *made, const tn_network *net, const tn_l
     l.values_capacity = (int64_t)(2 * inputs + 4);
     p->values = malloc((size_t)l.values_capacity * sizeof *p->values);
     p->results = calloc((size_t)p->n_results, sizeof *p->results);
-    /* per operand at most a widening and a summing copy, besides its tree step; backwards two products
-     * for the step and a copy of its sum, and the cotangent is widened */
-    p->steps = malloc((6 * inputs + 4) * sizeof *p->steps);
+    /* per operand at most a widening and a summing copy, besides its tree step; three copies for the last one;
+     * backwards two products for the step and a copy of its sum, and the cotangent is widened */
+    p->steps = malloc((6 * inputs + 7) * sizeof *p->steps);
     p->fused = malloc((size_t)(n_stems + 1) * sizeof *p->fused);
     p->slice_strides = malloc(ids * sizeof *p->slice_strides);
     p->extents = malloc((size_t)(net->n_sliced + 1) * sizeof *p->extents);

@@ -1,7 +1,8 @@
 /* Products of many rows with few columns, unit stride along k: matrix times vector, and batches.
  * Vectors run along k; the lanes of all sums of a tile are added at the end, in a fixed order.
  *
- * The axes are [batch ..., m, n, k].  Columns of b without unit stride are copied first. */
+ * The axes are [batch ..., m, n, k].  Columns of b without unit stride are copied first, and those shorter
+ * than a vector, with zeros around them: vectors of such rows reach into the next ones, or those before. */
 
 #if FLOATING
 #define E (VL / PARTS)
@@ -15,6 +16,7 @@ enum { FN(SUMS) = (VBYTES == 64 ? 16 : 8) / PARTS };
 typedef struct {
     int64_t depth, a_row, b_column, c_row, c_column;
     int accumulate;
+    const char *end; /* of all rows of a */
 } FN(dot_product);
 
 /* One vector along k of each row times one of each column; lanes that mask leaves out count as zero. */
@@ -88,8 +90,11 @@ ALWAYS_INLINE void FN(dot_tile)(const int rows, const int columns, int wanted,
     for (; p + E <= x->depth; p += E, b += VBYTES, four[0] += VBYTES, four[1] += VBYTES)
         FN(dot_step)(rows, columns, 0, none, four, row, row3, b, b_columns, sum);
     if (p < x->depth) { /* the last vector again, without the lanes that are counted already */
-        const int64_t back = p + E - x->depth, bytes = back * (int64_t)sizeof(T);
-        const INTEGERS mask = (INTEGERS)((V){LANES(LANE, 1)} >= (V){0} + (R)(back * PARTS));
+        const int short_row = p == 0, forward = short_row && a + (rows - 1) * row + VBYTES <= x->end;
+        const int64_t back = p + E - x->depth, bytes = forward ? 0 : back * (int64_t)sizeof(T);
+        const V lane = {LANES(LANE, 1)};
+        const INTEGERS mask = forward ? (INTEGERS)(lane < (V){0} + (R)(x->depth * PARTS))
+                                      : (INTEGERS)(lane >= (V){0} + (R)(back * PARTS));
         four[0] -= bytes, four[1] -= bytes;
         FN(dot_step)(rows, columns, 1, mask, four, row, row3, b - bytes, b_columns, sum);
     }
@@ -136,10 +141,12 @@ static void FN(dots)(const tn_contraction *x, const char *a, const char *b, char
                      const tn_box *box) {
     const tn_dim *m = x->dims + x->n_batch, *n = m + 1, *k = n + 1;
     const int64_t unit = sizeof(T), rows = box->m1 - box->m0, columns = box->n1 - box->n0;
-    const int copies = k->sb != unit;
-    _Alignas(64) T copied[TN_DIRECT_DEPTH * NR];
-    const int64_t piece = copies ? MIN(x->k, TN_DIRECT_DEPTH * NR / columns) : x->k;
-    FN(dot_product) job = {0, m->sa, copies ? piece * unit : n->sb, m->sc, n->sc, 0};
+    const int is_short = x->k < E, copies = k->sb != unit || is_short;
+    _Alignas(64) T copied[TN_DIRECT_DEPTH * NR + 2 * E];
+    if (is_short) memset(copied, 0, sizeof copied);
+    const int64_t most = is_short ? 2 * E : MIN(x->k, TN_DIRECT_DEPTH * NR / columns);
+    const int64_t piece = copies ? most : x->k;
+    FN(dot_product) job = {0, m->sa, copies ? piece * unit : n->sb, m->sc, n->sc, 0, NULL};
     tn_walk batch;
     walk_to(&batch, x->dims, x->n_batch, box->batch0);
     for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&batch))
@@ -149,11 +156,13 @@ static void FN(dots)(const tn_contraction *x, const char *a, const char *b, char
             /* no piece may be shorter than a vector */
             job.depth = x->k - p >= piece + E || x->k - p <= piece ? MIN(piece, x->k - p) : piece - E;
             job.accumulate = x->accumulate || p > 0;
+            job.end = a + batch.a + (m->n - 1) * m->sa + x->k * unit;
             if (copies) {
+                T *to = copied + (is_short ? E : 0);
                 for (int64_t j = 0; j < columns; j++)
                     for (int64_t q = 0; q < job.depth; q++)
-                        copied[j * piece + q] = FN(load)(bt + j * n->sb + q * k->sb);
-                bt = (const char *)copied;
+                        to[j * piece + q] = FN(load)(bt + j * n->sb + q * k->sb);
+                bt = (const char *)to;
             }
             FN(dot_strips)(&job, rows, columns, at, bt,
                            c + batch.c + box->m0 * m->sc + box->n0 * n->sc);

@@ -122,10 +122,6 @@ ALWAYS_INLINE void FN(inner)(const int unary, const int a_moves, const tn_dim *i
             if (accumulate) memcpy(tail, c + end * sc, VBYTES);
             FN(span)(1, unary, a_moves, a + end * sa, b + end * sb, tail, a_ks, b_ks, ks, accumulate);
         }
-        if (ks == 1)
-            for (; j + FN(SPAN) * E <= n1; j += FN(SPAN) * E)
-                FN(span)(FN(SPAN), unary, a_moves, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, 1,
-                         accumulate);
         for (; j + FN(SPAN) * E <= n1; j += FN(SPAN) * E)
             FN(span)(FN(SPAN), unary, a_moves, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, ks,
                      accumulate);
@@ -171,6 +167,27 @@ ALWAYS_INLINE void FN(rows_of)(int64_t length, const int unary, const int a_move
 #undef ROWS
 }
 
+/* Rows of single products, of any length from one vector on, in the order of memory. */
+ALWAYS_INLINE void FN(outer_rows)(const int unary, const int a_moves, const tn_dim *rows, int64_t count,
+                                    const char *a, const char *b, char *c, int64_t length,
+                                    int accumulate) {
+    static const int64_t here[1] = {0};
+    const int64_t unit = sizeof(T), last = (length - E) * unit, step = FN(SPAN) * VBYTES;
+    const int64_t steps = length / (FN(SPAN) * E), vectors = length / E % FN(SPAN), rest = length % E;
+    for (int64_t i = 0; i < count; i++, a += rows->sa, b += rows->sb, c += rows->sc) {
+        const char *x = a, *y = b;
+        char *to = c;
+        char tail[VBYTES] __attribute__((aligned(VBYTES))); /* overlaps what is stored before it */
+        if (rest && accumulate) memcpy(tail, c + last, VBYTES);
+        if (rest) FN(span)(1, unary, a_moves, a + (a_moves ? last : 0), b + last, tail, here, here, 1, accumulate);
+        for (int64_t s = 0; s < steps; s++, x += a_moves ? step : 0, y += step, to += step)
+            FN(span)(FN(SPAN), unary, a_moves, x, y, to, here, here, 1, accumulate);
+        for (int64_t v = 0; v < vectors; v++, x += a_moves ? VBYTES : 0, y += VBYTES, to += VBYTES)
+            FN(span)(1, unary, a_moves, x, y, to, here, here, 1, accumulate);
+        if (rest) memcpy(c + last, tail, VBYTES);
+    }
+}
+
 /* The outer points of a box whose inner axis is a few vectors long: a row for each, and long ones in
  * pieces of which each is a few vectors long. */
 ALWAYS_INLINE void FN(nest_short)(const int unary, const int a_moves, const tn_contraction *x,
@@ -187,10 +204,15 @@ ALWAYS_INLINE void FN(nest_short)(const int unary, const int a_moves, const tn_c
     int64_t row = box->batch0 % rows->n;
     for (int64_t t = box->batch0, count; t < box->batch1; t += count) {
         count = MIN(rows->n - row, box->batch1 - t);
-        if (pieces > 1) count = MIN(count, (int64_t)TOGETHER);
+        if (pieces > 1 && ks > 1) count = MIN(count, (int64_t)TOGETHER);
         const char *left = a + outer.a + row * rows->sa, *right = b + outer.b + row * rows->sb;
         char *to = c + outer.c + row * rows->sc;
-        for (int64_t i = 0, first = 0, next; i < pieces; i++, first = next) {
+        if (pieces > 1 && ks == 1) {
+            const int64_t at = box->n0 * unit;
+            FN(outer_rows)(unary, a_moves, rows, count, left + a_ks[0] + (a_moves ? at : 0),
+                             right + b_ks[0] + at, to + at, length, accumulate);
+        }
+        for (int64_t i = 0, first = 0, next; (pieces == 1 || ks > 1) && i < pieces; i++, first = next) {
             next = length * (i + 1) / pieces;
             const int64_t at = (box->n0 + first) * unit;
             FN(rows_of)(next - first, unary, a_moves, rows, count, left + (a_moves ? at : 0),
@@ -215,7 +237,7 @@ ALWAYS_INLINE void FN(nest_output)(const int unary, const int a_moves, const tn_
         const int64_t ks = fill_box(&boxes, k, ON_A, ON_B, a_ks, b_ks, extents);
         const int far = ks * (box->n1 - box->n0) * (int64_t)sizeof(T) > FN(NEAR);
         const int64_t rows = far ? FN(STREAMS_READ) : FN(K_TABLE), length = box->n1 - box->n0;
-        if (length >= E && length <= FN(SHORT) * E && inner->sc == unit &&
+        if (length >= E && (ks == 1 || length <= FN(SHORT) * E) && inner->sc == unit &&
             (unary || inner->sb == unit) && (!a_moves || inner->sa == unit)) {
             FN(nest_short)(unary, a_moves, x, inner, a, b, c, a_ks, b_ks, ks, box,
                            x->accumulate || k > 0);

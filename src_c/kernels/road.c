@@ -172,15 +172,34 @@ static int prefers_exchange(tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], con
     return m > n;
 }
 
+/* Elements of the rows of c that are rows of one operand, too. */
+static int64_t row_of(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
+    const int64_t itemsize = tn_itemsize(x->dtype);
+    const tn_dim *m = last(group[1], count[1]), *n = last(group[2], count[2]);
+    if (n && n->sb == itemsize && n->sc == itemsize) return n->n;
+    return m && m->sa == itemsize && m->sc == itemsize ? m->n : 0;
+}
+
 /* Few summed points and long rows: a product bound by writing the result, which packing would slow. */
 static int streams(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4],
                    int64_t k) {
     enum { FEW = 4, LONG_ROW = 64 };
-    const int64_t itemsize = tn_itemsize(x->dtype);
-    const tn_dim *m = last(group[1], count[1]), *n = last(group[2], count[2]);
-    return k <= FEW &&
-           ((n && n->n >= LONG_ROW && n->sb == itemsize && n->sc == itemsize) ||
-            (m && m->n >= LONG_ROW && m->sa == itemsize && m->sc == itemsize));
+    return k <= FEW && row_of(x, group, count) >= LONG_ROW;
+}
+
+/* Whether the result is best written row by row: single products; with a few summed points where tiles would
+ * write many rows that meet in few sets of the cache, or where the result is large. */
+static int goes_by_rows(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4],
+                        int64_t k) {
+    enum { MEETING = 2 << 10, NEAR = 1 << 20 }; /* bytes */
+    const int64_t itemsize = tn_itemsize(x->dtype), row = row_of(x, group, count);
+    const int64_t points = group_size(group[0], count[0]) * group_size(group[1], count[1]) *
+                           group_size(group[2], count[2]);
+    const int64_t large = row * itemsize % MEETING == 0 ? NEAR
+                          : tn_real_count(x->dtype) > 1 ? LARGE
+                                                        : LARGE_REAL;
+    if (k == 1) return points >= TABLE_MACS && row >= tn_get_kernels(x->dtype)->lanes;
+    return streams(x, group, count, k) && points * itemsize > large;
 }
 
 /* Whether tiles over a and b where they lie are the way: one axis in each group, n contiguous on c, and
@@ -209,15 +228,24 @@ static int is_direct(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], cons
     return n->sb == itemsize && (m <= (apart ? LOW : 4) * kernels->mr || (m <= ROWS && m * k <= tiny));
 }
 
+/* Whether vectors with no more elements than these in them are still worth it: a quarter is. */
+static int is_short_run(const tn_contraction *x, int64_t n) {
+    enum { PART = 4, FEWEST = 3 };
+    return n >= FEWEST && n * PART > tn_get_kernels(x->dtype)->lanes;
+}
+
 /* Whether vectors should run along k: many rows of a and few columns of b, one axis each. */
 static int is_dots(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
-    enum { FEW = 4 };
+    enum { FEW = 4, MANY = 64, LINE = 64 }; /* columns, rows, bytes */
     const tn_kernels *kernels = tn_get_kernels(x->dtype);
     const int64_t itemsize = tn_itemsize(x->dtype);
     if (!kernels->dots || count[1] != 1 || count[2] > 1 || count[3] != 1) return 0;
+    const tn_dim *m = group[1], *k = group[3];
     const int64_t columns = count[2] ? group[2]->n : 1;
-    return group[3]->sa == itemsize && group[1]->n > 1 && columns <= FEW &&
-           group[3]->n >= 64 / itemsize && columns * itemsize <= 32;
+    if (k->sa != itemsize || m->n < 2 || columns > FEW || columns * itemsize > 32) return 0;
+    if (k->n * itemsize >= LINE) return 1;
+    /* vectors of shorter rows reach into others */
+    return columns == 1 && is_short_run(x, k->n) && m->n >= MANY && m->sa >= k->n * itemsize;
 }
 
 /* The roads over operands where they lie; returns 0 if neither is the way. */
@@ -270,20 +298,30 @@ static int is_one_run(const tn_contraction *x, const tn_dim *wide, int on_b, con
            (on_b ? wide->sb : wide->sa) == itemsize;
 }
 
+/* Whether a vector meets a matrix along whose rows or columns vectors run. */
+static int is_matrix_times_vector(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
+    const int64_t itemsize = tn_itemsize(x->dtype);
+    const int rows = count[1] > 0;
+    if (count[1] + count[2] != 1 || count[3] != 1) return 0;
+    const tn_dim *m = group[rows ? 1 : 2], *k = group[3];
+    const int64_t m_stride = rows ? m->sa : m->sb, k_stride = rows ? k->sa : k->sb;
+    return (k_stride == itemsize && is_short_run(x, k->n)) || (m_stride == itemsize && m->sc == itemsize);
+}
+
 /* A huge operand meets a tiny one.  With more entries than a few the arithmetic counts, and the
  * microkernel of packed products is as good once elements have to change places.  With in_vectors, no
  * element may have to move alone. */
 static int choose_skinny(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_DIMS],
                          int count[4], int in_vectors, int *swapped) {
-    enum { FEW_IF_MOVED = 64, MANY_ROWS = 256, CACHED = 16 << 20, MANY = 48 }; /* summed points */
+    enum { FEW_IF_MOVED = 64, MANY_ROWS = 256, CACHED = 16 << 20, MANY = 48, PAIR = 2 }; /* summed points */
     const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
                   k = group_size(group[3], count[3]);
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
     if (!tn_get_kernels(x->dtype)->skinny || wide < MANY_ROWS || narrow * k > TN_TILE_ENTRIES ||
         narrow * k < 2)
         return 0;
-    if (k == 1 && wide * narrow * tn_itemsize(x->dtype) < CACHED && streams(x, group, count, k))
-        return 0;
+    if (k == PAIR && row_of(x, group, count) >= tn_get_kernels(x->dtype)->lanes) return 0;
+    if (narrow == 1 && is_matrix_times_vector(x, group, count)) return 0;
     const int longer = m < n ? 2 : 1, mr = tn_get_kernels(x->dtype)->mr;
     /* two direct tiles that share strips of one line are no faster than skinny ones */
     const int many = k > MANY && (narrow <= mr || narrow > 2 * mr);
@@ -392,17 +430,17 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
                   k = group_size(group[3], count[3]);
     const double macs = (double)m * (double)n * (double)k;
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
-    const int streaming = streams(x, group, count, k);
     int swapped;
+    if (goes_by_rows(x, group, count, k)) return choose_nest(x, dims, group, count);
     if (choose_skinny(x, dims, group, count, 1, &swapped)) return swapped;
-    const int64_t large = tn_real_count(x->dtype) > 1 ? LARGE : LARGE_REAL;
-    if (streaming && m * n * tn_itemsize(x->dtype) > large)
-        return choose_nest(x, dims, group, count);
+    if (narrow == 1 && !count[0] && is_matrix_times_vector(x, group, count) &&
+        choose_unpacked(x, dims, group, count, &swapped))
+        return swapped;
     if (choose_lanes(x, dims, group, count)) return 0;
     if (choose_inner(x, dims, group, count)) return 0;
     if (choose_unpacked(x, dims, group, count, &swapped)) return swapped;
     if (choose_skinny(x, dims, group, count, 0, &swapped)) return swapped;
-    if (streaming || macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2)
+    if (streams(x, group, count, k) || macs < PACKING_PAYS || narrow < 2 || wide < 4 || k < 2)
         return choose_nest(x, dims, group, count);
     swapped = prefers_exchange(x, group, count);
     if (swapped) exchange(group, count);
