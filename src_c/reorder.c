@@ -104,7 +104,7 @@ static int is_in_order(const common_order *o, int operand) {
 /* Whether copies are worth their time: they make runs much longer, or are small and leave fewer axes; and the
  * product is large. */
 static int pays(const common_order *o, int64_t itemsize) {
-    enum { SMALL = 4 << 10, LONG = 128, GAIN = 4, TINY = 8 }; /* entries, bytes, and parts of the lead */
+    enum { SMALL = 4 << 10, LONG = 128, GAIN = 2, TINY = 8 }; /* entries, bytes, and parts of the lead */
     if (o->size[o->lead] < SMALL) return 0;
     int64_t copied = 0;
     for (int v = 0; v < 3; v++)

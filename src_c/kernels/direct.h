@@ -356,7 +356,7 @@ static void FN(choose_ways)(FN(direct_product) *job, int is_long, int64_t rows, 
  * tiles share stays in the first cache.  All tasks take the same steps, so that bits do not depend on
  * their number. */
 static int64_t FN(direct_depth)(const tn_contraction *x, int is_long, int64_t b_column) {
-    enum { FEW = 16, LARGE_OF_ONE = 64 << 10, FEW_OF_ONE = 8, MORE = 32 };
+    enum { FEW = 16, LARGE_OF_ONE = 64 << 10, FEW_OF_ONE = 8, MORE = 4096 };
     enum { TOGETHER = 32 << 10, SHARED = 160 }; /* bytes of such rows; steps of a strip */
     const int64_t unit = sizeof(T), row = x->n * unit;
     if (is_long) {

@@ -11,6 +11,7 @@
 #define W WN(vector)
 #define WU WN(unaligned_vector)
 #define LINES MAX(VECTORS * (int)W_BYTES / LINE_BYTES, 1)
+#define CHAINS (FLOATING && VECTORS <= 2 ? 4 : 1) /* sums of a single row, which would wait for each addition */
 #if W_SCALAR && !COMPLEX /* compilers keep vectors of one number in memory */
 typedef R W;
 typedef R WU __attribute__((aligned(1), may_alias));
@@ -35,14 +36,37 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_way) way, con
     int64_t row3 = 3 * row;
     OPAQUE(row3); /* an address is then base + 0, 1, 2 or 3 rows: no register for each row */
     const char *four[(TALLEST + 3) / 4];
-    W sum[TALLEST][PARTS][VECTORS];
+    W sum[MAX(TALLEST, CHAINS)][PARTS][VECTORS];
+    int64_t p = 0;
 #pragma GCC unroll 24
-    for (int i = 0; i < rows; i++) {
-        if (i % 4 == 0) four[i / 4] = a + i * row;
+    for (int i = 0; i < MAX(rows, CHAINS); i++) {
+        if (i % 4 == 0 && i < rows) four[i / 4] = a + i * row;
         for (int part = 0; part < PARTS; part++)
             for (int j = 0; j < VECTORS; j++) sum[i][part][j] = (W){0};
     }
-    for (int64_t p = 0; p < x->depth; p++, b += b_step) {
+    if (CHAINS > 1 && rows == 1 && way == FN(PLAIN)) {
+        for (; p + CHAINS <= x->depth; p += CHAINS) {
+#pragma GCC unroll 4
+            for (int i = 0; i < CHAINS; i++, b += b_step, four[0] += a_step) {
+                const R re = FN(real)(four[0]);
+                for (int j = 0; j < VECTORS; j++)
+                    ACCUMULATE(sum[i][0][j], MULTIPLY(re, *(const WU *)(b + j * W_BYTES)));
+#if COMPLEX
+                const R im = FN(real)(four[0] + sizeof(R));
+                for (int j = 0; j < VECTORS; j++)
+                    ACCUMULATE(sum[i][1][j], MULTIPLY(im, *(const WU *)(b + j * W_BYTES)));
+#endif
+            }
+        }
+        for (int i = 2; i < 2 * CHAINS; i++) /* pairs of chains, then all */
+            for (int part = 0; part < PARTS; part++)
+                for (int j = 0; j < VECTORS; j++)
+                    if (i < CHAINS)
+                        ACCUMULATE(sum[i - 2][part][j], sum[i][part][j]);
+                    else if (i == CHAINS)
+                        ACCUMULATE(sum[0][part][j], sum[1][part][j]);
+    }
+    for (; p < x->depth; p++, b += b_step) {
         W right[VECTORS];
         for (int j = 0; j < VECTORS; j++) {
             right[j] = *(const WU *)(b + j * W_BYTES);
@@ -146,6 +170,7 @@ static void WN(direct_strips)(const FN(direct_product) *x, const char *a, const 
 #undef W
 #undef WU
 #undef LINES
+#undef CHAINS
 #undef WN
 #undef W_BYTES
 #undef W_SCALAR

@@ -8,6 +8,7 @@
 #include "heights.h"
 #include "tiling.h"
 #include "panes.h"
+#include "parts.h"
 #include "shuffle.h"
 #include "lane_plan.h"
 

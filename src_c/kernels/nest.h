@@ -106,6 +106,38 @@ ALWAYS_INLINE void FN(short_rows)(const int vectors, const int unary, const int 
     }
 }
 
+/* Rows shorter than a vector: two parts of them, which may overlap. */
+ALWAYS_INLINE void FN(brief_rows)(const int bytes, const int unary, const int a_moves, const tn_dim *rows,
+                                  int64_t count, int64_t last, const char *a, const char *b, char *c,
+                                  const int64_t *a_ks, const int64_t *b_ks, int64_t ks, int accumulate) {
+    for (int64_t i = 0; i < count; i++, a += rows->sa, b += rows->sb, c += rows->sc) {
+        V sum[2][PARTS], result[2];
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; j++)
+            for (int part = 0; part < PARTS; part++) sum[j][part] = (V){0};
+        for (int64_t p = 0; p < ks; p++) {
+            const char *x = a + a_ks[p], *y = b + b_ks[p];
+#pragma GCC unroll 2
+            for (int j = 0; j < 2; j++) {
+                const int64_t at = j ? last : 0;
+                if (unary)
+                    ACCUMULATE(sum[j][0], (V)load_part(bytes, x + at));
+                else if (a_moves)
+                    FN(multiply_add)(sum[j], (V)load_part(bytes, x + at), (V)load_part(bytes, y + at));
+                else
+                    FN(multiply_add_scalar)(sum[j], FN(load)(x), (V)load_part(bytes, y + at));
+            }
+        }
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; j++) {
+            result[j] = unary ? sum[j][0] : FN(total)(sum[j]);
+            if (accumulate) ACCUMULATE(result[j], (V)load_part(bytes, c + (j ? last : 0)));
+        }
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; j++) memcpy(c + (j ? last : 0), &result[j], (size_t)bytes);
+    }
+}
+
 /* The inner axis of c from n0 to n1, whatever the strides. */
 ALWAYS_INLINE void FN(inner)(const int unary, const int a_moves, const tn_dim *inner,
                              const char *a, const char *b, char *c, const int64_t *a_ks,
@@ -143,12 +175,24 @@ ALWAYS_INLINE void FN(inner)(const int unary, const int a_moves, const tn_dim *i
     }
 }
 
-/* So many rows of any length from one vector to SPAN vectors. */
+/* So many rows of any length up to SPAN vectors, but no shorter than 8 bytes. */
 ALWAYS_INLINE void FN(rows_of)(int64_t length, const int unary, const int a_moves,
                                const tn_dim *rows, int64_t count, const char *a, const char *b,
                                char *c, const int64_t *a_ks, const int64_t *b_ks, int64_t ks,
                                int accumulate) {
-    const int64_t last = (length - E) * (int64_t)sizeof(T);
+    const int64_t bytes = length * (int64_t)sizeof(T);
+    int64_t last = bytes - VBYTES;
+    if (last < 0) {
+        last = bytes - largest_part(bytes);
+#define BRIEF_ROWS(part)                                                                              \
+    if (part < VBYTES && part == bytes - last)                                                        \
+        return FN(brief_rows)(MIN(part, VBYTES / 2), unary, a_moves, rows, count, last, a, b, c, a_ks, b_ks,   \
+                              ks, accumulate);
+        BRIEF_ROWS(8)
+        BRIEF_ROWS(16)
+        BRIEF_ROWS(32)
+#undef BRIEF_ROWS
+    }
 #define ROWS(vectors)                                                                               \
     case vectors:                                                                                    \
         if (ks == 1)                                                                                 \
@@ -237,7 +281,7 @@ ALWAYS_INLINE void FN(nest_output)(const int unary, const int a_moves, const tn_
         const int64_t ks = fill_box(&boxes, k, ON_A, ON_B, a_ks, b_ks, extents);
         const int far = ks * (box->n1 - box->n0) * (int64_t)sizeof(T) > FN(NEAR);
         const int64_t rows = far ? FN(STREAMS_READ) : FN(K_TABLE), length = box->n1 - box->n0;
-        if (length >= E && (ks == 1 || length <= FN(SHORT) * E) && inner->sc == unit &&
+        if (length * unit >= 8 && (ks == 1 || length <= FN(SHORT) * E) && inner->sc == unit &&
             (unary || inner->sb == unit) && (!a_moves || inner->sa == unit)) {
             FN(nest_short)(unary, a_moves, x, inner, a, b, c, a_ks, b_ks, ks, box,
                            x->accumulate || k > 0);
