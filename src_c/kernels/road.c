@@ -282,9 +282,10 @@ static int choose_inner(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_
     if (!kernels->inner || m < 2 || n < 2 || m > TN_INNER_SIDE || n > TN_INNER_SIDE ||
         m * n > TN_INNER_SUMS || k < LONG || is_dots(x, group, count))
         return 0;
-    if ((run->sa != itemsize || run->sb != itemsize || run->n < kernels->lanes) &&
-        m * n > FEW_IF_COPIED)
-        return 0;
+    const int copied = run->sa != itemsize || run->sb != itemsize;
+    /* direct tiles read in place what would be copied here */
+    if (copied && count[1] == 1 && count[2] == 1 && count[3] == 1 && row_of(x, group, count) > 1) return 0;
+    if ((copied || run->n < kernels->lanes) && m * n > FEW_IF_COPIED) return 0;
     x->road = TN_ROAD_INNER;
     pack_groups(x, dims, group, count);
     return 1;
