@@ -140,7 +140,7 @@ int tn_cut_copy(tn_contraction *x, tn_dim *dims, const tn_dim *group, int count)
     if (runs) role[n - 1] = RUN;
     const int broken = runs && tile.tile[n - 1] < axes[n - 1].n; /* nothing continues half a run */
     const int64_t along = give_roles(&tile, broken ? INT64_MIN : run, role, order);
-    if (!together && along < 4) {
+    if (!together && along < 2) {
         x->dtype = (uint8_t)dtype;
         return 0;
     }
