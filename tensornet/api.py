@@ -132,7 +132,7 @@ def einsum(
     usual = (
         optimize == "auto"
         and dtype is None
-        and order == "K"
+        and (order == "K" or order == "C")
         and casting == "safe"
         and memory_limit is None
         and not strip_exponent
@@ -145,7 +145,7 @@ def einsum(
             found, _, is_view = latest
             arrays = operands[1:]
             result = None
-            if is_view and out is None:
+            if is_view and out is None and order == "K":
                 if found.accepts(arrays):
                     return finished(view_of(arrays[0], found.tree.expr), False)
             elif progress is None and executor is None and checkpoint is None:

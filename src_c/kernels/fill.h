@@ -212,14 +212,14 @@ ALWAYS_INLINE void SHAPED(put_blocks)(const copy_tile *t, const int mode, const 
             }
 }
 
-/* Squares that make `points` along c of all rows, from j on. */
+/* Squares that make `points` along c of some rows, from j and row `first` on. */
 ALWAYS_INLINE void SHAPED(put_plainly)(const copy_tile *t, const char *a, char *c, int64_t j,
-                                       const int points) {
+                                       const int points, int64_t first, int64_t count) {
     const int64_t size = sizeof(T);
     for (int64_t o = 0; o < t->between; o++) {
         const char *from = a + t->between_a[o];
         char *to = c + t->between_to[o] + j * size;
-        for (int64_t i = 0, rest = t->across; rest > 0; rest -= SIDE, i += MIN(SIDE, rest))
+        for (int64_t i = first, rest = count; rest > 0; rest -= SIDE, i += MIN(SIDE, rest))
             for (int p = 0; p < points; p += WIDE * SIDE)
                 SHAPED(flip)(from + i * size, t->along_a + j + p, to + p * size, t->across_to + i);
     }
@@ -244,14 +244,17 @@ static __attribute__((noinline)) void SHAPED(put_strips)(const copy_tile *t, int
 static inline void SHAPED(fill)(const copy_tile *t, int mode, const char *a, char *c,
                                 const char *ahead, char *kept, int begun) {
     enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T) };
-    int64_t j = 0;
     if (mode != PUT_PLAIN) {
         SHAPED(put_strips)(t, mode, a, c, ahead, kept, begun);
         return;
     }
-    for (; j + LINE <= t->along; j += LINE) SHAPED(put_plainly)(t, a, c, j, LINE);
-    for (; j < t->along; j += STEP)
-        SHAPED(put_plainly)(t, a, c, MIN(j, t->along - STEP), STEP);
+    for (int64_t i = 0, rows; i < t->across; i += rows) {
+        rows = t->crowded && t->across - i >= LINE + SIDE ? LINE : t->across - i;
+        int64_t j = 0;
+        for (; j + LINE <= t->along; j += LINE) SHAPED(put_plainly)(t, a, c, j, LINE, i, rows);
+        for (; j < t->along; j += STEP)
+            SHAPED(put_plainly)(t, a, c, MIN(j, t->along - STEP), STEP, i, rows);
+    }
 }
 
 #endif

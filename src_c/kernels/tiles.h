@@ -38,6 +38,7 @@ typedef struct {
     int joined;  /* rows of c follow each other */
     int narrow;  /* blocks are one line of a wide and fetched a strip ahead */
     int meeting; /* rows of a meet in few sets of the cache */
+    int crowded; /* and those of c, in the first one: a few of them are written at a time */
     int ahead;   /* what blocks need is fetched */
     int even;    /* blocks begin where lines of a do */
     int64_t side, lead; /* of squares that are streamed from registers, or 0; the first line of a is in front */
@@ -351,6 +352,7 @@ static inline tile_block next_block(const copy_tile *t, const tile_block *b, int
 static __attribute__((noinline)) void lay_out_tile(copy_tile *t, const tile_walk *w,
                                                    const tn_contraction *x, int64_t size,
                                                    int64_t pitch, int far) {
+    enum { CROWDED = 1 << 10, MEETING = 8 << 10 }; /* bytes, of which the first cache has few multiples */
     int64_t on_a[TN_MAX_DIMS], on_c[TN_MAX_DIMS], on_to[TN_MAX_DIMS];
     const int along = x->n_batch, across = along + x->n_m, run = across + x->n_n;
     t->bytes = pitch ? find_segments(w, size, t->apart) : 0;
@@ -374,6 +376,8 @@ static __attribute__((noinline)) void lay_out_tile(copy_tile *t, const tile_walk
     t->along = offsets_of(t->along_a, w->extent, on_a, along, across);
     t->across_to = t->along_a + t->along + STRIP_POINTS; /* strips may be longer than what is left */
     t->across = offsets_of(t->across_to, w->extent, on_to, across, run);
+    t->crowded = t->across > 1 && bits_of(t->across_to, t->across) % CROWDED == 0 &&
+                 bits_of(t->along_a, t->along) % MEETING != 0; /* else lines of a would not stay */
     t->segment_c = t->across_to + t->across;
     t->segments = t->pitch ? offsets_of(t->segment_c, t->apart, on_c, 0, w->n_dims) : 0;
     t->row_a = t->segment_c + t->segments;

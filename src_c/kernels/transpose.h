@@ -284,6 +284,11 @@ ALWAYS_INLINE void FN(copy_run)(const char *a, char *c, int64_t bytes) {
             FN(copy_elements)(c, a, bytes);
         return;
     }
+    enum { LONG = 2 << 10 };
+    if (bytes >= LONG) { /* the library knows how a machine writes lines without reading them */
+        memcpy(c, a, (size_t)bytes);
+        return;
+    }
     const int64_t last = bytes - VBYTES; /* the last vector overlaps the one before */
     for (int64_t p = 0; p < last; p += VBYTES) *(VU *)(c + p) = *(const VU *)(a + p);
     *(VU *)(c + last) = *(const VU *)(a + last);
