@@ -14,6 +14,12 @@
 #define JOIN_2(type, x, y) ((type){x[0], x[1], y[0], y[1]})
 #define JOIN_4(type, x, y) ((type){x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]})
 #endif
+/* Lanes by numbers that are known when the program runs: __builtin_shuffle. */
+#if defined(__clang__)
+#define VARIABLE_SHUFFLES 0
+#else
+#define VARIABLE_SHUFFLES 1
+#endif
 #define EXCHANGE_LOW(l, bit, L) (((l) & (bit)) ? (L) + (l) - (bit) : (l))
 #define EXCHANGE_HIGH(l, bit, L) (((l) & (bit)) ? (L) + (l) : (l) + (bit) < (L) ? (l) + (bit) : (l))
 #define INTERLEAVE_LOW(l, bit, L) (((l) & ~3) + ((l) >> 1) % 2 + ((l) & 1) * (L))

@@ -38,6 +38,7 @@ typedef struct {
     int joined;  /* rows of c follow each other */
     int narrow;  /* blocks are one line of a wide and fetched a strip ahead */
     int meeting; /* rows of a meet in few sets of the cache */
+    int64_t block; /* elements of blocks that lie alike on both, and trade places within; 0: there are none */
     int crowded; /* and those of c, in the first one: a few of them are written at a time */
     int ahead;   /* what blocks need is fetched */
     int even;    /* blocks begin where lines of a do */
@@ -347,6 +348,19 @@ static inline tile_block next_block(const copy_tile *t, const tile_block *b, int
     return next;
 }
 
+/* Elements of the blocks of a tile that lie in the same place on a and c, one after the other, or 0. */
+static inline int64_t block_of(const copy_tile *t, int64_t size) {
+    const int64_t block = t->along * t->across;
+    if (t->along < 2 || t->across < 2 || block * size > 2 * VBYTES) return 0;
+    for (int64_t j = 0; j < t->along; j++)
+        if (t->along_a[j] != j * t->across * size) return 0;
+    for (int64_t i = 0; i < t->across; i++)
+        if (t->across_to[i] != i * t->along * size) return 0;
+    for (int64_t o = 0; o < t->between; o++)
+        if (t->between_a[o] != o * block * size || t->between_to[o] != t->between_a[o]) return 0;
+    return block;
+}
+
 /* Lays out the tile that w is at, with the target in a buffer of this pitch or, without, in c; also what
  * to fetch of the next tile, if anything, and how to stream it if it is so far. */
 static __attribute__((noinline)) void lay_out_tile(copy_tile *t, const tile_walk *w,
@@ -378,6 +392,7 @@ static __attribute__((noinline)) void lay_out_tile(copy_tile *t, const tile_walk
     t->across = offsets_of(t->across_to, w->extent, on_to, across, run);
     t->crowded = t->across > 1 && bits_of(t->across_to, t->across) % CROWDED == 0 &&
                  bits_of(t->along_a, t->along) % MEETING != 0; /* else lines of a would not stay */
+    t->block = pitch || x->n_k || x->accumulate ? 0 : block_of(t, size);
     t->segment_c = t->across_to + t->across;
     t->segments = t->pitch ? offsets_of(t->segment_c, t->apart, on_c, 0, w->n_dims) : 0;
     t->row_a = t->segment_c + t->segments;

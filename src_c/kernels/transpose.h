@@ -175,10 +175,10 @@ ALWAYS_INLINE double FN(eight_bytes)(const char *a) {
 #include "fill.h"
 #endif
 
-/* Without squares, for few rows and small integers. */
-static void FN(fill_elements)(const copy_tile *t, int mode, const char *a, char *c) {
+/* Without squares, for few rows and small integers; from a point between on. */
+static void FN(fill_elements)(const copy_tile *t, int mode, const char *a, char *c, int64_t o) {
     const int64_t size = sizeof(T);
-    for (int64_t o = 0; o < t->between; o++)
+    for (; o < t->between; o++)
         for (int64_t i = 0; i < t->across; i++) {
             const char *from = a + t->between_a[o] + i * size;
             char *to = c + t->between_to[o] + t->across_to[i];
@@ -189,8 +189,54 @@ static void FN(fill_elements)(const copy_tile *t, int mode, const char *a, char 
         }
 }
 
+#if FLOATING && VARIABLE_SHUFFLES
+typedef __typeof__(__builtin_choose_expr(R_BYTES == 4, (int32_t)0, (int64_t)0)) FN(lane_numbers)
+    __attribute__((vector_size(VBYTES)));
+
+/* Which lane of a block, of two vectors that begin `second` elements apart, comes to each lane of c from
+ * element `first` on; blocks follow each other. */
+static FN(lane_numbers) FN(lanes_of_block)(const copy_tile *t, int64_t first, int64_t second) {
+    FN(lane_numbers) from;
+    for (int l = 0; l < VL; l++) {
+        const int64_t e = first + l / PARTS, at = e % t->block, begin = e - at;
+        const int64_t source = begin + at % t->along * t->across + at / t->along;
+        from[l] = (int)(source < E ? source : source - second + E) * PARTS + l % PARTS;
+    }
+    return from;
+}
+
+/* Blocks within which elements trade places: several in one vector, or one in two vectors that overlap.
+ * Returns how many are done. */
+static int64_t FN(fill_blocks)(const copy_tile *t, const char *a, char *c) {
+    const int64_t bytes = t->block * (int64_t)sizeof(T), whole = t->between * bytes;
+    if (bytes <= VBYTES) {
+        const int64_t step = VBYTES / bytes * bytes;
+        FN(lane_numbers) from = FN(lanes_of_block)(t, 0, 0);
+        for (int l = step / (int64_t)sizeof(R); l < VL; l++) from[l] = l; /* of the next block, written after it */
+        int64_t p = 0;
+        for (; p + VBYTES <= whole; p += step)
+            *(VU *)(c + p) = __builtin_shuffle(*(const VU *)(a + p), from);
+        return p / bytes;
+    }
+    const int64_t second = t->block - E, last = bytes - VBYTES;
+    const FN(lane_numbers) low = FN(lanes_of_block)(t, 0, second), high = FN(lanes_of_block)(t, second, second);
+    for (int64_t p = 0; p < whole; p += bytes) {
+        const V x = *(const VU *)(a + p), y = *(const VU *)(a + p + last);
+        *(VU *)(c + p) = __builtin_shuffle(x, y, low);
+        *(VU *)(c + p + last) = __builtin_shuffle(x, y, high);
+    }
+    return t->between;
+}
+#endif
+
 static void FN(fill)(const copy_tile *t, int mode, const char *a, char *c,
                      const char *ahead, char *kept, int begun) {
+#if FLOATING && VARIABLE_SHUFFLES
+    if (t->block && mode == PUT_PLAIN) {
+        FN(fill_elements)(t, mode, a, c, FN(fill_blocks)(t, a, c));
+        return;
+    }
+#endif
     /* strips reach beyond the end */
     const int64_t along = mode == PUT_PLAIN ? t->along : TILE_LINE;
     const int64_t side = MIN(MIN(along, t->across), (int64_t)E);
@@ -217,7 +263,7 @@ static void FN(fill)(const copy_tile *t, int mode, const char *a, char *c,
         FN(fill_1_2)(t, mode, a, c, ahead, kept, begun);
 #endif
     } else {
-        FN(fill_elements)(t, mode, a, c);
+        FN(fill_elements)(t, mode, a, c, 0);
     }
 }
 
