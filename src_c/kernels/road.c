@@ -172,10 +172,18 @@ static int prefers_exchange(tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], con
     return m > n;
 }
 
-/* Elements of the rows of c that are rows of one operand, too. */
-static int64_t row_of(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
+/* Elements of the rows of c that are rows of both operands, too, or 0. */
+static int64_t batch_row_of(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
     const int64_t itemsize = tn_itemsize(x->dtype);
+    const tn_dim *batch = last(group[0], count[0]);
+    return batch && batch->sa == itemsize && batch->sb == itemsize && batch->sc == itemsize ? batch->n : 0;
+}
+
+/* The same of those that are rows of one operand, or of both. */
+static int64_t row_of(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
+    const int64_t itemsize = tn_itemsize(x->dtype), row = batch_row_of(x, group, count);
     const tn_dim *m = last(group[1], count[1]), *n = last(group[2], count[2]);
+    if (row) return row;
     if (n && n->sb == itemsize && n->sc == itemsize) return n->n;
     return m && m->sa == itemsize && m->sc == itemsize ? m->n : 0;
 }
@@ -191,13 +199,14 @@ static int streams(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const 
  * write many rows that meet in few sets of the cache, or where the result is large. */
 static int goes_by_rows(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4],
                         int64_t k) {
-    enum { MEETING = 2 << 10, NEAR = 1 << 20 }; /* bytes */
+    enum { MEETING = 2 << 10, NEAR = 1 << 20, FEW = 4 }; /* bytes, entries */
     const int64_t itemsize = tn_itemsize(x->dtype), row = row_of(x, group, count);
     const int64_t points = group_size(group[0], count[0]) * group_size(group[1], count[1]) *
                            group_size(group[2], count[2]);
     const int64_t large = row * itemsize % MEETING == 0 ? NEAR
                           : tn_real_count(x->dtype) > 1 ? LARGE
                                                         : LARGE_REAL;
+    if (k == 1 && batch_row_of(x, group, count) >= FEW) return points >= TABLE_MACS;
     if (k == 1) return points >= TABLE_MACS && row >= tn_get_kernels(x->dtype)->lanes;
     return streams(x, group, count, k) && points * itemsize > large;
 }
