@@ -18,6 +18,7 @@ typedef struct {
     int near;     /* all strips of b meet one tile of rows after the other, else all rows one strip */
     int fetches;  /* strips of a long b, while the one before meets the second tile, or the only one */
     int packs;    /* strips of b, on the way */
+    int chains;   /* a single row has all its columns in narrow tiles, whose steps alternate between sums */
     int64_t ahead; /* steps by which strips of a single tile are fetched: all, unless they would not stay */
     char *packed; /* where to, or NULL */
     int far, stream; /* a comes from memory, all of it side by side; c goes past the caches, line by line */
@@ -392,6 +393,7 @@ static void FN(direct)(const tn_contraction *x, const char *a, const char *b, ch
     job.rows_at_once = FN(rows_at_once)(&job, depth, rows, columns);
     const int near = job.near && !job.gathers && rows < FN(MANY_ROWS);
     FN(look_far)(&job, x, depth, box->far);
+    job.chains = x->m == 1 && x->n < WIDE_VECTORS * E; /* however many threads there are */
     const int stream = job.stream;
     tn_walk batch;
     walk_to(&batch, x->dims, x->n_batch, box->batch0);

@@ -44,7 +44,7 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_way) way, con
         for (int part = 0; part < PARTS; part++)
             for (int j = 0; j < VECTORS; j++) sum[i][part][j] = (W){0};
     }
-    if (CHAINS > 1 && rows == 1 && way == FN(PLAIN)) {
+    if (CHAINS > 1 && rows == 1 && way == FN(PLAIN) && x->chains) {
         for (; p + CHAINS <= x->depth; p += CHAINS) {
 #pragma GCC unroll 4
             for (int i = 0; i < CHAINS; i++, b += b_step, four[0] += a_step) {

@@ -2,7 +2,7 @@
  * Vectors run along k; the lanes of all sums of a tile are added at the end, in a fixed order.
  *
  * The axes are [batch ..., m, n, k].  Columns of b without unit stride are copied first, and those shorter
- * than a vector, with zeros around them: vectors of such rows reach into the next ones, or those before. */
+ * than a vector, with zeros behind them: vectors of such rows reach into the next ones. */
 
 #if FLOATING
 #define E (VL / PARTS)
@@ -90,11 +90,11 @@ ALWAYS_INLINE void FN(dot_tile)(const int rows, const int columns, int wanted,
     for (; p + E <= x->depth; p += E, b += VBYTES, four[0] += VBYTES, four[1] += VBYTES)
         FN(dot_step)(rows, columns, 0, none, four, row, row3, b, b_columns, sum);
     if (p < x->depth) { /* the last vector again, without the lanes that are counted already */
-        const int short_row = p == 0, forward = short_row && a + (rows - 1) * row + VBYTES <= x->end;
-        const int64_t back = p + E - x->depth, bytes = forward ? 0 : back * (int64_t)sizeof(T);
+        const int is_short = p == 0;
+        const int64_t back = is_short ? 0 : p + E - x->depth, bytes = back * (int64_t)sizeof(T);
         const V lane = {LANES(LANE, 1)};
-        const INTEGERS mask = forward ? (INTEGERS)(lane < (V){0} + (R)(x->depth * PARTS))
-                                      : (INTEGERS)(lane >= (V){0} + (R)(back * PARTS));
+        const INTEGERS mask = is_short ? (INTEGERS)(lane < (V){0} + (R)(x->depth * PARTS))
+                                       : (INTEGERS)(lane >= (V){0} + (R)(back * PARTS));
         four[0] -= bytes, four[1] -= bytes;
         FN(dot_step)(rows, columns, 1, mask, four, row, row3, b - bytes, b_columns, sum);
     }
@@ -113,12 +113,19 @@ ALWAYS_INLINE void FN(dot_tile)(const int rows, const int columns, int wanted,
     }
 }
 
-/* All rows with so many columns. */
+/* All rows with so many columns.  Short ones that would reach beyond the end are copied first. */
 ALWAYS_INLINE void FN(dot_rows)(const int columns, int wanted, const FN(dot_product) *x,
                                 int64_t left, const char *a, const char *b, char *c) {
+    char copied[8 * VBYTES];
+    FN(dot_product) apart = *x;
+    apart.a_row = VBYTES;
 #define ROWS(count)                                                                     \
     for (; count * columns <= FN(SUMS) && left >= count; left -= count) {               \
-        FN(dot_tile)(count * columns <= FN(SUMS) ? count : 1, columns, wanted, x, a, b, c); \
+        const int beyond = x->depth < E && a + (count - 1) * x->a_row + VBYTES > x->end; \
+        for (int i = 0; beyond && i < count; i++)                                       \
+            memcpy(copied + i * VBYTES, a + i * x->a_row, (size_t)x->depth * sizeof(T)); \
+        FN(dot_tile)(count * columns <= FN(SUMS) ? count : 1, columns, wanted,          \
+                     beyond ? &apart : x, beyond ? copied : a, b, c);                   \
         a += count * x->a_row, c += count * x->c_row;                                   \
     }
     ROWS(8)
@@ -142,9 +149,9 @@ static void FN(dots)(const tn_contraction *x, const char *a, const char *b, char
     const tn_dim *m = x->dims + x->n_batch, *n = m + 1, *k = n + 1;
     const int64_t unit = sizeof(T), rows = box->m1 - box->m0, columns = box->n1 - box->n0;
     const int is_short = x->k < E, copies = k->sb != unit || is_short;
-    _Alignas(64) T copied[TN_DIRECT_DEPTH * NR + 2 * E];
-    if (is_short) memset(copied, 0, sizeof copied);
-    const int64_t most = is_short ? 2 * E : MIN(x->k, TN_DIRECT_DEPTH * NR / columns);
+    _Alignas(64) T copied[TN_DIRECT_DEPTH * NR];
+    if (is_short) memset(copied, 0, (size_t)columns * VBYTES);
+    const int64_t most = is_short ? E : MIN(x->k, TN_DIRECT_DEPTH * NR / columns);
     const int64_t piece = copies ? most : x->k;
     FN(dot_product) job = {0, m->sa, copies ? piece * unit : n->sb, m->sc, n->sc, 0, NULL};
     tn_walk batch;
@@ -158,11 +165,10 @@ static void FN(dots)(const tn_contraction *x, const char *a, const char *b, char
             job.accumulate = x->accumulate || p > 0;
             job.end = a + batch.a + (m->n - 1) * m->sa + x->k * unit;
             if (copies) {
-                T *to = copied + (is_short ? E : 0);
                 for (int64_t j = 0; j < columns; j++)
                     for (int64_t q = 0; q < job.depth; q++)
-                        to[j * piece + q] = FN(load)(bt + j * n->sb + q * k->sb);
-                bt = (const char *)to;
+                        copied[j * piece + q] = FN(load)(bt + j * n->sb + q * k->sb);
+                bt = (const char *)copied;
             }
             FN(dot_strips)(&job, rows, columns, at, bt,
                            c + batch.c + box->m0 * m->sc + box->n0 * n->sc);

@@ -253,7 +253,7 @@ static int is_dots(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const 
     const int64_t columns = count[2] ? group[2]->n : 1;
     if (k->sa != itemsize || m->n < 2 || columns > FEW || columns * itemsize > 32) return 0;
     if (k->n * itemsize >= LINE) return 1;
-    /* vectors of shorter rows reach into others */
+    /* vectors of shorter rows reach into those behind them */
     return columns == 1 && is_short_run(x, k->n) && m->n >= MANY && m->sa >= k->n * itemsize;
 }
 
