@@ -5,9 +5,8 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-enum { KEPT_FROM = 64 << 10, SLOTS = 128, MAPPED = 4 << 20, HUGE_PAGE = 2 << 20 };
+enum { KEPT_FROM = 64 << 10, SLOTS = 128, MAPPED = 4 << 20 };
 
 static size_t limit = 64 << 20; /* bytes that may wait */
 
@@ -87,25 +86,14 @@ static int keep(block x) {
     return fits;
 }
 
-/* Pages that begin where a huge one does: what lies in front of that would be in small ones. */
-static void *map_pages(size_t bytes) {
-    char *const first = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (first == MAP_FAILED) return NULL;
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE), length = (bytes + page - 1) / page * page;
-    const size_t before = -(uintptr_t)first % HUGE_PAGE, after = bytes + HUGE_PAGE - before - length;
-    if (before) munmap(first, before);
-    if (after >= page) munmap(first + before + length, after);
-    return first + before;
-}
-
 void *tn_alloc(size_t bytes) {
     void *memory = take(bytes);
     if (memory) return memory;
     if (bytes < (size_t)MAPPED)
         return posix_memalign(&memory, TN_ALIGN, bytes ? bytes : 1) ? NULL : memory;
     make_room(bytes); /* what waits and what is new stay below the limit together, if they can */
-    memory = map_pages(bytes);
-    if (!memory) return NULL;
+    memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
 #ifdef MADV_HUGEPAGE
     madvise(memory, bytes, MADV_HUGEPAGE);
 #endif

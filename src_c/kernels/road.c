@@ -441,8 +441,9 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
     const double macs = (double)m * (double)n * (double)k;
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
     int swapped;
-    if (goes_by_rows(x, group, count, k)) return choose_nest(x, dims, group, count);
+    if (k == 1 && goes_by_rows(x, group, count, k)) return choose_nest(x, dims, group, count);
     if (choose_skinny(x, dims, group, count, 1, &swapped)) return swapped;
+    if (goes_by_rows(x, group, count, k)) return choose_nest(x, dims, group, count);
     if (narrow == 1 && !count[0] && is_matrix_times_vector(x, group, count) &&
         choose_unpacked(x, dims, group, count, &swapped))
         return swapped;

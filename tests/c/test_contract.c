@@ -416,6 +416,28 @@ static void many_small_products_equal_their_definition(void) {
         }
 }
 
+/* A matrix times a vector, with rows or columns from two entries on, and elementwise and outer products
+ * with rows that are shorter than vectors. */
+static void products_with_short_rows_equal_their_definition(void) {
+    for (int dtype = 0; dtype < TN_DTYPES; dtype++)
+        for (int number = 0; number < CASES / 2; number++) {
+            rng r = {(uint64_t)(880000 + 1000 * dtype + number)};
+            problem p = {.x.accumulate = (uint8_t)(rng_below(&r, 4) == 0)};
+            const int64_t length = 2 + number % 19, many = 60 + rng_below(&r, 40);
+            const int kind = rng_below(&r, 4);
+            if (kind == 0) { /* sums along rows */
+                add_axis(&p, M, many), add_axis(&p, K, length);
+            } else if (kind == 1) { /* and across them */
+                add_axis(&p, N, length), add_axis(&p, K, 5 * many);
+            } else {
+                add_axis(&p, kind == 2 ? BATCH : M, many), add_axis(&p, kind == 2 ? BATCH : N, length);
+                if (rng_below(&r, 2)) add_axis(&p, K, 1 + rng_below(&r, 3));
+            }
+            finish(&p, &r, dtype, value_random, number % 4 > 0);
+            verify(&p, &r, number);
+        }
+}
+
 /* Few sums over a k of one to many axes, in runs on both operands, on one, or on none. */
 static void few_sums_over_a_long_k_equal_their_definition(void) {
     static const int64_t lengths[] = {256, 300, 513, 1000, 3000};
@@ -488,7 +510,8 @@ static void the_number_of_threads_changes_no_bit(void) {
         {1, 200, 37, 20}, {1, 37, 300, 14},  {1, 700, 2, 200}, {40, 20, 18, 11}, {1, 370, 370, 1},
         {132000, 1, 1, 1}, {1, 300, 1, 450}, {600, 1, 1, 230}, {1, 1, 1, 140000},
         {1, 12000, 17, 3}, {30000, 3, 2, 3}, {1, 2000, 17, 40}, {700, 13, 9, 17}, {1, 3000, 3, 150},
-        {1, 70001, 2, 2}, {1, 4, 9000, 4}};
+        {1, 70001, 2, 2}, {1, 4, 9000, 4}, {1, 30001, 1, 5}, {1, 20001, 1, 13}, {1, 1, 3, 90000},
+        {1, 1, 70, 9000}, {1, 1, 5000, 60}};
     for (int dtype = TN_F32; dtype <= TN_C128; dtype++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
             for (int plain = 0; plain < 2; plain++) {
@@ -587,6 +610,7 @@ const test contract_tests[] = {
     TEST(thin_products_with_large_operands_equal_their_definition),
     TEST(skinny_products_equal_their_definition),
     TEST(many_small_products_equal_their_definition),
+    TEST(products_with_short_rows_equal_their_definition),
     TEST(tall_products_equal_their_definition),
     TEST(few_sums_over_a_long_k_equal_their_definition),
     TEST(every_road_was_taken_for_every_type),

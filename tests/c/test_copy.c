@@ -36,18 +36,11 @@ static void run_tiles(const tn_contraction *x, rng *r, const char *a, char *c, i
     }
 }
 
-static void one_copy(int dtype, int number) {
-    rng r = {(uint64_t)(1000 * dtype + number)};
+/* Copies `from` with its axes in this order. */
+static void one_copy(int dtype, int number, rng r, layout from, const int *order) {
     const int64_t size = tn_itemsize(dtype);
-    layout from = {0}, to = {0};
+    layout to = {.n = from.n};
     tn_dim given[MAX_AXES], chosen[TN_MAX_DIMS];
-    int order[MAX_AXES];
-    to.n = from.n = random_extents(&r, from.extent);
-    for (int d = 0; d < to.n; d++) {
-        const int j = rng_below(&r, d + 1);
-        order[d] = order[j];
-        order[j] = d;
-    }
     for (int d = 0; d < to.n; d++) to.extent[d] = from.extent[order[d]];
     if (rng_below(&r, 3))
         layout_contiguous(&from, size), layout_contiguous(&to, size);
@@ -85,10 +78,34 @@ static void one_copy(int dtype, int number) {
 
 static void copies_in_any_ranges_of_tiles_move_every_element_and_touch_no_gap(void) {
     for (int dtype = 0; dtype < TN_DTYPES; dtype++)
-        for (int number = 0; number < CASES; number++) one_copy(dtype, number);
+        for (int number = 0; number < CASES; number++) {
+            rng r = {(uint64_t)(1000 * dtype + number)};
+            layout from = {0};
+            int order[MAX_AXES];
+            from.n = random_extents(&r, from.extent);
+            for (int d = 0; d < from.n; d++) {
+                const int j = rng_below(&r, d + 1);
+                order[d] = order[j];
+                order[j] = d;
+            }
+            one_copy(dtype, number, r, from, order);
+        }
+}
+
+/* Many small matrices, and the small axes of large arrays. */
+static void transposes_of_small_blocks_move_every_element_and_touch_no_gap(void) {
+    static const int orders[][4] = {{0, 1, 3, 2}, {0, 3, 1, 2}, {0, 2, 3, 1}, {0, 3, 2, 1}};
+    for (int dtype = 0; dtype < TN_DTYPES; dtype++)
+        for (int number = 0; number < 2 * CASES; number++) {
+            rng r = {(uint64_t)(50000 + 1000 * dtype + number)};
+            layout from = {.n = 4, .extent = {1 + rng_below(&r, 300), 1 + rng_below(&r, 3),
+                                              2 + rng_below(&r, 7), 2 + rng_below(&r, 7)}};
+            one_copy(dtype, number, r, from, orders[number % 4]);
+        }
 }
 
 const test copy_tests[] = {
     TEST(copies_in_any_ranges_of_tiles_move_every_element_and_touch_no_gap),
+    TEST(transposes_of_small_blocks_move_every_element_and_touch_no_gap),
     {0},
 };
