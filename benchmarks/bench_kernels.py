@@ -31,7 +31,17 @@ import tensornet as tn  # noqa: E402
 from tensornet._kernels import info  # noqa: E402
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
-SECTIONS = ("overhead", "gemm", "batched", "odd", "pairs", "permutations", "tccg")
+SECTIONS = (
+    "overhead",
+    "gemm",
+    "batched",
+    "odd",
+    "pairs",
+    "permutations",
+    "tccg",
+    "any pair",
+    "any copy",
+)
 Runners = dict[str, Callable[[], Any]]
 
 
@@ -239,27 +249,23 @@ def contraction_rows(
 
 
 def permutation_rows(
-    dtype: str, peers: Peers, seconds: float, megabytes: int, roof: Roofline
+    section: str, cases: Any, dtype: str, peers: Peers, seconds: float, roof: Roofline | None
 ) -> Iterator[Row]:
-    entries = (megabytes << 20) // np.dtype(dtype).itemsize
-    for subscripts, extents in kernel_cases.permutation_cases(entries):
+    for subscripts, extents in cases:
         term, out = subscripts.split("->")
         a = random_array(shape_of(term, extents), dtype, 1)
         axes = tuple(term.index(i) for i in out)
         times = best_times(usable(peers.permutation(axes, subscripts, a)), seconds)
         label = ",".join(f"{i}{n}" for i, n in extents.items()) if len(term) < 9 else ""
-        yield {
-            "section": "permutations",
-            "dtype": dtype,
-            "case": f"{subscripts} {label}".strip(),
-            "seconds": times,
-            "speedup": fastest(times) / times["tensornet"],
-            "roofline": roof.seconds(0, 2 * a.nbytes) / times["tensornet"],
-        }
+        row = {"section": section, "dtype": dtype, "case": f"{subscripts} {label}".strip()}
+        row |= {"seconds": times, "speedup": fastest(times) / times["tensornet"]}
+        if roof:
+            row["roofline"] = roof.seconds(0, 2 * a.nbytes) / times["tensornet"]
+        yield row
 
 
 def rows_of(section: str, dtype: str, peers: Peers, options: Any) -> Iterator[Row]:
-    seconds = options.seconds
+    seconds, itemsize = options.seconds, np.dtype(dtype).itemsize
     if section == "overhead":
         sizes = [("mk,kn->mn", {"m": n, "k": n, "n": n}) for n in (1, 2, 4)]
         yield from contraction_rows(section, sizes, dtype, peers, seconds, None)
@@ -272,6 +278,12 @@ def rows_of(section: str, dtype: str, peers: Peers, options: Any) -> Iterator[Ro
     elif section == "odd":
         cases = kernel_cases.odd_cases()
         yield from contraction_rows(section, cases, dtype, peers, seconds, None)
+    elif section == "any pair":
+        cases = kernel_cases.random_contractions(options.seed, options.count, itemsize)
+        yield from contraction_rows(section, cases, dtype, peers, seconds, None)
+    elif section == "any copy":
+        cases = kernel_cases.random_permutations(options.seed, options.count, itemsize)
+        yield from permutation_rows(section, cases, dtype, peers, seconds, None)
     elif section == "pairs":
         roof = Roofline(dtype, peers, 64)
         print(f"{dtype}: {roof}", file=sys.stderr)
@@ -281,10 +293,11 @@ def rows_of(section: str, dtype: str, peers: Peers, options: Any) -> Iterator[Ro
         for megabytes in options.megabytes:
             roof = Roofline(dtype, peers, megabytes)
             print(f"{dtype}, {megabytes} MB: {roof}", file=sys.stderr)
+            entries = (megabytes << 20) / itemsize
             if section == "permutations":
-                yield from permutation_rows(dtype, peers, seconds, megabytes, roof)
+                cases = kernel_cases.permutation_cases(int(entries))
+                yield from permutation_rows(section, cases, dtype, peers, seconds, roof)
                 continue
-            entries = (megabytes << 20) / np.dtype(dtype).itemsize
             cases = [kernel_cases.tccg_case(case, entries) for case in kernel_cases.TCCG]
             for row in contraction_rows(section, cases, dtype, peers, seconds, roof):
                 yield row | {"megabytes": megabytes}
@@ -334,6 +347,8 @@ def main() -> None:
     parser.add_argument("--dtypes", default=",".join(DTYPES))
     parser.add_argument("--megabytes", default="20", help="largest tensor, e.g. 20,200")
     parser.add_argument("--seconds", type=float, default=0.3, help="per case")
+    parser.add_argument("--seed", type=int, default=0, help="of random cases")
+    parser.add_argument("--count", type=int, default=150, help="of random cases, in each section")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--write", action="store_true", help="update RESULTS.md")
     options = parser.parse_args()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
+from math import prod
 
 # The 24 contractions of the Tensor Contraction Code Generator benchmark v0.1 (Springer &
 # Bientinesi, "Design of a high-performance GEMM-like tensor-tensor multiplication", 2018),
@@ -147,3 +149,52 @@ def permutation_cases(entries: int) -> Iterator[Case]:
     skinny = {"a": max(1, entries // 4), "b": 4}
     yield "ab->ba", skinny
     yield "ba->ab", skinny
+
+
+_EXTENTS = (1, 2, 2, 3, 4, 5, 7, 8, 10, 12, 16, 17, 24, 31, 32, 33, 50, 64, 65, 100, 128, 150, 256)
+_LONG = (300, 500, 1000, 1024, 2000, 4096)
+_LARGEST = 32 << 20  # bytes
+
+
+def random_permutations(seed: int, count: int, itemsize: int) -> Iterator[Case]:
+    """Copies of 256 bytes to 32 MB into another order of up to 7 axes, or of many of extent 2; in
+    half of them two axes trade places."""
+    choose = random.Random(seed)
+    while count:
+        rank = choose.randint(8, 23) if choose.random() < 0.15 else choose.randint(2, 7)
+        twos = rank > 7 or choose.random() < 0.05
+        extents = [2 if twos else choose.choice(_EXTENTS + _LONG) for _ in range(rank)]
+        order = choose.sample(range(rank), rank)
+        if choose.random() < 0.5:
+            i, j = choose.sample(range(rank), 2)
+            order = list(range(rank))
+            order[i], order[j] = j, i
+        moved = [i for i in order if extents[i] > 1]
+        if not 256 <= prod(extents) * itemsize <= _LARGEST or moved == sorted(moved):
+            continue
+        letters = "abcdefghijklmnopqrstuvwxyz"[:rank]
+        yield f"{letters}->{''.join(letters[i] for i in order)}", dict(zip(letters, extents))
+        count -= 1
+
+
+def random_contractions(seed: int, count: int, itemsize: int) -> Iterator[Case]:
+    """Pairs with up to 3 axes in a group, up to 32 MB and 10^8 multiply-adds; half in any order."""
+    choose = random.Random(seed)
+    while count:
+        letters = iter("abcdefghijkl")
+        batch = [next(letters) for _ in range(choose.choice((0, 0, 0, 1)))]
+        m, n, k = ([next(letters) for _ in range(choose.choice((0, 1, 1, 2, 3)))] for _ in "mnk")
+        terms = [batch + m + k, batch + k + n, batch + m + n]
+        if choose.random() < 0.5:
+            for term in terms:
+                choose.shuffle(term)
+        twos = choose.random() < 0.15
+        extents = {i: 2 if twos else choose.choice(_EXTENTS + _LONG) for i in batch + m + n + k}
+        entries = [prod(extents[i] for i in term) for term in terms]
+        if not terms[0] or not terms[1] or max(entries) < 64 or prod(extents.values()) > 1e8:
+            continue
+        if sum(entries) * itemsize > _LARGEST:
+            continue
+        left, right, out = map("".join, terms)
+        yield f"{left},{right}->{out}", extents
+        count -= 1

@@ -1,8 +1,8 @@
 /* Products of little arithmetic whose operands and result lie in different orders.
  *
- * Where one of the three is as large as the product itself (an outer or an elementwise product, a vector times
- * many axes), time is what it takes to go through that one.  Vectors run along memory, and axes fuse, if the two
- * others have the order of the large one: those that have not are copied to it, or from it. */
+ * Where one of the three is as large as the product itself (an outer or an elementwise product, a vector
+ * times many axes), time is what it takes to go through that one.  Vectors run along memory, and axes fuse,
+ * if the two others have the order of the large one: those that have not are copied to it, or from it. */
 #include "lowering.h"
 
 typedef struct {
@@ -81,7 +81,8 @@ static int fused_axes(const common_order *o, int reordered) {
     return count;
 }
 
-/* Bytes of the runs along the lead that are runs on whoever has their axes: now, or if all have its order. */
+/* Bytes of the runs along the lead that are runs on whoever has their axes: now, or if all have its
+ * order. */
 static int64_t common_run(const common_order *o, int64_t itemsize, int reordered) {
     int64_t run = itemsize * o->axes[0].n;
     for (int v = 0; v < 3; v++)

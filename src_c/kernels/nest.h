@@ -223,7 +223,8 @@ ALWAYS_INLINE void FN(outer_rows)(const int unary, const int a_moves, const tn_d
         char *to = c;
         char tail[VBYTES] __attribute__((aligned(VBYTES))); /* overlaps what is stored before it */
         if (rest && accumulate) memcpy(tail, c + last, VBYTES);
-        if (rest) FN(span)(1, unary, a_moves, a + (a_moves ? last : 0), b + last, tail, here, here, 1, accumulate);
+        if (rest)
+            FN(span)(1, unary, a_moves, a + (a_moves ? last : 0), b + last, tail, here, here, 1, accumulate);
         for (int64_t s = 0; s < steps; s++, x += a_moves ? step : 0, y += step, to += step)
             FN(span)(FN(SPAN), unary, a_moves, x, y, to, here, here, 1, accumulate);
         for (int64_t v = 0; v < vectors; v++, x += a_moves ? VBYTES : 0, y += VBYTES, to += VBYTES)

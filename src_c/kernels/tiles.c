@@ -111,7 +111,8 @@ static int64_t give_roles(tn_boxes *tile, int64_t bytes, uint8_t *role, uint8_t 
     }
     for (int d = 0; d < tile->n_dims; d++) { /* the rows of a tile are bounded */
         if (role[d] != BETWEEN) continue;
-        if (points[1] * tile->tile[d] > TN_COPY_ROWS) tile->tile[d] = points[1] < TN_COPY_ROWS ? TN_COPY_ROWS / points[1] : 1;
+        const int64_t room = points[1] < TN_COPY_ROWS ? TN_COPY_ROWS / points[1] : 1;
+        if (tile->tile[d] > room) tile->tile[d] = room;
         points[1] *= tile->tile[d];
     }
     return points[0];

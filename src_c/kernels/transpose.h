@@ -212,7 +212,7 @@ static int64_t FN(fill_blocks)(const copy_tile *t, const char *a, char *c) {
     if (bytes <= VBYTES) {
         const int64_t step = VBYTES / bytes * bytes;
         FN(lane_numbers) from = FN(lanes_of_block)(t, 0, 0);
-        for (int l = step / (int64_t)sizeof(R); l < VL; l++) from[l] = l; /* of the next block, written after it */
+        for (int l = step / (int64_t)sizeof(R); l < VL; l++) from[l] = l; /* of the next block, to come */
         int64_t p = 0;
         for (; p + VBYTES <= whole; p += step)
             *(VU *)(c + p) = __builtin_shuffle(*(const VU *)(a + p), from);
