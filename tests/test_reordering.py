@@ -80,6 +80,26 @@ def test_nothing_is_copied_that_is_in_order_or_small(
     assert not copies(lower(tree_of(subscripts, sizes), "float64"))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("run", [1, 2, 3, 7, 15, 16, 40])
+def test_sums_over_runs_that_do_not_follow_each_other_are_exact(run: int, dtype: str) -> None:
+    for rows in (3, 63, 64, 100):
+        tree = tree_of("bac,bc->a", {"a": rows, "b": 6, "c": run})
+        arrays = operands(tree, dtype)
+        assert_exact(tn.einsum("bac,bc->a", *arrays), tree.expr, arrays)
+        gaps = [arrays[0], np.repeat(arrays[1], 2, axis=1)[:, ::2]]
+        assert_exact(tn.einsum("bac,bc->a", *gaps), tree.expr, gaps)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("length", [3, 5, 11, 15])
+def test_what_is_not_finite_stays_in_its_short_row(length: int, dtype: str) -> None:
+    a = np.ones((100, length), dtype)
+    a[50, -1], a[99, 0] = np.nan, np.inf
+    finite = np.isfinite(tn.einsum("ik,k->i", a, np.ones(length, dtype)))
+    assert np.flatnonzero(~finite).tolist() == [50, 99]
+
+
 def test_random_products_in_random_orders_are_exact() -> None:
     choose = random.Random(5)
     reordered = 0

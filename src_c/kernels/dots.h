@@ -1,7 +1,7 @@
 /* Products of many rows with few columns, unit stride along k: matrix times vector, and batches.
  * Vectors run along k; the lanes of all sums of a tile are added at the end, in a fixed order.
  *
- * The axes are [batch ..., m, n, k].  Columns of b without unit stride are copied first, and those shorter
+ * The axes are [batch ..., m, n, outer k ..., k].  Columns of b without unit stride are copied first, and those shorter
  * than a vector, with zeros behind them: vectors of such rows reach into the next ones. */
 
 #if FLOATING
@@ -143,36 +143,46 @@ static void FN(dot_strips)(const FN(dot_product) *x, int64_t rows, int64_t colum
     if (columns == 1) FN(dot_rows)(1, 1, x, rows, a, b, c);
 }
 
-/* Where columns are copied, k is cut into pieces of which all columns fit. */
-static void FN(dots)(const tn_contraction *x, const char *a, const char *b, char *c,
-                     const tn_box *box) {
-    const tn_dim *m = x->dims + x->n_batch, *n = m + 1, *k = n + 1;
+/* The products with one run along k, from its rows at a and columns at b.  Where columns are copied, k is
+ * cut into pieces of which all fit. */
+static void FN(dots_of_run)(const tn_contraction *x, const tn_box *box, const char *a, const char *b, char *c,
+                            int accumulate) {
+    const tn_dim *m = x->dims + x->n_batch, *n = m + 1, *k = n + x->n_k;
     const int64_t unit = sizeof(T), rows = box->m1 - box->m0, columns = box->n1 - box->n0;
-    const int is_short = x->k < E, copies = k->sb != unit || is_short;
+    const int is_short = k->n < E, copies = k->sb != unit || is_short;
     _Alignas(64) T copied[TN_DIRECT_DEPTH * NR];
     if (is_short) memset(copied, 0, (size_t)columns * VBYTES);
-    const int64_t most = is_short ? E : MIN(x->k, TN_DIRECT_DEPTH * NR / columns);
-    const int64_t piece = copies ? most : x->k;
+    const int64_t most = is_short ? E : MIN(k->n, TN_DIRECT_DEPTH * NR / columns);
+    const int64_t piece = copies ? most : k->n;
     FN(dot_product) job = {0, m->sa, copies ? piece * unit : n->sb, m->sc, n->sc, 0, NULL};
-    tn_walk batch;
-    walk_to(&batch, x->dims, x->n_batch, box->batch0);
-    for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&batch))
-        for (int64_t p = 0; p < x->k; p += job.depth) {
-            const char *at = a + batch.a + box->m0 * m->sa + p * unit;
-            const char *bt = b + batch.b + box->n0 * n->sb + p * k->sb;
-            /* no piece may be shorter than a vector */
-            job.depth = x->k - p >= piece + E || x->k - p <= piece ? MIN(piece, x->k - p) : piece - E;
-            job.accumulate = x->accumulate || p > 0;
-            job.end = a + batch.a + (m->n - 1) * m->sa + x->k * unit;
-            if (copies) {
-                for (int64_t j = 0; j < columns; j++)
-                    for (int64_t q = 0; q < job.depth; q++)
-                        copied[j * piece + q] = FN(load)(bt + j * n->sb + q * k->sb);
-                bt = (const char *)copied;
-            }
-            FN(dot_strips)(&job, rows, columns, at, bt,
-                           c + batch.c + box->m0 * m->sc + box->n0 * n->sc);
+    for (int64_t p = 0; p < k->n; p += job.depth) {
+        const char *at = a + box->m0 * m->sa + p * unit, *bt = b + box->n0 * n->sb + p * k->sb;
+        /* no piece may be shorter than a vector */
+        job.depth = k->n - p >= piece + E || k->n - p <= piece ? MIN(piece, k->n - p) : piece - E;
+        job.accumulate = accumulate || p > 0;
+        job.end = a + (m->n - 1) * m->sa + k->n * unit;
+        if (copies) {
+            for (int64_t j = 0; j < columns; j++)
+                for (int64_t q = 0; q < job.depth; q++)
+                    copied[j * piece + q] = FN(load)(bt + j * n->sb + q * k->sb);
+            bt = (const char *)copied;
         }
+        FN(dot_strips)(&job, rows, columns, at, bt, c + box->m0 * m->sc + box->n0 * n->sc);
+    }
+}
+
+static void FN(dots)(const tn_contraction *x, const char *a, const char *b, char *c,
+                     const tn_box *box) {
+    const tn_dim *outer_k = x->dims + x->n_batch + 2, *k = outer_k + x->n_k - 1;
+    const int64_t runs = x->k / k->n;
+    tn_walk batch, outer;
+    walk_to(&batch, x->dims, x->n_batch, box->batch0);
+    for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&batch)) {
+        walk_to(&outer, outer_k, x->n_k - 1, 0);
+        for (int64_t run = 0; run < runs; run++, walk_next(&outer))
+            FN(dots_of_run)(x, box, a + batch.a + outer.a, b + batch.b + outer.b, c + batch.c,
+                            x->accumulate || run > 0);
+    }
 }
 
 #undef INTEGERS

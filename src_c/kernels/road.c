@@ -243,15 +243,17 @@ static int is_short_run(const tn_contraction *x, int64_t n) {
     return n >= FEWEST && n * PART > tn_get_kernels(x->dtype)->lanes;
 }
 
-/* Whether vectors should run along k: many rows of a and few columns of b, one axis each. */
+/* Whether vectors should run along k: many rows of a and few columns of b, one axis each, and one run of k or
+ * many. */
 static int is_dots(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
     enum { FEW = 4, MANY = 64, LINE = 64 }; /* columns, rows, bytes */
     const tn_kernels *kernels = tn_get_kernels(x->dtype);
     const int64_t itemsize = tn_itemsize(x->dtype);
-    if (!kernels->dots || count[1] != 1 || count[2] > 1 || count[3] != 1) return 0;
-    const tn_dim *m = group[1], *k = group[3];
+    if (!kernels->dots || count[1] != 1 || count[2] > 1 || count[3] < 1) return 0;
+    const tn_dim *m = group[1], *k = last(group[3], count[3]);
     const int64_t columns = count[2] ? group[2]->n : 1;
     if (k->sa != itemsize || m->n < 2 || columns > FEW || columns * itemsize > 32) return 0;
+    if (count[3] > 1 && (columns > 1 || m->n < MANY)) return 0;
     if (k->n * itemsize >= LINE) return 1;
     /* vectors of shorter rows reach into those behind them */
     return columns == 1 && is_short_run(x, k->n) && m->n >= MANY && m->sa >= k->n * itemsize;
@@ -289,7 +291,7 @@ static int choose_inner(tn_contraction *x, tn_dim *dims, tn_dim group[4][TN_MAX_
                   k = group_size(group[3], count[3]), itemsize = tn_itemsize(x->dtype);
     const tn_dim *run = last(group[3], count[3]);
     if (!kernels->inner || m < 2 || n < 2 || m > TN_INNER_SIDE || n > TN_INNER_SIDE ||
-        m * n > TN_INNER_SUMS || k < LONG || is_dots(x, group, count))
+        m * n > TN_INNER_SUMS || k < LONG || (count[3] == 1 && is_dots(x, group, count)))
         return 0;
     const int copied = run->sa != itemsize || run->sb != itemsize;
     /* direct tiles read in place what would be copied here */
@@ -312,10 +314,11 @@ static int is_one_run(const tn_contraction *x, const tn_dim *wide, int on_b, con
 static int is_matrix_times_vector(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4]) {
     const int64_t itemsize = tn_itemsize(x->dtype);
     const int rows = count[1] > 0;
-    if (count[1] + count[2] != 1 || count[3] != 1) return 0;
-    const tn_dim *m = group[rows ? 1 : 2], *k = group[3];
+    if (count[1] + count[2] != 1 || count[3] < 1) return 0;
+    const tn_dim *m = group[rows ? 1 : 2], *k = last(group[3], count[3]);
     const int64_t m_stride = rows ? m->sa : m->sb, k_stride = rows ? k->sa : k->sb;
-    return (k_stride == itemsize && is_short_run(x, k->n)) || (m_stride == itemsize && m->sc == itemsize);
+    return (k_stride == itemsize && is_short_run(x, k->n)) ||
+           (count[3] == 1 && m_stride == itemsize && m->sc == itemsize);
 }
 
 /* A huge operand meets a tiny one.  With more entries than a few the arithmetic counts, and the

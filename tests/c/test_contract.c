@@ -424,16 +424,18 @@ static void products_with_short_rows_equal_their_definition(void) {
             rng r = {(uint64_t)(880000 + 1000 * dtype + number)};
             problem p = {.x.accumulate = (uint8_t)(rng_below(&r, 4) == 0)};
             const int64_t length = 2 + number % 19, many = 60 + rng_below(&r, 40);
-            const int kind = rng_below(&r, 4);
-            if (kind == 0) { /* sums along rows */
-                add_axis(&p, M, many), add_axis(&p, K, length);
+            const int kind = rng_below(&r, 4), runs = kind == 0 && rng_below(&r, 2) ? 2 + rng_below(&r, 4) : 1;
+            if (kind == 0) { /* sums along rows, or along parts of them */
+                add_axis(&p, M, many);
+                if (runs > 1) add_axis(&p, K, runs);
+                add_axis(&p, K, length);
             } else if (kind == 1) { /* and across them */
                 add_axis(&p, N, length), add_axis(&p, K, 5 * many);
             } else {
                 add_axis(&p, kind == 2 ? BATCH : M, many), add_axis(&p, kind == 2 ? BATCH : N, length);
                 if (rng_below(&r, 2)) add_axis(&p, K, 1 + rng_below(&r, 3));
             }
-            finish(&p, &r, dtype, value_random, number % 4 > 0);
+            finish(&p, &r, dtype, value_random, runs == 1 && number % 4 > 0);
             verify(&p, &r, number);
         }
 }
