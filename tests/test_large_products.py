@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tensornet as tn
+from tensornet import config
 
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 
@@ -71,3 +72,22 @@ def test_few_rows_times_a_matrix_that_no_cache_holds_are_exact(rows: int, dtype:
     np.testing.assert_array_equal(out[:, 2:3998], a @ b)
     assert (out[:, :2] == 1).all()
     assert (out[:, 3998:] == 1).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_large_results_are_streamed_wherever_lines_of_the_operand_begin(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = np.dtype(dtype).itemsize
+    rows, columns, steps = 500, 64 * 1024 // size, 8
+    a = whole_numbers((steps, rows), dtype, 1).astype(dtype)
+    space = np.zeros(steps * columns * size + 128, np.uint8)
+    monkeypatch.setattr(config, "_threads", None)  # restored, whatever happens
+    line = -space.ctypes.data % 64
+    for offset in range(0, 64, 16):
+        bytes_of_b = space[line + offset :][: steps * columns * size]
+        b = bytes_of_b.view(dtype).reshape(steps, columns)
+        b[...] = whole_numbers(b.shape, dtype, 2)
+        for threads in (1, 2):
+            tn.set_num_threads(threads)
+            np.testing.assert_array_equal(tn.einsum("ka,kn->an", a, b), a.T @ b)

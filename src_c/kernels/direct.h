@@ -257,12 +257,13 @@ static int64_t FN(direct_rows)(FN(direct_product) *job, int64_t rows, int64_t co
     return rows;
 }
 
-/* Columns in front of the first that begins a line, if all rows of b then have one there. */
+/* Columns in front of the first that begins a line, if all rows of b then have one there; none where c is
+ * streamed, whose lines count then. */
 ALWAYS_INLINE int64_t FN(columns_before_line)(const FN(direct_product) *job, const char *b,
                                               int64_t columns) {
     enum { MANY = 8 }; /* strips that make up for narrow ones */
     const int64_t unit = sizeof(T), before = (int64_t)(-(uintptr_t)b % LINE_BYTES);
-    if (!job->fetches || job->b_down % LINE_BYTES || before % unit || columns < MANY * NR) return 0;
+    if (!job->fetches || job->stream || job->b_down % LINE_BYTES || before % unit || columns < MANY * NR) return 0;
     return before / unit;
 }
 
