@@ -39,3 +39,14 @@ def test_large_copies_move_every_element_wherever_lines_begin(
     c = numbers(expected.shape, dtype, offsets[1])
     tn.einsum(subscripts, a, out=c)
     assert np.array_equal(c, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("columns", [2, 3, 5, 6, 7, 9, 11, 12, 13, 20, 24, 40])
+def test_strips_of_any_width_begin_with_lines_of_a_result_whose_rows_do(
+    dtype: str, columns: int
+) -> None:
+    size = np.dtype(dtype).itemsize
+    rows = BYTES // (1024 * columns * size) // 16 * 16 + 16 * 3  # of whole lines, and pages apart
+    a = numbers((rows, 1024, columns), dtype, 0)
+    assert np.array_equal(tn.einsum("abc->cba", a, order="C"), a.transpose(2, 1, 0))

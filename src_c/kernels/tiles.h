@@ -303,7 +303,7 @@ static inline int64_t breadth_of(const copy_tile *t, int64_t size) {
 static inline void size_blocks(copy_tile *t, int64_t size) {
     enum { SIDE = 8, FEW_BYTES = 8 << 10, WIDE = 512, SOME = 256, LONG = 8, PAGE = 4 << 10 };
     const int64_t line = TILE_LINE / size, columns = (breadth_of(t, size) + TILE_LINE - 1) / size / line * line;
-    int64_t points = FEW_BYTES / (columns * size);
+    int64_t points = FEW_BYTES / (columns * size) / line * line; /* the next strip begins with a line, too */
     if (points > STRIP_POINTS) points = STRIP_POINTS;
     if (points < WIDE / size) points = WIDE / size;
     if (t->narrow) points = (t->across > 1 && t->across_to[1] % PAGE == 0 ? WIDE : SOME) / size;
