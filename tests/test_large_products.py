@@ -91,3 +91,13 @@ def test_large_results_are_streamed_wherever_lines_of_the_operand_begin(
         for threads in (1, 2):
             tn.set_num_threads(threads)
             np.testing.assert_array_equal(tn.einsum("ka,kn->an", a, b), a.T @ b)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128", "int64"])
+@pytest.mark.parametrize(("rows", "columns"), [(2, 65), (5, 40)])
+def test_chunks_of_long_sums_keep_apart_whatever_their_length(
+    rows: int, columns: int, dtype: str
+) -> None:
+    for length in (*range(480, 520, 3), 700, 1001):
+        extents = {"a": rows, "b": columns, "c": length, "d": 2, "e": 16}
+        check("caed,dbce->ab", extents, dtype)

@@ -110,13 +110,22 @@ static int64_t sum_bytes(const tn_contraction *x) {
     return TN_ALIGNED(x->batch * x->m * x->n * tn_itemsize(x->dtype));
 }
 
-/* Without that for the sums of chunks. */
+/* Of blocks with so many summed points. */
+static int64_t bytes_of_blocks(const tn_contraction *x, int64_t k) {
+    tn_blocking one, two;
+    limit_blocks(&one, x->dtype, x->m, x->n, k);
+    limit_blocks(&two, x->dtype, x->n, x->m, k);
+    return larger(one.bytes, two.bytes);
+}
+
+/* Without that for the sums of chunks, whose blocks may be deeper than those of the whole. */
 static int64_t workspace_of_blocks(const tn_contraction *x) {
     if (x->road != TN_ROAD_GETT && x->road != TN_ROAD_SKINNY) return 0;
-    tn_blocking one, two;
-    limit_blocks(&one, x->dtype, x->m, x->n, x->k);
-    limit_blocks(&two, x->dtype, x->n, x->m, x->k);
-    return larger(one.bytes, two.bytes);
+    const int64_t chunks = chunks_of(x);
+    if (chunks == 1) return bytes_of_blocks(x, x->k);
+    const int64_t length = x->dims[longest_summed(x)].n, each = x->k / length;
+    return larger(bytes_of_blocks(x, length / chunks * each),
+                  bytes_of_blocks(x, parts_of(length, chunks) * each));
 }
 
 int64_t tn_workspace(const tn_contraction *x) {
