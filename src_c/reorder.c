@@ -64,7 +64,8 @@ static int has_same_operands(const common_axis *x, const common_axis *y) {
     return 1;
 }
 
-/* Whether axis `at` continues the one before it on whoever has both: now, or if all have the order of the lead. */
+/* Whether axis `at` continues the one before it on whoever has both: now, or if all have the order of the
+ * lead. */
 static int continues(const common_order *o, int at, int reordered) {
     const common_axis *x = &o->axes[at], *inner = x - 1;
     if (!has_same_operands(x, inner)) return 0;

@@ -1,8 +1,8 @@
 /* Products of many rows with few columns, unit stride along k: matrix times vector, and batches.
  * Vectors run along k; the lanes of all sums of a tile are added at the end, in a fixed order.
  *
- * The axes are [batch ..., m, n, outer k ..., k].  Columns of b without unit stride are copied first, and those shorter
- * than a vector, with zeros behind them: vectors of such rows reach into the next ones. */
+ * The axes are [batch ..., m, n, outer k ..., k].  Columns of b without unit stride are copied first, and
+ * those shorter than a vector, with zeros behind them: vectors of such rows reach into the next ones. */
 
 #if FLOATING
 #define E (VL / PARTS)
@@ -89,7 +89,8 @@ ALWAYS_INLINE void FN(dot_tile)(const int rows, const int columns, int wanted,
     int64_t p = 0;
     for (; p + E <= x->depth; p += E, b += VBYTES, four[0] += VBYTES, four[1] += VBYTES)
         FN(dot_step)(rows, columns, 0, none, four, row, row3, b, b_columns, sum);
-    if (p < x->depth) { /* the last vector again, without the lanes that are counted already */
+    /* the last vector again, without the lanes that are counted already; or the first, without the next row */
+    if (p < x->depth) {
         const int is_short = p == 0;
         const int64_t back = is_short ? 0 : p + E - x->depth, bytes = back * (int64_t)sizeof(T);
         const V lane = {LANES(LANE, 1)};

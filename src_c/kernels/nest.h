@@ -184,10 +184,10 @@ ALWAYS_INLINE void FN(rows_of)(int64_t length, const int unary, const int a_move
     int64_t last = bytes - VBYTES;
     if (last < 0) {
         last = bytes - largest_part(bytes);
-#define BRIEF_ROWS(part)                                                                              \
-    if (part < VBYTES && part == bytes - last)                                                        \
-        return FN(brief_rows)(MIN(part, VBYTES / 2), unary, a_moves, rows, count, last, a, b, c, a_ks, b_ks,   \
-                              ks, accumulate);
+#define BRIEF_ROWS(part)                                                                             \
+    if (part < VBYTES && part == bytes - last)                                                       \
+        return FN(brief_rows)(MIN(part, VBYTES / 2), unary, a_moves, rows, count, last, a, b, c, a_ks, \
+                              b_ks, ks, accumulate);
         BRIEF_ROWS(8)
         BRIEF_ROWS(16)
         BRIEF_ROWS(32)
@@ -213,8 +213,8 @@ ALWAYS_INLINE void FN(rows_of)(int64_t length, const int unary, const int a_move
 
 /* Rows of single products, of any length from one vector on, in the order of memory. */
 ALWAYS_INLINE void FN(outer_rows)(const int unary, const int a_moves, const tn_dim *rows, int64_t count,
-                                    const char *a, const char *b, char *c, int64_t length,
-                                    int accumulate) {
+                                  const char *a, const char *b, char *c, int64_t length,
+                                  int accumulate) {
     static const int64_t here[1] = {0};
     const int64_t unit = sizeof(T), last = (length - E) * unit, step = FN(SPAN) * VBYTES;
     const int64_t steps = length / (FN(SPAN) * E), vectors = length / E % FN(SPAN), rest = length % E;
@@ -255,7 +255,7 @@ ALWAYS_INLINE void FN(nest_short)(const int unary, const int a_moves, const tn_c
         if (pieces > 1 && ks == 1) {
             const int64_t at = box->n0 * unit;
             FN(outer_rows)(unary, a_moves, rows, count, left + a_ks[0] + (a_moves ? at : 0),
-                             right + b_ks[0] + at, to + at, length, accumulate);
+                           right + b_ks[0] + at, to + at, length, accumulate);
         }
         for (int64_t i = 0, first = 0, next; (pieces == 1 || ks > 1) && i < pieces; i++, first = next) {
             next = length * (i + 1) / pieces;
