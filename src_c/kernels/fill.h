@@ -212,11 +212,11 @@ ALWAYS_INLINE void SHAPED(put_blocks)(const copy_tile *t, const int mode, const 
             }
 }
 
-/* Squares that make `points` along c of some rows, from j and row `first` on. */
-ALWAYS_INLINE void SHAPED(put_plainly)(const copy_tile *t, const char *a, char *c, int64_t j,
-                                       const int points, int64_t first, int64_t count) {
+/* Squares that make `points` along c of some rows, from j and row `first` on, at some points between. */
+ALWAYS_INLINE void SHAPED(put_plainly)(const copy_tile *t, const char *a, char *c, int64_t j, const int points,
+                                       int64_t first, int64_t count, int64_t o, int64_t end) {
     const int64_t size = sizeof(T);
-    for (int64_t o = 0; o < t->between; o++) {
+    for (; o < end; o++) {
         const char *from = a + t->between_a[o];
         char *to = c + t->between_to[o] + j * size;
         for (int64_t i = first, rest = count; rest > 0; rest -= SIDE, i += MIN(SIDE, rest))
@@ -248,13 +248,15 @@ static inline void SHAPED(fill)(const copy_tile *t, int mode, const char *a, cha
         SHAPED(put_strips)(t, mode, a, c, ahead, kept, begun);
         return;
     }
-    for (int64_t i = 0, rows; i < t->across; i += rows) {
-        rows = t->crowded && t->across - i >= LINE + SIDE ? LINE : t->across - i;
-        int64_t j = 0;
-        for (; j + LINE <= t->along; j += LINE) SHAPED(put_plainly)(t, a, c, j, LINE, i, rows);
-        for (; j < t->along; j += STEP)
-            SHAPED(put_plainly)(t, a, c, MIN(j, t->along - STEP), STEP, i, rows);
-    }
+    for (int64_t o = 0, outers = t->whole ? 1 : t->between; o < t->between; o += outers)
+        for (int64_t i = 0, rows; i < t->across; i += rows) {
+            rows = t->crowded && t->across - i >= LINE + SIDE ? LINE : t->across - i;
+            int64_t j = 0;
+            for (; j + LINE <= t->along; j += LINE)
+                SHAPED(put_plainly)(t, a, c, j, LINE, i, rows, o, o + outers);
+            for (; j < t->along; j += STEP)
+                SHAPED(put_plainly)(t, a, c, MIN(j, t->along - STEP), STEP, i, rows, o, o + outers);
+        }
 }
 
 #endif

@@ -37,8 +37,9 @@ typedef struct {
     int level;   /* and so on a */
     int joined;  /* rows of c follow each other */
     int narrow;  /* blocks are one line of a wide and fetched a strip ahead */
-    int meeting; /* rows of a meet in few sets of the cache */
     int64_t block; /* elements of blocks that lie alike on both, and trade places within; 0: there are none */
+    int whole;   /* what is at one point between is in one place on both: it is moved as a whole */
+    int meeting; /* rows of a meet in few sets of the cache */
     int crowded; /* and those of c, in the first one: a few of them are written at a time */
     int ahead;   /* what blocks need is fetched */
     int even;    /* blocks begin where lines of a do */
@@ -392,6 +393,8 @@ static __attribute__((noinline)) void lay_out_tile(copy_tile *t, const tile_walk
     t->across = offsets_of(t->across_to, w->extent, on_to, across, run);
     t->crowded = t->across > 1 && bits_of(t->across_to, t->across) % CROWDED == 0 &&
                  bits_of(t->along_a, t->along) % MEETING != 0; /* else lines of a would not stay */
+    t->whole = t->between > 1 && t->between_a[1] >= t->along * t->across * size &&
+               t->between_to[1] >= t->along * t->across * size;
     t->block = pitch || x->n_k || x->accumulate ? 0 : block_of(t, size);
     t->segment_c = t->across_to + t->across;
     t->segments = t->pitch ? offsets_of(t->segment_c, t->apart, on_c, 0, w->n_dims) : 0;
