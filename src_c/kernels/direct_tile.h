@@ -58,13 +58,10 @@ ALWAYS_INLINE void WN(direct_tile)(const int rows, const FN(direct_way) way, con
 #endif
             }
         }
-        for (int i = 2; i < 2 * CHAINS; i++) /* pairs of chains, then all */
-            for (int part = 0; part < PARTS; part++)
-                for (int j = 0; j < VECTORS; j++)
-                    if (i < CHAINS)
-                        ACCUMULATE(sum[i - 2][part][j], sum[i][part][j]);
-                    else if (i == CHAINS)
-                        ACCUMULATE(sum[0][part][j], sum[1][part][j]);
+        for (int half = CHAINS / 2; half; half /= 2)
+            for (int i = 0; i < half; i++)
+                for (int part = 0; part < PARTS; part++)
+                    for (int j = 0; j < VECTORS; j++) ACCUMULATE(sum[i][part][j], sum[i + half][part][j]);
     }
     for (; p < x->depth; p++, b += b_step) {
         W right[VECTORS];
