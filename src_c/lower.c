@@ -47,9 +47,8 @@ tn_status tn_add_step(tn_lowering *l, tn_step step, const tn_dim *dims) {
     return TN_OK;
 }
 
-/* One-operand step: a goes to c, which is laid out already, in whatever order its axes are (widening float16);
- * indices that c has not are summed away. */
-static tn_status move_step(tn_lowering *l, int32_t a, int32_t c, int widen, int accumulate) {
+/* One-operand step; indices that c has not are summed away. */
+tn_status tn_move_step(tn_lowering *l, int32_t a, int32_t c, int widen, int accumulate) {
     tn_dim dims[TN_MAX_DIMS];
     int n_m = 0;
     const tn_value from = l->p->values[a], to = l->p->values[c];
@@ -73,10 +72,6 @@ static tn_status move_step(tn_lowering *l, int32_t a, int32_t c, int widen, int 
     return tn_add_step(l, step, dims);
 }
 
-tn_status tn_move_step(tn_lowering *l, int32_t a, int32_t c, int accumulate) {
-    return move_step(l, a, c, 0, accumulate);
-}
-
 /* The same into a new value, or a result, without the indices that have drop[index] set. */
 static tn_status unary_step(tn_lowering *l, int32_t a, tn_target target, int widen,
                             const uint8_t *drop, int32_t *result) {
@@ -91,7 +86,7 @@ static tn_status unary_step(tn_lowering *l, int32_t a, tn_target target, int wid
     }
     status = target.result >= 0 ? tn_output_value(l, *result, first, target.result)
                                 : tn_finish_value(l, *result, first);
-    return status ? status : move_step(l, a, *result, widen, target.accumulate);
+    return status ? status : tn_move_step(l, a, *result, widen, target.accumulate);
 }
 
 /* A float16 operand becomes a value in float32. */
@@ -189,7 +184,7 @@ tn_status tn_pair_step(tn_lowering *l, int32_t *left, int32_t *right, tn_target 
     step.x.n_k = (uint8_t)count[3];
     step.x.accumulate = (uint8_t)(c == result && target.accumulate);
     status = tn_add_step(l, step, dims);
-    return status || c == result ? status : tn_move_step(l, c, result, target.accumulate);
+    return status || c == result ? status : tn_move_step(l, c, result, 0, target.accumulate);
 }
 
 /* The steps of the forward sweep, into the first result; with strip that is a value of its own, added

@@ -80,8 +80,8 @@ tn_status tn_add_step(tn_lowering *l, tn_step step, const tn_dim *dims);
 tn_status tn_widen(tn_lowering *l, int32_t *v);
 tn_status tn_sum_lonely(tn_lowering *l, int32_t *v); /* sums the indices that nobody else has */
 tn_status tn_pair_step(tn_lowering *l, int32_t *a, int32_t *b, tn_target target, int32_t c);
-/* a goes to c, which is laid out already, in whatever order their axes are. */
-tn_status tn_move_step(tn_lowering *l, int32_t a, int32_t c, int accumulate);
+/* a goes to c, which is laid out already, in whatever order their axes are, widened if it is of float16. */
+tn_status tn_move_step(tn_lowering *l, int32_t a, int32_t c, int widen, int accumulate);
 
 /* reorder.c: copies what lies in another order than the largest of a, b and the program's value c, where that
  * pays; c becomes a new value if it is to be made in another order. */

@@ -140,7 +140,7 @@ tn_status tn_reorder(tn_lowering *l, int32_t *a, int32_t *b, int32_t *c) {
         if (v == o.lead || is_in_order(&o, v)) continue;
         const int32_t from = *operands[v];
         status = new_like_lead(l, &o, v, operands[v]);
-        if (!status) status = tn_move_step(l, from, *operands[v], 0);
+        if (!status) status = tn_move_step(l, from, *operands[v], 0, 0);
     }
     if (!status && o.lead != 2 && !is_in_order(&o, 2)) status = new_like_lead(l, &o, 2, c);
     return status;
