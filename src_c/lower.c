@@ -255,6 +255,20 @@ static tn_status set_sizes(tn_lowering *l) {
     return TN_OK;
 }
 
+/* Dims and tables have their place in memory when all steps are there, and not before. */
+static void bind_dims(tn_program *p) {
+    for (int64_t i = 0; i < p->n_steps; i++) {
+        tn_step *s = &p->steps[i];
+        s->x.dims = p->dims + s->first_dim;
+        s->x.table = s->first_entry < 0 ? NULL : p->tables + s->first_entry;
+    }
+    for (int64_t r = 0; r < p->n_results; r++) {
+        p->results[r].fill.dims = p->dims + p->results[r].fill_dims;
+        p->results[r].copy.dims = p->dims + p->results[r].copy_dims;
+    }
+    p->collect.dims = p->dims + p->collect_dims;
+}
+
 static tn_status lower(tn_lowering *l) {
     const tn_network *net = l->net;
     tn_status status = set_sizes(l);
@@ -272,21 +286,14 @@ static tn_status lower(tn_lowering *l) {
     tn_rank_loops(l->p);
     if (net->n_needed) status = tn_lower_backward(l);
     if (!status) status = tn_add_passes(l, root);
-    return status ? status : tn_schedule(l->p, root, net->largest);
+    if (status) return status;
+    bind_dims(l->p);
+    return tn_schedule(l->p, root, net->largest);
 }
 
-static void bind_dims(tn_program *p) {
-    for (int64_t i = 0; i < p->n_steps; i++) {
-        tn_step *s = &p->steps[i];
-        s->x.dims = p->dims + s->first_dim;
-        s->x.table = s->first_entry < 0 ? NULL : p->tables + s->first_entry;
-        s->x.tiling = s->blocks > 1 ? tn_make_tiling(&s->x) : NULL;
-    }
-    for (int64_t r = 0; r < p->n_results; r++) {
-        p->results[r].fill.dims = p->dims + p->results[r].fill_dims;
-        p->results[r].copy.dims = p->dims + p->results[r].copy_dims;
-    }
-    p->collect.dims = p->dims + p->collect_dims;
+static void make_tilings(tn_program *p) {
+    for (int64_t i = 0; i < p->n_steps; i++)
+        p->steps[i].x.tiling = p->steps[i].blocks > 1 ? tn_make_tiling(&p->steps[i].x) : NULL;
 }
 
 /* Whether the result is made of the entries of one operand, none of them changed. */
@@ -384,7 +391,7 @@ static tn_status lower_with(tn_lowering *made, const tn_network *net, const tn_l
         list_readers(&l);
         status = lower(&l);
     }
-    if (!status) bind_dims(p);
+    if (!status) make_tilings(p);
 done:
     if (status) tn_program_free(p), l.p = NULL;
     *made = l;

@@ -180,6 +180,20 @@ static void sums_of_chunks_stay_small(void) {
     CHECK(chunks_of("ab,bc->", square, "b", TN_F32, 3) == 32, "sums of one number");
 }
 
+/* The sanitizer sees if the axes of a step are read where they lay before more were added. */
+static void many_steps_after_a_long_sum_leave_it_its_workspace(void) {
+    static const int64_t sizes[] = {400, 400, 2, 2, 2, 2, 2, 2, 2}, all[] = {0, 1, 2, 3, 4, 5, 6};
+    network g;
+    network_parse(&g, "ab,ab,cdefghi,ihgfedc,dcfehgi,gfedcih,eicgdfh->hgcdief", sizes, "", TN_F32, value_random);
+    g.net.needed = all;
+    g.net.n_needed = 7;
+    tn_program *program;
+    CHECK(tn_lower(&g.net, &program) == TN_OK, "lowering");
+    CHECK(tn_program_describe(program).macs >= 400 * 400, "the long sum is there");
+    tn_program_free(program);
+    network_free(&g);
+}
+
 static tn_status refuse(const tn_network *net) {
     tn_program *program;
     const tn_status status = tn_lower(net, &program);
@@ -229,6 +243,7 @@ const test lowering_tests[] = {
     TEST(only_a_long_run_is_cut_into_more_chunks),
     TEST(chunks_are_set_by_the_plan_and_never_by_the_threads),
     TEST(sums_of_chunks_stay_small),
+    TEST(many_steps_after_a_long_sum_leave_it_its_workspace),
     TEST(too_many_axes_slices_or_entries_are_refused),
     {0},
 };
