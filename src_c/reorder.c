@@ -7,7 +7,8 @@
 
 typedef struct {
     int32_t index;
-    int64_t n, stride[3]; /* on a, b and c; 0 where it has none */
+    uint8_t on[3]; /* whether a, b and c have it, with strides that may be 0 */
+    int64_t n, stride[3];
 } common_axis;
 
 /* The axes of a product, from the nearest on the lead on: the largest of the three, which has them all. */
@@ -28,6 +29,7 @@ static void add_axes(const tn_lowering *l, common_order *o, int32_t v, int opera
         int at = 0;
         while (at < o->n && o->axes[at].index != i) at++;
         if (at == o->n) o->axes[o->n++] = (common_axis){.index = i, .n = l->sizes[i]};
+        o->axes[at].on[operand] = 1;
         o->axes[at].stride[operand] = l->axes.stride[value->first_axis + d];
     }
 }
@@ -39,7 +41,8 @@ static int find_lead(const tn_lowering *l, common_order *o) {
     for (int at = 0; at < o->n; at++) {
         common_axis *x = &o->axes[at];
         points *= x->n;
-        if (x->stride[0] && x->stride[1] && l->alive[x->index] == 2) continue;
+        if (x->on[0] && x->on[1] && l->alive[x->index] == 2) continue;
+        x->on[2] = 1;
         x->stride[2] = l->stride_c[x->index];
         o->size[2] *= x->n;
     }
@@ -60,7 +63,7 @@ static void sort_axes(common_order *o) {
 
 static int has_same_operands(const common_axis *x, const common_axis *y) {
     for (int v = 0; v < 3; v++)
-        if (!x->stride[v] != !y->stride[v]) return 0;
+        if (x->on[v] != y->on[v]) return 0;
     return 1;
 }
 
@@ -70,7 +73,7 @@ static int continues(const common_order *o, int at, int reordered) {
     const common_axis *x = &o->axes[at], *inner = x - 1;
     if (!has_same_operands(x, inner)) return 0;
     for (int v = 0; v < 3; v++)
-        if (x->stride[v] && x->stride[v] != inner->n * inner->stride[v] && (v == o->lead || !reordered))
+        if (x->on[v] && x->stride[v] != inner->n * inner->stride[v] && (v == o->lead || !reordered))
             return 0;
     return 1;
 }
@@ -87,7 +90,7 @@ static int fused_axes(const common_order *o, int reordered) {
 static int64_t common_run(const common_order *o, int64_t itemsize, int reordered) {
     int64_t run = itemsize * o->axes[0].n;
     for (int v = 0; v < 3; v++)
-        if (o->axes[0].stride[v] && o->axes[0].stride[v] != itemsize && (v == o->lead || !reordered))
+        if (o->axes[0].on[v] && o->axes[0].stride[v] != itemsize && (v == o->lead || !reordered))
             return itemsize;
     for (int at = 1; at < o->n && continues(o, at, reordered); at++) run *= o->axes[at].n;
     return run;
@@ -97,8 +100,9 @@ static int is_in_order(const common_order *o, int operand) {
     int64_t nearest = 0;
     for (int at = 0; at < o->n; at++) {
         const int64_t stride = o->axes[at].stride[operand];
-        if (stride && stride <= nearest) return 0;
-        if (stride) nearest = stride;
+        if (!o->axes[at].on[operand] || !stride) continue; /* repeated entries lie wherever others do */
+        if (stride <= nearest) return 0;
+        nearest = stride;
     }
     return 1;
 }
@@ -121,7 +125,7 @@ static tn_status new_like_lead(tn_lowering *l, const common_order *o, int operan
     tn_status status = tn_new_value(l, v);
     const int64_t first = l->axes.count;
     for (int at = o->n - 1; at >= 0 && !status; at--)
-        if (o->axes[at].stride[operand] && !tn_push_axis(&l->axes, o->axes[at].index, 0))
+        if (o->axes[at].on[operand] && !tn_push_axis(&l->axes, o->axes[at].index, 0))
             status = TN_NO_MEMORY;
     return status ? status : tn_finish_value(l, *v, first);
 }

@@ -88,6 +88,16 @@ def placed(choose: random.Random, array: np.ndarray) -> np.ndarray:
     return there
 
 
+def drawn(
+    choose: random.Random, rng: np.random.Generator, shape: list[int], dtype: str
+) -> np.ndarray:
+    """Small integers anywhere in memory; now and then the same along some axes, which take none."""
+    if choose.randrange(4):
+        return placed(choose, small_integers(rng, shape, dtype))
+    apart = [n if choose.random() < 0.6 else 1 for n in shape]
+    return np.broadcast_to(small_integers(rng, apart, dtype), shape)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("make", [pairs, copies])
 def test_whatever_is_drawn_is_exact(
@@ -97,9 +107,7 @@ def test_whatever_is_drawn_is_exact(
     choose, rng = random.Random(f"{make.__name__} {dtype}"), np.random.default_rng(7)
     for subscripts, extents in make(choose, 60, np.dtype(dtype).itemsize):
         terms = subscripts.split("->")[0].split(",")
-        arrays = [
-            placed(choose, small_integers(rng, [extents[i] for i in term], dtype)) for term in terms
-        ]
+        arrays = [drawn(choose, rng, [extents[i] for i in term], dtype) for term in terms]
         wanted = np.einsum(subscripts, *arrays, optimize=len(arrays) > 1)
         tn.set_num_threads(choose.choice([1, 1, 2, 3]))
         np.testing.assert_array_equal(tn.einsum(subscripts, *arrays, order="C"), wanted)

@@ -50,3 +50,12 @@ def test_strips_of_any_width_begin_with_lines_of_a_result_whose_rows_do(
     rows = BYTES // (1024 * columns * size) // 16 * 16 + 16 * 3  # of whole lines, and pages apart
     a = numbers((rows, 1024, columns), dtype, 0)
     assert np.array_equal(tn.einsum("abc->cba", a, order="C"), a.transpose(2, 1, 0))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex64"])
+@pytest.mark.parametrize("offset", [0, 16, 48])
+def test_a_last_row_by_itself_is_put_like_those_before_it(dtype: str, offset: int) -> None:
+    a = np.broadcast_to(numbers((256, 33, 1), dtype, 0), (256, 33, 256))  # tiles of 8 rows and one
+    c = numbers((256, 33, 256), dtype, offset)
+    tn.einsum("abc->cba", a, out=c)
+    assert np.array_equal(c, a.transpose(2, 1, 0))

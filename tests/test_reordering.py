@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -175,3 +176,21 @@ def test_gradients_of_a_scrambled_product_are_those_of_its_definition() -> None:
     by_x, by_a = value(x, a)
     np.testing.assert_allclose(by_x, np.einsum("ab,cba->c", weights, a), atol=1e-12)
     np.testing.assert_allclose(by_a, np.einsum("ab,c->cba", weights, x), atol=1e-12)
+
+
+@pytest.mark.parametrize("subscripts", ["beca,ed->cdab", "bca,cb->a", "ab,ba->ab", "abc,c->ba"])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+def test_axes_along_which_an_operand_repeats_itself_count_like_others(
+    subscripts: str, dtype: str
+) -> None:
+    tree = tree_of(subscripts, {"a": 12, "b": 32, "c": 40, "d": 2, "e": 17})
+    shapes, rng = tree.expr.shapes, np.random.default_rng(1)
+    axes = [(v, d) for v, shape in enumerate(shapes) for d in range(len(shape))]
+    for chosen in product([False, True], repeat=len(axes)):
+        repeated = {axis for axis, is_repeated in zip(axes, chosen) if is_repeated}
+        arrays = []
+        for v, shape in enumerate(shapes):
+            apart = [1 if (v, d) in repeated else n for d, n in enumerate(shape)]
+            arrays.append(np.broadcast_to(small_integers(rng, apart, dtype), shape))
+        wanted = np.einsum(subscripts, *arrays, optimize=True)
+        np.testing.assert_array_equal(tn.einsum(subscripts, *arrays), wanted)

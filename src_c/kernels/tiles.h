@@ -410,11 +410,15 @@ static __attribute__((noinline)) void lay_out_tile(copy_tile *t, const tile_walk
     t->fetched = (t->rows_a + t->along - 1) / t->along;
 }
 
-/* Whether the tile that w is at has the same rows as another one, which it may lengthen. */
+/* Whether the tile that w is at has the same rows as another one, which it may lengthen.  Joined rows may be
+ * fewer, but not a single one, which goes to c without squares. */
 static inline int same_rows(const copy_tile *t, const tile_walk *w, const tn_contraction *x) {
-    const int along = x->n_batch, across = along + x->n_m, from = t->joined ? along : across;
-    return have_same_extents(t->extent, w->extent, along) &&
-           have_same_extents(t->extent + from, w->extent + from, (t->joined ? across : w->n_dims) - from);
+    const int along = x->n_batch, across = along + x->n_m, run = across + x->n_n;
+    if (!have_same_extents(t->extent, w->extent, along)) return 0;
+    if (!t->joined) return have_same_extents(t->extent + across, w->extent + across, w->n_dims - across);
+    int64_t rows = 1;
+    for (int d = across; d < run; d++) rows *= w->extent[d];
+    return rows > 1 && have_same_extents(t->extent + along, w->extent + along, across - along);
 }
 
 /* Whether the segments of the tile that w is at begin where those of the tile before, at c, end. */
