@@ -32,6 +32,20 @@ SCRAMBLED = [
 ]
 
 
+TANGLED = [
+    (
+        "dbea,ceda->cab",
+        {"a": 16, "b": 20, "c": 7, "d": 9, "e": 5},
+    ),  # batch axes nearest on operands
+    ("eba,deac->bdac", {"a": 9, "b": 8, "c": 17, "d": 10, "e": 5}),
+    ("adb,acd->bca", {"a": 40, "b": 31, "c": 150, "d": 10}),  # and on the result
+    ("ca,bc->ab", {"a": 60, "b": 4, "c": 300}),  # a small result in an odd order
+    ("ae,ebdc->bacd", {"a": 2, "b": 7, "c": 5, "d": 12, "e": 60}),
+    ("ab,ac->bca", {"a": 2, "b": 90, "c": 120}),  # a large one of slivers
+    ("dca,dcb->ab", {"a": 300, "b": 3, "c": 4, "d": 25}),
+]
+
+
 def tree_of(subscripts: str, sizes: dict[str, int]) -> Tree:
     terms, output = subscripts.split("->")
     return Tree(from_labels(terms.split(","), output, sizes), ((0, 1),), ())
@@ -46,7 +60,7 @@ def copies(program: Program) -> int:
     return sum("unary" in step for step in program.steps())
 
 
-@pytest.mark.parametrize(("subscripts", "sizes"), SCRAMBLED, ids=[case[0] for case in SCRAMBLED])
+@pytest.mark.parametrize(("subscripts", "sizes"), SCRAMBLED + TANGLED)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_scrambled_products_are_exact(subscripts: str, sizes: dict[str, int], dtype: str) -> None:
     tree = tree_of(subscripts, sizes)
@@ -54,7 +68,7 @@ def test_scrambled_products_are_exact(subscripts: str, sizes: dict[str, int], dt
     assert_exact(tn.einsum(subscripts, *arrays), tree.expr, arrays)
 
 
-@pytest.mark.parametrize(("subscripts", "sizes"), SCRAMBLED, ids=[case[0] for case in SCRAMBLED])
+@pytest.mark.parametrize(("subscripts", "sizes"), SCRAMBLED + TANGLED)
 def test_what_lies_in_another_order_is_copied_and_counted(
     subscripts: str, sizes: dict[str, int]
 ) -> None:
@@ -73,6 +87,8 @@ def test_what_lies_in_another_order_is_copied_and_counted(
         ("ab,cd->abcd", {"a": 10, "b": 10, "c": 10, "d": 10}),
         ("ab,ab->ab", {"a": 100, "b": 100}),
         ("c,cba->ab", {"a": 8, "b": 8, "c": 8}),  # in order, or small
+        ("dba,cda->cab", {"a": 16, "b": 3, "c": 3, "d": 50}),
+        ("dba,cda->cab", {"a": 4, "b": 24, "c": 7, "d": 100}),  # a short batch axis
     ],
 )
 def test_nothing_is_copied_that_is_in_order_or_small(

@@ -44,6 +44,17 @@ static void order_rows(tn_dim *d, int n, int64_t itemsize) {
         }
 }
 
+/* The same of columns and b, unless they are neighbours on c, which is written by vectors then; also if these
+ * do not make squares with those on b, and there is much more to pack than to write. */
+static void order_columns(tn_dim *d, int n, int64_t itemsize, int64_t m, int64_t k) {
+    enum { SQUARE = 8, MUCH = 4 };
+    for (int i = 0; i < n - 1; i++)
+        if (d[i].sb == itemsize && (d[n - 1].sc != itemsize || (d[i].n < SQUARE && k >= MUCH * m))) {
+            order_group(d, n, ON_B);
+            return;
+        }
+}
+
 /* Brings axes to directly in front of number `first`: those that follow a run of bytes on the operand, as far
  * as they make squares; returns the new first. */
 static int bring_near(tn_dim *d, int first, tn_operand operand, int64_t run, int64_t square) {
@@ -440,7 +451,7 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
         return choose_nest(x, dims, group, count);
     }
     const int64_t m = group_size(group[1], count[1]), n = group_size(group[2], count[2]),
-                  k = group_size(group[3], count[3]);
+                  k = group_size(group[3], count[3]), itemsize = tn_itemsize(x->dtype);
     const double macs = (double)m * (double)n * (double)k;
     const int64_t narrow = m < n ? m : n, wide = m < n ? n : m;
     int swapped;
@@ -458,9 +469,10 @@ int tn_choose_road(tn_contraction *x, tn_dim *dims) {
         return choose_nest(x, dims, group, count);
     swapped = prefers_exchange(x, group, count);
     if (swapped) exchange(group, count);
-    order_rows(group[1], count[1], tn_itemsize(x->dtype));
-    order_summed(group[3], count[3], tn_itemsize(x->dtype), group_size(group[1], count[1]),
-                 group_size(group[2], count[2]));
+    const int64_t rows = swapped ? n : m, columns = swapped ? m : n;
+    order_rows(group[1], count[1], itemsize);
+    order_columns(group[2], count[2], itemsize, rows, k);
+    order_summed(group[3], count[3], itemsize, rows, columns);
     x->road = TN_ROAD_GETT;
     pack_groups(x, dims, group, count);
     return swapped;
