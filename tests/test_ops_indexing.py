@@ -35,6 +35,23 @@ def test_what_is_scattered_adds_up(key: Any, dtype: str) -> None:
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint64"])
+@pytest.mark.parametrize("shape", [(300, 4), (300, 20)])
+def test_positions_of_any_whole_dtype_are_those_that_they_name(
+    dtype: str, shape: tuple[int, int]
+) -> None:
+    rows, columns = np.array([99, 0, 99], dtype), np.array([3, 1, 3], dtype)
+    for key in (rows, (rows, columns), (rows, WHOLE), (WHOLE, columns)):
+        values = rng.standard_normal(np.zeros(shape)[key].shape)
+        want = np.zeros(shape)
+        np.add.at(want, key, values)
+        np.testing.assert_allclose(ops.scatter_add(values, key, shape), want)
+    x, along = np.ones(300), rows.astype("int64")
+    for pick in (ops.getitem, lambda x, i: ops.take_along_axis(x, i, 0)):
+        got, want = (tn.grad(lambda x, i=i: tn.sum(pick(x, i)))(x) for i in (rows, along))
+        np.testing.assert_array_equal(got, want)
+
+
 def test_what_does_not_fit_is_not_scattered() -> None:
     for key in (slice(0, 2), ROWS, (ROWS, ROWS)):
         with pytest.raises(tn.ShapeError, match="for places of shape"):

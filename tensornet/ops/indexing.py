@@ -168,7 +168,8 @@ def _sum_rows(values: Array, axis: int, indices: Array, extents: tuple[int, ...]
 def _positive(places: Array, extent: int) -> Array:
     if places.size and not (-extent <= places.min() and places.max() < extent):
         raise IndexError(f"positions {places.min()} to {places.max()} on an axis of {extent}")
-    return np.where(places < 0, places + extent, places)
+    wide = places.astype(np.int64, copy=False)  # the sums of narrow ones would wrap around
+    return np.where(wide < 0, wide + extent, wide)
 
 
 def _add_sorted(sums: Array, places: Array, rows: Array) -> None:

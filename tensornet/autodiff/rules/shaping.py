@@ -49,7 +49,7 @@ rule(tril, lambda g, y, a, k=0: tril(g, k), keeps=())
 rule(triu, lambda g, y, a, k=0: triu(g, k), keeps=())
 rule(
     roll,
-    lambda g, y, a, shift, axis=None: roll(g, np.negative(shift).tolist(), axis),
+    lambda g, y, a, shift, axis=None: roll(g, [-int(k) for k in np.ravel(shift)], axis),
     keeps=(),
 )
 
