@@ -43,11 +43,12 @@ def take(tensor: Any, indices: Any, axis: int | None = None) -> Any:
 
 
 @operation
-def take_along_axis(tensor: Any, indices: Any, axis: int = -1) -> Any:
+def take_along_axis(tensor: Any, indices: Any, axis: int | None = -1) -> Any:
     """Along an axis, at each place of the others the entries at positions of its own.
 
     Args:
         indices: whole numbers, of the shape of the tensor but for the axis.
+        axis: None for the entries in C order, as if they had one axis.
 
     Raises:
         IndexError: a position that is not there, or shapes that do not fit.

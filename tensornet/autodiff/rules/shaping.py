@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -63,14 +64,21 @@ def _back(g: Any, _: Any, a: Any, starts: Any, sizes: Any) -> Any:
 
 
 def _of_take(g: Any, _: Any, a: Any, indices: Any, axis: int | None = None) -> Any:
-    if axis is None:
-        return reshape(scatter_add(g, (np.asarray(indices),), (np.prod(a.shape),)), a.shape)
-    key = (*[slice(None)] * (axis % len(a.shape)), np.asarray(indices))
-    return scatter_add(g, key, a.shape)
+    shape, place = _indexed(a, axis)
+    places = np.asarray(indices, np.int64)  # of booleans, too: as a key they were a mask
+    key = (*[slice(None)] * (place % len(shape)), places)
+    return reshape(scatter_add(g, key, shape), a.shape)
 
 
-def _of_take_along_axis(g: Any, _: Any, a: Any, indices: Any, axis: int = -1) -> Any:
-    return scatter_add(g, grid(np.asarray(indices), axis, a.shape), a.shape)
+def _of_take_along_axis(g: Any, _: Any, a: Any, indices: Any, axis: int | None = -1) -> Any:
+    shape, place = _indexed(a, axis)
+    key = grid(np.asarray(indices), place, shape)
+    return reshape(scatter_add(g, key, shape), a.shape)
+
+
+def _indexed(a: Any, axis: int | None) -> tuple[tuple[int, ...], int]:
+    """The shape that indices along an axis refer to, with one axis at least, and the axis."""
+    return ((prod(a.shape),), 0) if axis is None else (a.shape or (1,), axis)
 
 
 rule(getitem, lambda g, y, a, key: scatter_add(g, key, a.shape), keeps=(1,))
