@@ -411,8 +411,11 @@ class ContractExpression:
             f"expression was made for shape {self._shapes[k]}"
         )
 
-    def network(self, arrays: Sequence[Any]) -> tuple[Tree, list[Any], list[int]]:
-        """The tree of the whole contraction, all of its operands, and where `arrays` are in it.
+    def network(
+        self, arrays: Sequence[Any]
+    ) -> tuple[Tree, list[Any], list[int], np.dtype[Any] | None]:
+        """The tree of the whole contraction, all of its operands, where `arrays` are in it, and
+        the dtype that it was made for, if any.
 
         Args:
             arrays: of a call; arrays or Tensors.
@@ -421,7 +424,7 @@ class ContractExpression:
         ordered = [
             operands.get(k, self._constants.get(k)) for k in range(len(self._tree.expr.inputs))
         ]
-        return self._tree, ordered, self._positions
+        return self._tree, ordered, self._positions, self._dtype
 
     def __repr__(self) -> str:
         shown = f", constants={sorted(self._constants)}" if self._constants else ""

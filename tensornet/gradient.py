@@ -15,6 +15,7 @@ from typing import Any
 from weakref import ref
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ._gradient import GradientExecutor, Saved, conjugate
 from .arrays import Array, as_array, as_arrays, check_dtype, converted, result_dtype
@@ -279,6 +280,7 @@ def contraction_gradients(
     needed: Iterable[int] | None = None,
     *,
     optimize: Any = "auto",
+    dtype: DTypeLike | None = None,
 ) -> list[Array]:
     """The gradients of a contraction with respect to its operands: what a rule of a tape calls.
 
@@ -288,6 +290,7 @@ def contraction_gradients(
         cotangent: the gradient of a real loss with respect to the value, of its shape.
         needed: the operands whose gradients are wanted; default all.
         optimize: how to plan a network, as in `einsum`.
+        dtype: of the computation, that of the value; default NumPy's result type of the operands.
 
     Returns:
         a new array per needed operand, in ascending order, of its shape and dtype: for a real
@@ -307,13 +310,15 @@ def contraction_gradients(
     """
     given = tuple(operands)
     wanted = tuple(range(len(given)) if needed is None else needed)
-    dtype = getattr(given[0], "dtype", None) if given else None
-    key = network, wanted, hashable_optimize(optimize), dtype, get_num_threads()
+    first = given[0] if given else None
+    kind = getattr(first, "dtype", None) if dtype is None else np.dtype(dtype)
+    key = network, wanted, hashable_optimize(optimize), kind, get_num_threads()
     found = _latest.get(key, _nothing)()
     if found is not None and found.accepts(given):
         return found.gradients(given, cotangent)
-    program, made = _planned_gradients(network, as_arrays(given), cotangent, wanted, optimize)
-    if program is not None and isinstance(optimize, (str, bool)):
+    arrays = as_arrays(given)
+    program, made = _planned_gradients(network, arrays, cotangent, wanted, optimize, dtype)
+    if program is not None and program.dtype == kind and isinstance(optimize, (str, bool)):
         _remember(key, program)
     return made
 
@@ -340,6 +345,7 @@ def _planned_gradients(
     cotangent: Any,
     needed: Sequence[int],
     optimize: Any,
+    dtype: DTypeLike | None,
 ) -> tuple[GradientProgram | None, list[Array]]:
     """The gradients of `contraction_gradients`, and the program that made them, if any."""
     wanted = sorted(set(needed))
@@ -352,10 +358,10 @@ def _planned_gradients(
             )
     if not wanted:
         return None, []
-    dtype = result_dtype(dtypes, None, "same_kind")
-    tree = network if isinstance(network, Tree) else find_program(network, dtype, optimize).tree
-    program = lower_gradient(tree, dtype, wanted)
-    made = program.gradients(converted(arrays, dtype), cotangent)
+    target = result_dtype(dtypes, dtype, "unsafe")  # what casts are allowed, the value has said
+    tree = network if isinstance(network, Tree) else find_program(network, target, optimize).tree
+    program = lower_gradient(tree, target, wanted)
+    made = program.gradients(converted(arrays, target), cotangent)
     return program, [_as_dtype(gradient, dtypes[k]) for gradient, k in zip(made, wanted)]
 
 

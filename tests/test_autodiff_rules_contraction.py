@@ -11,6 +11,8 @@ import pytest
 
 import tensornet as tn
 from tensornet import grad, vjp
+from tensornet.api import contract_expr
+from tensornet.expr import from_shapes
 from tensornet.ops import real
 from tensornet.ops import sum as sum_of
 
@@ -134,6 +136,38 @@ def test_mixed_dtypes_have_gradients_of_their_own_dtype() -> None:
     pulled = pullback(np.ones((2, 2), value.dtype))
     assert [p.dtype for p in pulled] == [np.float32, np.complex128]
     np.testing.assert_allclose(pulled[0], (np.ones((2, 2)) @ b.conj().T).real, rtol=1e-6)
+
+
+RING = "ij,jk,ki->", (2, 2), (2, 2), (2, 2)
+WIDER: dict[str, Callable[..., Any]] = {
+    "einsum": lambda *xs: tn.einsum(RING[0], *xs, dtype="float64"),
+    "expression": tn.contract_expression(*RING, dtype="float64"),
+    "program": tn.plan([[0, 1], [1, 2], [2, 0]], [], {0: 2, 1: 2, 2: 2}).compile("float64"),
+    "contract_expr": lambda *xs: contract_expr(
+        from_shapes([[0, 1], [1, 2], [2, 0]], [], RING[1:]), xs, dtype="float64"
+    ),
+}
+
+
+@pytest.mark.parametrize("door", WIDER)
+def test_gradients_are_computed_in_the_dtype_of_the_value(door: str) -> None:
+    large = np.full((2, 2), 1e30, np.float32)
+    value, pullback = vjp(lambda x: WIDER[door](large, x, large), large * 1e-30)
+    assert value.dtype == np.float64
+    (pulled,) = pullback(np.float64(1e-50))
+    assert pulled.dtype == np.float32
+    np.testing.assert_allclose(pulled, np.full((2, 2), 2e10), rtol=1e-6)
+    twice = tn.hvp(lambda x: WIDER[door](large, x, x) * 1e-30, large, large * 1e-30)
+    np.testing.assert_allclose(twice, np.full((2, 2), 4), rtol=1e-6)
+
+
+def test_a_real_operand_of_a_complex_computation_has_a_real_gradient() -> None:
+    a = operands([(2, 2)], "float64")[0]
+    gradient = grad(lambda a: real(tn.einsum("ij,ij->", a, a, dtype=complex)))(a)
+    np.testing.assert_allclose(gradient, 2 * a)
+    part = grad(lambda z: tn.einsum("i,i->", z, z, dtype=float, casting="unsafe"))
+    with pytest.warns(np.exceptions.ComplexWarning):
+        np.testing.assert_allclose(part(np.array([1 + 2j, 3j])), [2, 0])
 
 
 def test_eulers_identity_on_a_whole_network() -> None:

@@ -331,6 +331,8 @@ def test_gradients_have_the_dtypes_of_their_operands() -> None:
     (alone,) = contraction_gradients(expr, [np.ones((3, 4), int), b], cotangent, [1])
     np.testing.assert_allclose(alone, np.ones((4, 3)) @ cotangent)
     assert contraction_gradients(expr, [a, b], cotangent, []) == []
+    of_a, _ = contraction_gradients(expr, [a, b.real], cotangent, dtype="complex128")
+    np.testing.assert_allclose(of_a, (cotangent @ b.real.T).real, rtol=1e-5)
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -18,7 +18,7 @@ from ...arrays import result_dtype
 from ...expr import Equation, Expr, bind_equation, parse_einsum
 from ...expression import call_expression
 from ...gradient import contraction_gradients, recent_gradient
-from ...ops import conj, multiply, reshape, transpose
+from ...ops import cast, conj, multiply, reshape, transpose
 from ...planner import Tree
 from ...program import run_operands
 from ...records import Rule, set_rule, state
@@ -29,7 +29,7 @@ from .tree_sweep import network_gradients
 __all__: list[str] = []
 
 _PLANNED = ("optimize", "seed", "memory_limit", "max_entries", "minimize")
-_ELSEWHERE = ("memory_limit", "max_entries", "progress", "executor", "checkpoint", "dtype")
+_ELSEWHERE = ("memory_limit", "max_entries", "progress", "executor", "checkpoint")
 
 
 class Network(NamedTuple):
@@ -38,6 +38,7 @@ class Network(NamedTuple):
     tree: Tree
     operands: Sequence[Any]
     places: Sequence[int | None]  # of each operand among the arguments; None: a constant
+    dtype: np.dtype[Any] | None  # of the computation; None: NumPy's result type of the operands
 
     def wanted(self, needed: Sequence[bool]) -> tuple[int, ...]:
         """The operands whose gradients are needed."""
@@ -109,7 +110,7 @@ def _give_rule(operation: Any, find: Finder, run: Callable[..., Any]) -> None:
 def _first_half(network: Network, wanted: tuple[int, ...]) -> tuple[Any, Half] | None:
     """The value by the first half of a program that has gradients, too, or None: it needs none."""
     tree, operands = network.tree, tuple(network.operands)
-    dtype = operands[0].dtype
+    dtype = network.dtype or operands[0].dtype
     if dtype.kind not in "fc" or not wanted or len(tree.steps) < 2:
         return None
     if tree.sliced and tree.expr.output:
@@ -131,28 +132,30 @@ def _first_half(network: Network, wanted: tuple[int, ...]) -> tuple[Any, Half] |
 
 def _gradients(network: Network, wanted: Sequence[int], g: Any) -> Sequence[Any]:
     """The gradients of a network of which nothing was left; in operations, if they are recorded."""
+    operands = network.fitting()
     if not state.depth:
-        return contraction_gradients(network.tree, network.fitting(), g, wanted)
-    chosen = [k in wanted for k in range(len(network.operands))]
-    swept = network_gradients(network.tree, network.fitting(), g, chosen)
+        return contraction_gradients(network.tree, operands, g, wanted, dtype=network.dtype)
+    chosen = [k in wanted for k in range(len(operands))]
+    dtype = network.dtype or result_dtype([x.dtype for x in operands], None, "same_kind")
+    alike = [x if x.dtype == dtype else cast(x, dtype) for x in operands]
+    swept = network_gradients(network.tree, alike, g, chosen)
     return [swept[k] for k in wanted]
 
 
 def _of_program(args: Sequence[Any], _: Mapping[str, Any]) -> Network:
-    return Network(args[0].tree, args[1:], range(1, len(args)))
+    return Network(args[0].tree, args[1:], range(1, len(args)), args[0].dtype)
 
 
 def _of_expr(args: Sequence[Any], options: Mapping[str, Any]) -> Network:
-    tree = _tree_of(args[0], args[1:], options)
-    return Network(tree, args[1:], range(1, len(args)))
+    return _planned(args[0], args[1:], range(1, len(args)), options)
 
 
 def _of_expression(args: Sequence[Any], _: Mapping[str, Any]) -> Network:
-    tree, operands, positions = args[0].network(args[1:])
+    tree, operands, positions, dtype = args[0].network(args[1:])
     places: list[int | None] = [None] * len(operands)
     for place, position in enumerate(positions, start=1):
         places[position] = place
-    return Network(tree, operands, places)
+    return Network(tree, operands, places, dtype)
 
 
 def _of_einsum(args: Sequence[Any], options: Mapping[str, Any]) -> Network:
@@ -163,7 +166,7 @@ def _of_einsum(args: Sequence[Any], options: Mapping[str, Any]) -> Network:
         places = range(0, len(args) - len(args) % 2, 2)
     operands = [args[k] for k in places]
     expr = _bound(equation, tuple([x.shape for x in operands]))
-    return Network(_tree_of(expr, operands, options), operands, places)
+    return _planned(expr, operands, places, options)
 
 
 @lru_cache(maxsize=256)
@@ -172,11 +175,14 @@ def _bound(equation: str | Equation, shapes: tuple[tuple[int, ...], ...]) -> Exp
     return bind_equation(parsed, shapes)[0]
 
 
-def _tree_of(expr: Expr, operands: Sequence[Any], options: Mapping[str, Any]) -> Tree:
-    """The tree along which the contraction is made: it is in the cache."""
-    dtype = result_dtype([x.dtype for x in operands], options.get("dtype"), "same_kind")
+def _planned(
+    expr: Expr, operands: Sequence[Any], places: Sequence[int], options: Mapping[str, Any]
+) -> Network:
+    """The network with the tree along which the contraction is made: it is in the cache."""
+    casting = options.get("casting", "same_kind")
+    dtype = result_dtype([x.dtype for x in operands], options.get("dtype"), casting)
     chosen = {name: options[name] for name in _PLANNED if name in options}
-    return find_program(expr, dtype, **chosen).tree
+    return Network(find_program(expr, dtype, **chosen).tree, operands, places, dtype)
 
 
 def _tensordot_pull(
