@@ -176,6 +176,24 @@ def test_copies_keep_what_two_of_the_nodes_share() -> None:
     tn.check_correct([a, b, c, hub])
 
 
+def test_copies_keep_what_nodes_share_by_several_hyperedges() -> None:
+    a, b, c = make(2, name="a"), make(2, name="b"), make(2, name="c")
+    expected = values([a, b, c], "i,i,i->")
+    first = tn.hyperedge([a[0], b[0]], dangling=True)
+    second = tn.hyperedge([first[-1], c[0]], dangling=True)
+    third = tn.hyperedge([second[-1]], dangling=True)  # leads to nobody
+    nodes, _ = tn.copy([a, b, c])
+    assert list(nodes) == [a, b, c, first, second]
+    assert float(contractors.auto(tn.replicate_nodes([a, b, c])).tensor.sum()) == expected
+    nodes, _ = tn.copy([a, c])
+    assert list(nodes) == [a, c, first, second]
+    nodes, _ = tn.copy([a, b])
+    assert list(nodes) == [a, b, first]
+    nodes, _ = tn.copy([a])
+    assert list(nodes) == [a]
+    tn.check_correct([a, b, c, first, second, third])
+
+
 def test_a_copy_without_one_of_the_nodes_has_a_dangling_end() -> None:
     a, b, _, hub = three()
     nodes, _ = tn.copy([a, b])

@@ -172,6 +172,29 @@ def test_hyperedges_follow_the_nodes_and_need_not_be_given(way: Way) -> None:
     )
 
 
+@both_ways
+def test_hyperedges_with_one_end_each_on_the_nodes_follow_them(way: Way) -> None:
+    a, b = make(3, name="a"), make(3, name="b")
+    first = tn.hyperedge([a[0]], dangling=True)
+    second = tn.hyperedge([b[0], first[-1]])
+    twins = way([a, b])
+    assert structure(twins) == structure([a, b, first, second])
+    np.testing.assert_array_equal(
+        tn.contractors.auto(twins[:2]).tensor, tn.contractors.auto([a, b]).tensor
+    )
+
+
+def test_labels_of_the_ends_of_hyperedges_are_kept_after_a_contraction() -> None:
+    a, b, c = make(2, 2, name="a"), make(2, name="b"), make(2, name="c")
+    first = tn.hyperedge([a[0], a[1]], dangling=True)
+    second = tn.hyperedge([first[-1], b[0], c[0]], dangling=True)
+    r = tn.contract_between(a, b)
+    (x, y, *_), bound = tn.nodes_from_json(tn.nodes_to_json([r, c], {"open": second[-1]}))
+    got = tn.contractors.auto([x, y], output_edge_order=bound["open"])
+    want = tn.contractors.auto([r, c], output_edge_order=[second[-1]])
+    np.testing.assert_array_equal(got.tensor, want.tensor)
+
+
 def test_nodes_of_other_classes_are_saved_as_plain_ones() -> None:
     class Named(tn.Node):
         pass

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from .abstract import AbstractNode
 from .edge import Edge, check_in_use
-from .hyperedge import hyperedges_on
+from .hyperedge import with_hyperedges
 from .queries import get_all_nodes, reachable, unique_nodes
 
 __all__ = ["copy", "reduced_density", "replicate_nodes"]
@@ -17,8 +17,8 @@ def copy(
 ) -> tuple[dict[AbstractNode, AbstractNode], dict[Edge, Edge]]:
     """Copy nodes and the edges among them.
 
-    An edge to a node that is not copied becomes a dangling edge of the copy. A hyperedge with two
-    or more ends on the nodes is copied with them.
+    An edge to a node that is not copied becomes a dangling edge of the copy. Hyperedges by which
+    the nodes share an index are copied with them.
 
     Args:
         nodes: the nodes to copy.
@@ -36,7 +36,7 @@ def copy(
     ([-1j, (2-0j)], True)
     """
     members = unique_nodes(nodes)
-    node_dict = {node: node.copy(conjugate) for node in [*members, *hyperedges_on(members)]}
+    node_dict = {node: node.copy(conjugate) for node in with_hyperedges(members)}
     edge_dict: dict[Edge, Edge] = {}
     for node, twin in node_dict.items():
         edges = node._live_edges()

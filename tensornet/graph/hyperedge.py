@@ -16,7 +16,6 @@ __all__ = [
     "cluster",
     "hyperedge",
     "hyperedge_at",
-    "hyperedges_on",
     "outer_ends",
     "with_hyperedges",
 ]
@@ -33,8 +32,8 @@ class HyperEdge(CopyNode):
     * while other nodes hold it, the result has one axis for it, and those nodes share that;
     * a dangling end (its last axis) keeps the index open: one axis of the result, last of all.
 
-    `copy` takes it along when two or more of its ends are copied. `contract` of any of its edges
-    contracts all nodes on it.
+    `copy` takes it along when it joins two axes that are copied, directly or by other hyperedges.
+    `contract` of any of its edges contracts all nodes on it.
     """
 
     __slots__ = ()
@@ -146,20 +145,43 @@ def outer_ends(
     return found
 
 
-def hyperedges_on(nodes: Collection[AbstractNode]) -> list[HyperEdge]:
-    """The hyperedges, not among `nodes` themselves, with two or more ends on `nodes`."""
-    times: dict[HyperEdge, int] = {}
-    for node in nodes:
-        for edge in node._live_edges():
-            hub = edge._node2 if edge._node1 is node else edge._node1
-            if type(hub) is HyperEdge and hub not in nodes:
-                times[hub] = times.get(hub, 0) + 1
-    return [hub for hub, count in times.items() if count > 1]
-
-
 def with_hyperedges(nodes: Iterable[AbstractNode]) -> list[AbstractNode]:
-    """The nodes, and behind them the hyperedges with two or more ends on them or one another."""
+    """The nodes, and behind them the hyperedges by which they share an index.
+
+    These are joined to two or more of the nodes' axes, directly or by others in between, which are
+    among them, too; those that lead nowhere else are not. O(axes).
+    """
     members = dict.fromkeys(nodes)
-    while found := hyperedges_on(members):
-        members.update(dict.fromkeys(found))
-    return list(members)
+    ends: dict[AbstractNode, int] = {}  # of hyperedges, on the nodes
+    for node in members:
+        for other in _others(node):
+            if type(other) is HyperEdge and other not in members:
+                ends[other] = ends.get(other, 0) + 1
+    found: list[AbstractNode] = []
+    for hub in list(ends):
+        if type(hub) is HyperEdge and hub in ends:
+            joined = cluster(hub, members)
+            if sum([ends.pop(each, 0) for each in joined]) > 1:
+                found += _between(joined, members)
+    return [*members, *found]
+
+
+def _between(hubs: Iterable[HyperEdge], nodes: Collection[AbstractNode]) -> Iterable[AbstractNode]:
+    """The hyperedges of a cluster that lie between `nodes`, not on ways that lead nowhere."""
+    held: dict[AbstractNode, int] = dict.fromkeys(hubs, 0)
+    for hub in held:
+        held[hub] = sum([other in nodes or other in held for other in _others(hub)])
+    aside = [hub for hub, ends in held.items() if ends < 2]
+    for hub in aside:  # which grows meanwhile
+        del held[hub]
+        for other in _others(hub):
+            if other in held:
+                held[other] -= 1
+                if held[other] == 1:
+                    aside.append(other)
+    return held
+
+
+def _others(node: AbstractNode) -> list[AbstractNode | None]:
+    """What the edges of a node lead to, None for those that dangle."""
+    return [edge._node2 if edge._node1 is node else edge._node1 for edge in node._live_edges()]
