@@ -93,6 +93,7 @@ case("where", lambda a: ops.where(ROWS > 0, 0.0, a), real(2, 2))
 case("clip", lambda x: ops.clip(x, -0.3, 0.4), real(3, 4))
 case("clip", lambda x: ops.clip(x, max=0.4), real(3, 4))
 case("clip", ops.clip, 3 * real(5, 4), real(4) - 2, real(5, 1) + 2)
+case("clip", ops.clip, 3 * real(5, 4), positive(4) + 1, positive(5, 1))  # min above max: it is max
 
 for axis in (None, 0, -1, (0, 2)):
     for keepdims in (False, True):

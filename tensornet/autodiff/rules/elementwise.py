@@ -132,9 +132,15 @@ def _of_clipped(g: Any, _: Any, a: Any, min: Any = None, max: Any = None) -> Any
     return like(g, a)
 
 
-rule(
-    clip,
-    _of_clipped,
-    lambda g, y, a, min, max=None: like(where(less(a, min), g, 0.0), min),
-    lambda g, y, a, min, max: like(where(greater(a, max), g, 0.0), max),
-)
+def _of_low(g: Any, _: Any, a: Any, min: Any, max: Any = None) -> Any:
+    if max is not None:  # which is the result where it is below `min`
+        g = where(less_equal(min, max), g, 0.0)
+    return like(where(less(a, min), g, 0.0), min)
+
+
+def _of_high(g: Any, _: Any, a: Any, min: Any, max: Any) -> Any:
+    raised = a if min is None else maximum(a, min)
+    return like(where(greater(raised, max), g, 0.0), max)
+
+
+rule(clip, _of_clipped, _of_low, _of_high)
