@@ -80,6 +80,14 @@ def test_an_extreme_that_is_nan_gives_no_gradient() -> None:
     assert grad(tn.max)(np.array([1.0, np.nan])).tolist() == [0, 0]
 
 
+def test_gradients_of_reductions_count_further_than_float16_does() -> None:
+    x = np.ones(70_001, np.float16)
+    for function in (tn.mean, tn.max, tn.min):
+        gradient = grad(function)(x)
+        assert gradient.dtype == np.float16
+        np.testing.assert_allclose(gradient, np.full(x.shape, 1 / x.size), rtol=5e-3)
+
+
 def test_what_is_not_chosen_may_be_nan() -> None:
     x = np.array([-1.0, 4.0])
     with np.errstate(invalid="ignore"):

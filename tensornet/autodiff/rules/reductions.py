@@ -54,9 +54,14 @@ def _of_sum(g: Any, _: Any, a: Any, axis: Any = None, keepdims: bool = False) ->
     return broadcast_to(widened(g, a, axis, keepdims), a.shape)
 
 
+def _counting(x: Any) -> Any:
+    """The entries in a dtype that holds their number, too: float16 ends at 65504."""
+    return cast(x, np.float32) if x.dtype == np.float16 else x
+
+
 def _of_mean(g: Any, _: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     count = product(a.shape if axis is None else [a.shape[k] for k in reduced_axes(a, axis)])
-    return broadcast_to(widened(g / count, a, axis, keepdims), a.shape)
+    return broadcast_to(widened(_counting(g) / count, a, axis, keepdims), a.shape)
 
 
 def _of_var(g: Any, _: Any, a: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
@@ -66,7 +71,7 @@ def _of_var(g: Any, _: Any, a: Any, axis: Any = None, ddof: int = 0, keepdims: b
 
 def _of_extreme(g: Any, y: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The extreme entries share the cotangent evenly; where the extreme is nan nobody gets any."""
-    chosen = cast(equal(a, widened(y, a, axis, keepdims)), a.dtype)
+    chosen = _counting(cast(equal(a, widened(y, a, axis, keepdims)), a.dtype))
     count = maximum(sum_of(chosen, axis, True), 1)
     return chosen * (widened(g, a, axis, keepdims) / count)
 
