@@ -114,6 +114,8 @@ for name in ("sum", "mean", "prod", "var", "max", "logsumexp"):
 for name in ("sum", "prod", "logsumexp"):
     case(name, lambda x, name=name: getattr(ops, name)(x, axis=1), real(0, 2))
 case("sum", ops.sum, real(0, 2))
+case("prod", ops.prod, real(0))
+case("prod", lambda x: ops.prod(x, axis=1), real(3, 0))
 case("prod", ops.prod, np.array([[1.0, 0.0], [2.0, 3.0]]))
 case("prod", ops.prod, np.array([[1.0, 0.0], [0.0, 3.0]]))
 case("prod", lambda x: ops.prod(x, axis=0), np.array([[1.0, 0.0], [0.0, 3.0], [0.0, 2.0]]))

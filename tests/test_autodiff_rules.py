@@ -88,6 +88,15 @@ def test_gradients_of_reductions_count_further_than_float16_does() -> None:
         np.testing.assert_allclose(gradient, np.full(x.shape, 1 / x.size), rtol=5e-3)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_variances_without_degrees_of_freedom_have_gradients_without_bounds() -> None:
+    assert np.isnan(grad(lambda x: tn.sum(tn.var(x, ddof=1)))(np.ones(1))).all()
+    for ddof in (2, 3):
+        gradient = grad(lambda x, n=ddof: tn.var(x, ddof=n))(np.arange(2.0))
+        assert gradient.tolist() == [-np.inf, np.inf]
+    assert grad(lambda x: tn.sum(tn.var(x, axis=1)))(np.ones((3, 0))).shape == (3, 0)
+
+
 def test_what_is_not_chosen_may_be_nan() -> None:
     x = np.array([-1.0, 4.0])
     with np.errstate(invalid="ignore"):

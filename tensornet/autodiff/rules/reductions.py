@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from math import prod as product
 from typing import Any
 
@@ -66,7 +67,8 @@ def _of_mean(g: Any, _: Any, a: Any, axis: Any = None, keepdims: bool = False) -
 
 def _of_var(g: Any, _: Any, a: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
     count = product([a.shape[k] for k in reduced_axes(a, axis)])
-    return widened(g, a, axis, keepdims) * ((2 / (count - ddof)) * (a - mean(a, axis, True)))
+    slope = 2 / (count - ddof) if count > ddof else inf
+    return widened(g, a, axis, keepdims) * (slope * (a - mean(a, axis, True)))
 
 
 def _of_extreme(g: Any, y: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -78,6 +80,8 @@ def _of_extreme(g: Any, y: Any, a: Any, axis: Any = None, keepdims: bool = False
 
 def _of_prod(g: Any, _: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """By products of halves, whose derivatives of every order are right also where zeros are."""
+    if 0 in a.shape:
+        return np.zeros(a.shape, a.dtype)
     over = reduced_axes(a, axis)
     kept = [k for k in range(len(a.shape)) if k not in over]
     rows = reshape(
