@@ -109,6 +109,15 @@ def test_qr_and_rq(kind: str, shape: Any, dtype: str) -> None:
     check(f, random(shape, dtype))
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (2, 0, 3), (0, 2, 0)])
+@pytest.mark.parametrize("kind", ["svd", "qr", "rq"])
+def test_decompositions_of_nothing_have_gradients_of_its_shape(kind: str, shape: Any) -> None:
+    def f(x: Any) -> Any:
+        return sum([sum_of(factor) for factor in getattr(tn, kind)(x)])
+
+    assert grad(f)(np.ones(shape)).shape == shape
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_eigh_along_hermitian_changes(dtype: str) -> None:
     w, c = rng.normal(size=(4, 4)), rng.normal(size=4)
@@ -132,6 +141,8 @@ def test_matrix_functions(dtype: str) -> None:
     check(lambda x: tn.norm(x), x)
     check(lambda x: sum_of(real(linalg.solve(x, b) * w[:, :2])), x)
     check(lambda b: sum_of(real(linalg.solve(x, b) * w[:, 0])), b[:, 0])
+    of_x, of_b = grad(lambda x, b: sum_of(real(linalg.solve(x, b))), (0, 1))(x[:0, :0], b[:0])
+    assert (of_x.shape, of_b.shape) == ((0, 0), (0, 2))
 
 
 def test_the_norm_of_zero_has_gradient_zero() -> None:

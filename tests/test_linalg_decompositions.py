@@ -388,6 +388,11 @@ def test_functions_of_matrices_refuse_everything_else(function: Any) -> None:
         function(np.full((2, 2), np.nan))
 
 
+def test_solve_takes_no_equations_at_all() -> None:
+    for shape in ((0,), (0, 2), (0, 0)):
+        assert linalg.solve(np.zeros((0, 0)), np.zeros(shape)).shape == shape
+
+
 def test_norm_is_that_of_all_entries() -> None:
     for dtype in DTYPES:
         tensor = random((2, 3, 4), dtype)

@@ -5,6 +5,7 @@ Names and results follow google/TensorNetwork 0.4.6.
 
 from __future__ import annotations
 
+from math import prod
 from operator import index
 from typing import Any
 
@@ -271,7 +272,7 @@ def solve(matrix: Any, right: Any) -> Array:
             f"matrix of shape {array.shape}, not {side.shape}"
         )
     work, result = work_dtype(np.result_type(dtype, side.dtype))
-    columns = side.astype(work, copy=False).reshape(len(side), -1)
+    columns = side.astype(work, copy=False).reshape(len(side), prod(side.shape[1:]))
     try:
         solution: Array = np.linalg.solve(array.astype(work, copy=False), columns)
     except np.linalg.LinAlgError:

@@ -141,10 +141,17 @@ def _qr_square(q: Any, r: Any, gq: Any, gr: Any) -> Any:
     return _adjoint(solve(r, _adjoint(gq + matmul(q, hermitian))))
 
 
+def _factors(y: Sequence[Any]) -> tuple[Any, Any]:
+    """The factors of a tensor as matrices."""
+    left, right = y
+    rows, columns = prod(left.shape[:-1]), prod(right.shape[1:])
+    return reshape(left, (rows, left.shape[-1])), reshape(right, (right.shape[0], columns))
+
+
 def _qr_pull(
     g: Any, y: Any, _: list[bool], args: Sequence[Any], __: Mapping[str, Any]
 ) -> Sequence[Any]:
-    q, r = (reshape(y[0], (-1, y[0].shape[-1])), reshape(y[1], (y[1].shape[0], -1)))
+    q, r = _factors(y)
     gq, gr = [_zeros(x) if gx is None else reshape(gx, x.shape) for x, gx in zip((q, r), g)]
     return [reshape(_qr_matrix(q, r, gq, gr), args[0].shape), *[None] * (len(args) - 1)]
 
@@ -152,7 +159,7 @@ def _qr_pull(
 def _rq_pull(
     g: Any, y: Any, _: list[bool], args: Sequence[Any], __: Mapping[str, Any]
 ) -> Sequence[Any]:
-    r, q = (reshape(y[0], (-1, y[0].shape[-1])), reshape(y[1], (y[1].shape[0], -1)))
+    r, q = _factors(y)
     gr, gq = [_zeros(x) if gx is None else reshape(gx, x.shape) for x, gx in zip((r, q), g)]
     adjoints = [_adjoint(x) for x in (q, r, gq, gr)]
     pulled = _adjoint(_qr_matrix(*adjoints))
@@ -178,7 +185,7 @@ def _solve_pull(
     of_right = solve(_adjoint(args[0]), g)
     if not needed[0]:
         return [None, of_right]
-    columns = [reshape(each, (each.shape[0], -1)) for each in (of_right, x)]
+    columns = [reshape(each, (each.shape[0], prod(each.shape[1:]))) for each in (of_right, x)]
     return [-matmul(columns[0], _adjoint(columns[1])), of_right]
 
 
