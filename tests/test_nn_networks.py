@@ -203,6 +203,7 @@ def test_a_matrix_product_state_scores_every_choice_of_features(inputs: int) -> 
     layer = nn.MPSClassifier(3, 4, deviation=0.5, seed=2, dtype="float64")
     x = rng.uniform(size=(7, inputs))
     scores = plain(layer(x))
+    assert layer(x[:0]).shape == (0, 3)
     table = plain(layer.to_dense())
     assert table.shape == (2,) * inputs + (3,)
     for row, score in zip(x, scores):

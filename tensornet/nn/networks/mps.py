@@ -72,7 +72,7 @@ class MPSClassifier(Module):
         (x,) = as_operands([x])
         inputs = self.sites.shape[0]
         self.check_input(x, "batch", *x.shape[1:])
-        rows = reshape(x, (x.shape[0], -1))
+        rows = reshape(x, (x.shape[0], prod(x.shape[1:])))
         self.check_input(rows, "batch", inputs)
         features = stack([1 - rows, rows], axis=2)
         matrices = einsum("nsf,sfab->snab", features, self.sites)
