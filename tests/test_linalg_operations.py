@@ -102,6 +102,10 @@ def test_the_norm_neither_overflows_nor_underflows_on_the_way() -> None:
     np.testing.assert_allclose(tn.norm(np.full((2, 2), 1e-200j)), 2e-200)
     np.testing.assert_allclose(tn.norm(np.full(10000, 200, np.float16)), np.float16(20000))
     np.testing.assert_allclose(tn.norm(np.full(4, 1e30, np.float32)), np.float32(2e30))
+    for dtype, size in (("float64", 1e-162), ("float32", 1e-23), ("complex64", 1e-22)):
+        small = np.asarray([3 * size, 4 * size], dtype)
+        np.testing.assert_allclose(tn.norm(small), np.float64(5 * size), rtol=1e-6)
+    np.testing.assert_allclose(tn.norm([3e-310j, 4e-310]), 5e-310)
     assert tn.norm([np.inf, 1.0]) == np.inf
     assert np.isnan(tn.norm([np.nan, 1.0]))
     assert tn.norm(np.zeros(3)) == 0

@@ -295,10 +295,12 @@ def norm(tensor: Any) -> Any:
     """
     array = enter(tensor)
     work, dtype = work_dtype(array.dtype)
-    flat = array.astype(work, copy=False).ravel()
+    real = np.empty(0, work).real.dtype
+    flat = array.astype(work, copy=False).ravel().view(real)
+    least = np.sqrt(flat.size * np.finfo(real).tiny)  # below it, squares that matter lose digits
     with np.errstate(over="ignore", under="ignore"):
         value = np.linalg.norm(flat)
-        if flat.size and not 0.0 < value < np.inf:
+        if flat.size and not least < value < np.inf:
             largest = abs(flat).max()
             if 0.0 < largest < np.inf:
                 value = largest * np.linalg.norm(flat / largest)
