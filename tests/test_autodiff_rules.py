@@ -110,6 +110,11 @@ def test_what_is_not_chosen_may_be_nan() -> None:
     assert pullback(np.array([np.nan, 1.0]))[0].tolist() == [0, 1]
 
 
+def test_an_infinite_gradient_of_an_imaginary_part_stays_there() -> None:
+    (pulled,) = vjp(tn.imag, np.array([1j]))[1](np.array([np.inf]))
+    assert (pulled.real, pulled.imag) == (0, np.inf)
+
+
 def test_kinks_have_the_gradients_that_torch_gives_them() -> None:
     zero = np.zeros(1)
     for function in (tn.abs, ops.relu, tn.sign):

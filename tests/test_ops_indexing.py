@@ -50,6 +50,11 @@ def test_positions_of_any_whole_dtype_are_those_that_they_name(
     np.testing.assert_array_equal(gradient, np.bincount([99, 0, 99], minlength=300))
 
 
+def test_parts_of_complex_entries_are_scattered_apart() -> None:
+    got = ops.scatter_add([complex(1, np.inf), complex(np.inf, 2)], ROWS[0, :2], (3,))
+    assert (got.real.tolist(), got.imag.tolist()) == ([1, 0, np.inf], [np.inf, 0, 2])
+
+
 def test_what_does_not_fit_is_not_scattered() -> None:
     for key in (slice(0, 2), ROWS, (ROWS, ROWS)):
         with pytest.raises(tn.ShapeError, match="for places of shape"):

@@ -26,6 +26,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "imag",
+    "imaginary",
     "less",
     "less_equal",
     "log",
@@ -242,6 +243,21 @@ def imag(tensor: Any) -> Any:
     array([2.])
     """
     return as_numeric(tensor).imag
+
+
+@operation
+def imaginary(tensor: Any) -> Any:
+    """Complex entries with these imaginary parts and no real ones: the gradient of `imag`.
+
+    A product with 1j would turn infinite ones into NaN.
+
+    >>> imaginary([2.0])
+    array([0.+2.j])
+    """
+    array = as_numeric(tensor)
+    result = np.zeros(array.shape, np.result_type(array, np.complex64))
+    result.imag = array
+    return result
 
 
 @operation

@@ -197,8 +197,9 @@ def _summed(places: Array, values: Array, size: int) -> Array:
     """Zeros of some size with values added at places, in double precision."""
     flat, entries = places.ravel(), values.ravel()
     if values.dtype.kind == "c":
-        parts = [np.bincount(flat, part, size) for part in (entries.real, entries.imag)]
-        total: Array = parts[0] + 1j * parts[1]
+        total: Array = np.empty(size, np.complex128)
+        total.real = np.bincount(flat, entries.real, size)
+        total.imag = np.bincount(flat, entries.imag, size)
     elif values.dtype.kind == "f":
         total = np.bincount(flat, entries, size)
     else:

@@ -30,6 +30,7 @@ from ...ops import (
     subtract,
     where,
 )
+from ...ops.elementwise import imaginary
 from .registry import conjugated, constant, like, rule
 
 __all__: list[str] = []
@@ -54,7 +55,8 @@ rule(negative, lambda g, y, a: -g, keeps=())
 rule(conj, lambda g, y, a: conj(g), keeps=())
 rule(cast, lambda g, y, a, dtype: cast(g, a.dtype), keeps=())
 rule(real, lambda g, y, a: g if g.dtype == a.dtype else cast(g, a.dtype), keeps=())
-rule(imag, lambda g, y, a: g * 1j if a.dtype.kind == "c" else None, keeps=())
+rule(imag, lambda g, y, a: imaginary(g) if a.dtype.kind == "c" else None, keeps=())
+rule(imaginary, lambda g, y, a: imag(g), keeps=())
 
 
 # Powers. Where the base is zero, 0 * inf is avoided: the slope of x**0 is 0 everywhere.
