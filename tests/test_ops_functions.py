@@ -81,6 +81,7 @@ def test_what_a_condition_chooses_is_what_numpy_chooses(args: Any) -> None:
     got, want = tn.where(*args), np.where(*args)
     assert (got.dtype, got.shape) == (want.dtype, want.shape)
     np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(np.signbit(got.real), np.signbit(want.real))  # of -0.0, too
 
 
 def test_nan_and_infinity_are_chosen_like_anything_else() -> None:

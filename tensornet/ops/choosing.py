@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import copysign
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def choose(condition: Array, a: Any, b: Any) -> Any:
     >>> choose(np.array([True, False]), np.array([1.0, 2.0]), 0.0)
     array([1., 0.])
     """
-    is_masked = type(b) is float and b == 0
+    is_masked = type(b) is float and b == 0 and copysign(1, b) == 1
     dtype = a.dtype if is_masked and type(a) is np.ndarray else np.result_type(a, b)
     whole = _SAME_SIZE.get(dtype)
     if whole is None:
