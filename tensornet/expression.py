@@ -28,7 +28,7 @@ from .arrays import (
 from .batches import Shared, contract_folds, entries_of_folds, run_batches
 from .errors import MemoryLimitError, ShapeError
 from .expr import Equation, bind_equation, parse_einsum
-from .planner import Tree, fold_tree, one_run, repeated
+from .planner import Tree, fold_tree, one_run, repeated, unwrapped
 from .planning import find_tree, plan_expr
 from .plans import Plan
 from .program import Program
@@ -171,8 +171,7 @@ class ContractExpression:
     ) -> None:
         expr, labels, dropped = bind_equation(equation, shapes)
         self._positions = [k for k in range(len(shapes)) if k not in constants]
-        optimize = search["optimize"]
-        given = isinstance(getattr(optimize, "tree", optimize), Tree)
+        given = isinstance(unwrapped(search["optimize"]), Tree)
         many = expr if given else repeated(expr, constants.keys(), runs)
         tree = find_tree(many, memory_limit=limits.get("max_entries"), **search)
         tree = one_run(tree, expr)

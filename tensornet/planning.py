@@ -28,7 +28,7 @@ from .fitting import (
     sliced_for_cache,
     sliced_to_fit,
 )
-from .planner import Tree, one_run, repeated, search, slice_tree
+from .planner import Tree, one_run, repeated, search, slice_tree, unwrapped
 from .planner.cache import recall
 from .planner.objective import cost, objective_of
 from .planner.search import search_seconds, warn_of_interruption
@@ -79,7 +79,7 @@ def plan_expr(
     limit = parse_bytes(memory_limit)
     threads = check_threads(threads)
     start = time.perf_counter()
-    given = isinstance(getattr(optimize, "tree", optimize), Tree)
+    given = isinstance(unwrapped(optimize), Tree)
     many = expr if given else repeated(expr, constants, runs)
 
     def find(seconds: float | None, entries: int | None = max_entries) -> Tree:
@@ -134,7 +134,7 @@ def _name_of(optimize: Any) -> str:
         return "auto"
     if isinstance(optimize, Plan) and optimize.search is not None:
         return optimize.search
-    if isinstance(getattr(optimize, "tree", optimize), Tree):
+    if isinstance(unwrapped(optimize), Tree):
         return "given tree"
     named = isinstance(optimize, tuple) and len(optimize) == 2 and isinstance(optimize[0], str)
     name = optimize[0] if named else optimize
@@ -147,7 +147,7 @@ def _name_of(optimize: Any) -> str:
 
 def find_tree(expr: Expr, optimize: Any, **options: Any) -> Tree:
     """Search for a tree, unless `optimize` is one of this network: its slices are then kept."""
-    given = getattr(optimize, "tree", optimize)
+    given = unwrapped(optimize)
     if isinstance(given, Tree) and given.expr == expr:
         return given
     return search(expr, optimize, **options)

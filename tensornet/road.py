@@ -19,7 +19,7 @@ from .arrays import Array, as_arrays, converted, reads, result_dtype
 from .config import parse_bytes
 from .errors import MemoryLimitError
 from .expr import Expr
-from .planner import Tree
+from .planner import Tree, unwrapped
 from .planning import plan_expr
 from .program import Program, recall
 from .progress import Progress
@@ -250,4 +250,4 @@ def hashable_optimize(optimize: Any) -> Any:
     if isinstance(optimize, list):
         steps = optimize[1:] if optimize[:1] == ["einsum_path"] else optimize
         return tuple([tuple(step) for step in steps])
-    return getattr(optimize, "tree", optimize)
+    return unwrapped(optimize)

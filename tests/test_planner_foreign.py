@@ -94,6 +94,21 @@ def test_cotengra_optimizers_and_trees_are_accepted():
     assert search(EXPR, tree).macs == tree.contraction_cost()
 
 
+def test_cotengra_optimizers_are_accepted_before_they_have_found_anything():
+    cotengra = pytest.importorskip("cotengra")
+    fresh = {"max_repeats": 2, "parallel": False, "methods": ["greedy"]}
+    ones = [np.ones((2, 2))] * 3
+    optimizer = cotengra.HyperOptimizer(**fresh)
+    got = tensornet.einsum("ij,jk,kl->il", *ones, optimize=optimizer)
+    np.testing.assert_array_equal(got, np.full((2, 2), 4))
+    optimizer = cotengra.HyperOptimizer(**fresh)
+    expression = tensornet.contract_expression("ij,jk,kl->il", *[(2, 2)] * 3, optimize=optimizer)
+    np.testing.assert_array_equal(expression(*ones), got)
+    optimizer = cotengra.HyperOptimizer(**fresh)
+    plan = tensornet.plan(["ij", "jk", "kl"], "il", dict.fromkeys("ijkl", 2), optimize=optimizer)
+    np.testing.assert_array_equal(plan.run(ones), got)
+
+
 def test_an_optimizer_with_only_a_search_method_is_accepted():
     class Found:
         def get_path(self):

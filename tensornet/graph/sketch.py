@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..planner import Tree
+from ..planner import Tree, unwrapped
 from ..planner.paths import read_groups, ssa_from_linear
 from .abstract import AbstractNode
 from .checks import Array
@@ -177,7 +177,7 @@ def _operands(
 ) -> tuple[list[int], Sequence[tuple[int, ...]]]:
     """Which nodes the operands of `order` are, and its steps as SSA numbers."""
     dense = [k for k, node in enumerate(nodes) if not isinstance(node, CopyNode)]
-    tree = getattr(order, "tree", order)
+    tree = unwrapped(order)
     groups = [] if isinstance(tree, Tree) else read_groups(order)
     count = (
         len(tree.expr.inputs)

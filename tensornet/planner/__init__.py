@@ -10,7 +10,7 @@ from .folding import Fold, fold_tree, one_run, repeated
 from .foreign import Planner
 from .search import search
 from .slicing import slice_tree
-from .tree import Tree
+from .tree import Tree, unwrapped
 
 __all__ = [
     "Fold",
@@ -22,4 +22,5 @@ __all__ = [
     "repeated",
     "search",
     "slice_tree",
+    "unwrapped",
 ]

@@ -18,7 +18,7 @@ from . import _search
 from .cache import Found, Request, recall, remember
 from .objective import Objective, cost, objective_of
 from .slicing import MOST_SLICES, slice_tree
-from .tree import Tree
+from .tree import Tree, unwrapped
 
 __all__ = ["search", "search_seconds"]
 
@@ -234,6 +234,7 @@ def _search_elsewhere(expr: Expr, name: str, memory_limit: int | None) -> Tree:
 
 def _search_with(expr: Expr, given: Any, memory_limit: int | None) -> Tree:
     """Everything that is not a name."""
+    given = unwrapped(given)
     if isinstance(given, Tree):
         return _fit(expr, given)
     if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str):
@@ -241,10 +242,6 @@ def _search_with(expr: Expr, given: Any, memory_limit: int | None) -> Tree:
         return search(expr, given[0], memory_limit=given[1])
     if isinstance(given, Sequence):
         return Tree.from_path(expr, given)
-    if not callable(given):  # an optimizer's `tree` may not exist yet
-        tree = getattr(given, "tree", None)
-        if isinstance(tree, Tree):
-            return _fit(expr, tree)
     from .foreign import is_optimizer, search_with
 
     if is_optimizer(given):

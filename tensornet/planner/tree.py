@@ -15,7 +15,7 @@ from ..expr import Expr
 from ._search import tree_costs
 from .paths import Steps, linear_from_ssa, pairs_from_groups, read_groups, ssa_from_linear
 
-__all__ = ["Tree"]
+__all__ = ["Tree", "unwrapped"]
 
 Term = tuple[int, ...]
 
@@ -204,6 +204,15 @@ class Tree:
             )
         expr = Expr(inputs, output, sizes)
         return cls(expr, pairs_from_groups(expr, groups), sliced)
+
+
+def unwrapped(given: Any) -> Any:
+    """The Tree of a Plan; anything else as it is.
+
+    An optimizer may have a `tree`, too, but of the network that it saw last, if it saw any.
+    """
+    tree = None if callable(given) else getattr(given, "tree", None)
+    return tree if isinstance(tree, Tree) else given
 
 
 def _check_indices(inputs: Sequence[Term], output: Term, sizes: Term, sliced: Term) -> None:
