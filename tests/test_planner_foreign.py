@@ -122,6 +122,19 @@ def test_an_optimizer_with_only_a_search_method_is_accepted():
     assert_fits(search(EXPR, Searcher()))
 
 
+@pytest.mark.parametrize("make", ["opt_einsum", "cotengra"])
+def test_an_optimizer_is_not_asked_about_one_operand(make):
+    if make == "opt_einsum":
+        optimizer = opt_einsum.RandomGreedy(max_repeats=2)
+    else:
+        cotengra = pytest.importorskip("cotengra")
+        optimizer = cotengra.HyperOptimizer(max_repeats=2, parallel=False, methods=["greedy"])
+    assert tensornet.einsum("ii->", np.eye(3), optimize=optimizer) == 3
+    node = tensornet.Node(np.eye(3))
+    node[0] ^ node[1]
+    assert tensornet.contractors.custom([node], optimizer).tensor == 3
+
+
 def test_what_an_optimizer_returns_is_checked():
     with pytest.raises(PlanError, match="position 9"):
         search(EXPR, lambda inputs, output, sizes, memory_limit: [(0, 9)])

@@ -142,6 +142,8 @@ def search_with(expr: Expr, optimizer: Any, memory_limit: int | None) -> Tree:
     """
     if hasattr(optimizer, "get_path"):
         return _taken_over(expr, optimizer)
+    if len(expr.inputs) < 2:
+        return Tree(expr, ())  # not all find that there is nothing to do
     label = [_label(i) for i in range(len(expr.sizes))]
     sizes = dict(zip(label, [max(1, size) for size in expr.sizes]))  # not all can take a 0
     if hasattr(optimizer, "search"):  # cotengra: wants ordered terms
