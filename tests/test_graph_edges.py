@@ -320,6 +320,15 @@ def test_split_edge_undoes_flatten_edges() -> None:
     np.testing.assert_array_equal(a.tensor, dense)
 
 
+def test_an_edge_split_into_one_stays_as_it_is() -> None:
+    a = make(2, 3, name="a", axis_names=["p", "q"])
+    edge = a[0]
+    assert tn.split_edge(edge, (2,), ["u"]) == [edge]
+    assert (a.shape, a.axis_names, a[0]) == ((2, 3), ["p", "q"], edge)
+    with fails(ValueError, "the product must be 2", a):
+        tn.split_edge(edge, (3,))
+
+
 def test_split_edge_refuses_other_sizes_and_counts() -> None:
     a = make(6, name="a")
     with fails(ValueError, "the product must be 6", a):

@@ -116,7 +116,7 @@ def split_edge(
     """Make several edges of one, by reshaping the tensors at its ends; undoes `flatten_edges`.
 
     At each end the axis moves behind the other axes and becomes ``len(shape)`` axes, named like
-    the new edges.
+    the new edges. If that is one, the edge is returned as it is.
 
     Args:
         edge: any edge. It is disabled.
@@ -141,6 +141,8 @@ def split_edge(
         raise ValueError(
             f"{edge!r} cannot be split into {tuple(sizes)}: the product must be {edge.dimension}"
         )
+    if len(sizes) == 1:
+        return [edge]
     names: list[str | None] = [None] * len(sizes)
     if new_edge_names is not None:
         names = list(new_edge_names)
