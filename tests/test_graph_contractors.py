@@ -302,6 +302,12 @@ def test_contract_path_follows_traces_and_refuses_other_networks() -> None:
     assert contractors.contract_path(path, [a, b], None).tensor == value
     with fails(ValueError, "empty network"):
         contractors.contract_path([], [], None)
+    for path in ([(0, 99)], [(1,)]):
+        with fails(ValueError, "position", b):
+            contractors.contract_path(path, [b], None)
+        with fails(ValueError, "position", b):
+            contractors.custom([b], path)
+    assert contractors.contract_path([(0,)], [b], None) is b
 
 
 def test_paths_count_copy_nodes_as_nodes() -> None:

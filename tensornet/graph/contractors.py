@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..api import plan_expr
+from ..planner import search
 from .abstract import AbstractNode
 from .copynode import CopyNode
 from .edge import Edge
@@ -157,6 +158,8 @@ def _contract_all(
         raise ValueError("cannot contract an empty network; give at least one node")
     labels = ordered(label_all(members), output_edge_order, ignore_edge_order)
     if len(members) == 1 and not labels.contracted:
+        if not isinstance(optimize, str):
+            search(lower(members, labels).expr, optimize)  # complains of a path that does not fit
         node = next(iter(members))
         if ignore_edge_order or output_edge_order is None:
             return node
