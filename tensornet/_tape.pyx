@@ -8,6 +8,7 @@ the second.
 cimport numpy as cnp
 cimport cython
 from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint64_t
 
 from heapq import heappop, heappush
@@ -28,6 +29,8 @@ cdef extern from *:
     """
     long long tape_next_order() nogil
     int tape_depth
+    cnp.ndarray PyArray_NewFromDescr(PyTypeObject *, PyObject *, int, cnp.npy_intp *,
+                                     cnp.npy_intp *, void *, int, PyObject *)
 
 
 cdef class State:
@@ -359,8 +362,13 @@ cdef object result_of(Record record, given, tuple arrays, bint keeps):
     cdef Py_ssize_t place = len(record.results)
     for each in arrays:
         own = own and each is not array
-    if own:
-        cnp.PyArray_CLEARFLAGS(array, cnp.NPY_ARRAY_WRITEABLE)  # what is kept must not change
+    if own:  # what is kept must not change, but others may know it: a view, whose base is a tuple
+        base = (array,)
+        Py_INCREF(array.dtype)  # which is stolen
+        array = PyArray_NewFromDescr(
+            <PyTypeObject *> cnp.ndarray, <PyObject *> cnp.PyArray_DESCR(array), array.ndim,
+            array.shape, array.strides, array.data, 0, NULL)
+        cnp.set_array_base(array, base)
     record.results.append(array if keeps else outline(array))
     return make_tensor(array, (record, place) if is_floating(array) else None)
 

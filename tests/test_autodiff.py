@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 
 import tensornet as tn
-from tensornet import GradientTape, Tensor, grad, hvp, jvp, value_and_grad, vjp
+from tensornet import (
+    GradientTape,
+    Tensor,
+    checkpoint,
+    custom_op,
+    grad,
+    hvp,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 from tensornet.ops import add, cast, multiply
 from tensornet.ops import sum as sum_of
 from tensornet.tape import operation
@@ -217,6 +227,18 @@ def test_what_the_tape_has_kept_cannot_be_changed() -> None:
 def test_values_that_leave_may_be_written_to() -> None:
     value, _ = vjp(lambda x: x * x, np.ones(2))
     value[0] = 3
+
+
+def test_arrays_of_the_caller_keep_their_flags() -> None:
+    frozen, constant = np.ones(3), np.ones(3)
+    frozen.flags.writeable = False
+    same: tuple[Any, ...] = (lambda x: x, lambda x: cast(x, float), checkpoint(lambda x: frozen))
+    for function in same:
+        vjp(function, frozen)
+        assert not frozen.flags.writeable
+    for function in (checkpoint(lambda x: constant), custom_op(lambda x: constant, cube)):
+        value, _ = vjp(function, np.ones(3))
+        value[0] = constant[0] = 2
 
 
 def test_long_chains_neither_recurse_nor_keep_what_is_done() -> None:

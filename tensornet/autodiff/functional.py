@@ -239,8 +239,8 @@ def _plain(result: Any, given: Sequence[Any]) -> Any:
     if state.depth and result._origin:
         return result
     array = result._array
-    if array.flags.owndata:
-        array.flags.writeable = True  # which `apply` has taken away
+    if type(array.base) is tuple:  # the tape has made a view that cannot be written to
+        (array,) = array.base
     return tensor_of(array) if any_tensor(given) else array[()]
 
 
