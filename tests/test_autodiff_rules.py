@@ -65,6 +65,21 @@ def test_gradients_do_not_depend_on_strides_and_keep_single_precision(case: Case
         np.testing.assert_allclose(single, want, rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if len(case.args) > 1], ids=lambda case: case.name
+)
+def test_an_operand_has_the_same_gradient_beside_constants_and_beside_lists(case: Case) -> None:
+    together = pulled(case.function, case.args, DOUBLE)
+    for k, want in enumerate(together):
+        for constants in (case.args, [x.tolist() if x.size else x for x in case.args]):
+
+            def of_one(x: Any, k: int = k, constants: Any = constants) -> Any:
+                return case.function(*constants[:k], x, *constants[k + 1 :])
+
+            (alone,) = pulled(of_one, [case.args[k]], DOUBLE)
+            np.testing.assert_array_equal(alone, want)
+
+
 def test_equal_entries_share_the_gradient_of_an_extreme() -> None:
     x = np.array([3.0, 1.0, 3.0])
     assert grad(tn.max)(x).tolist() == [0.5, 0, 0.5]

@@ -20,6 +20,7 @@ from ...ops import (
     expm1,
     log,
     log1p,
+    multiply,
     reciprocal,
     sin,
     sinh,
@@ -65,7 +66,7 @@ rule(log1p, lambda g, y, a: g / conjugated(a + 1))
 
 def _per_square(g: Any, y: Any, x: Any) -> Any:
     """g over the square of the distance to the origin, where it is zero."""
-    squared = x * x + y * y
+    squared = multiply(x, x) + multiply(y, y)
     at_origin = equal(squared, 0)
     return where(at_origin, 0.0, g / where(at_origin, 1.0, squared))
 
@@ -73,5 +74,5 @@ def _per_square(g: Any, y: Any, x: Any) -> Any:
 rule(
     arctan2,
     lambda g, _, y, x: like(_per_square(g, y, x) * x, y),
-    lambda g, _, y, x: like(_per_square(g, y, x) * -y, x),
+    lambda g, _, y, x: like(-_per_square(g, y, x) * y, x),
 )

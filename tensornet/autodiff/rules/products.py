@@ -14,7 +14,6 @@ from ...ops import (
     matmul,
     outer,
     reshape,
-    shape,
     swapaxes,
     trace,
     transpose,
@@ -61,9 +60,10 @@ def _of_outer_right(g: Any, _: Any, a: Any, b: Any) -> Any:
     return reshape(matmul(a, reshape(g, (a.shape[0], prod(b.shape)))), b.shape)
 
 
-def _unravelled(g: Any, a: Any, b: Any) -> Any:
-    """The cotangent of a Kronecker product as that of an outer one."""
-    ours, theirs = len(shape(a)), len(shape(b))
+def _unravelled(g: Any, ours: int) -> Any:
+    """The cotangent of a Kronecker product, of which `ours` axes are the first operand's, as that
+    of an outer one."""
+    theirs = len(g.shape) - ours
     rows, columns = ours // 2, theirs // 2
     first = [*range(rows), *range(rows + columns, ours + columns)]
     second = [*range(rows, rows + columns), *range(ours + columns, ours + theirs)]
@@ -73,8 +73,8 @@ def _unravelled(g: Any, a: Any, b: Any) -> Any:
 rule(outer, _of_outer_left, _of_outer_right, keeps=((1,), (0,)))
 rule(
     kron,
-    lambda g, y, a, b: _of_outer_left(_unravelled(g, a, b), y, a, b),
-    lambda g, y, a, b: _of_outer_right(_unravelled(g, a, b), y, a, b),
+    lambda g, y, a, b: _of_outer_left(_unravelled(g, len(a.shape)), y, a, b),
+    lambda g, y, a, b: _of_outer_right(_unravelled(g, len(g.shape) - len(b.shape)), y, a, b),
     keeps=((1,), (0,)),
 )
 
