@@ -16,7 +16,15 @@ from typing import Any, ParamSpec, cast, final
 
 import numpy as np
 
-from ._tape import TensorBase, any_tensor, applied, dispatch, set_tensor_class, tensor_of
+from ._tape import (
+    TensorBase,
+    all_floating,
+    any_tensor,
+    applied,
+    dispatch,
+    set_tensor_class,
+    tensor_of,
+)
 from .arrays import Array, as_array, as_numeric, check_backend
 from .records import state
 
@@ -408,7 +416,10 @@ def as_operands(given: Iterable[Any]) -> list[Any]:
     >>> as_operands([Tensor([1]), [2]])
     [Tensor([1], dtype=int64), array([2])]
     """
+    operands = list(given)
+    if all_floating(operands):  # as most are
+        return operands
     return [
         x if type(x) is np.ndarray or type(x) is Tensor else as_array(x, f"operand {k}")
-        for k, x in enumerate(given)
+        for k, x in enumerate(operands)
     ]

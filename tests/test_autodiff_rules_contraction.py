@@ -35,6 +35,20 @@ NETWORKS = [
 ]
 
 
+RING = "ij,jk,ki->", (2, 2), (2, 2), (2, 2)
+DOORS: dict[str, Callable[..., Any]] = {
+    "einsum": lambda *xs: tn.einsum(RING[0], *xs, dtype="float64"),
+    "expression": tn.contract_expression(*RING, dtype="float64"),
+    "program": tn.plan([[0, 1], [1, 2], [2, 0]], [], {0: 2, 1: 2, 2: 2}).compile("float64"),
+    "contract_expr": lambda *xs: contract_expr(
+        from_shapes([[0, 1], [1, 2], [2, 0]], [], RING[1:]), xs, dtype="float64"
+    ),
+    "pairs": lambda a, b, c: tn.einsum(
+        tn.einsum("ij,jk->ik", a, b, dtype="float64"), [0, 1], c, [1, 0], [], dtype="float64"
+    ),
+}
+
+
 def operands(shapes: Any, dtype: Any) -> list[Any]:
     rng = np.random.default_rng(5)
     made = [rng.normal(size=shape) for shape in shapes]
@@ -104,6 +118,12 @@ def test_tensordot_agrees_with_differences(a: Any, b: Any, axes: Any, dtype: str
     check_against_differences(lambda a, b: tn.tensordot(a, b, axes), operands([a, b], dtype), 1e-8)
 
 
+def test_a_tensordot_with_a_list_has_a_gradient() -> None:
+    a, b = operands([(2, 3), (3, 4)], "float64")
+    check_against_differences(lambda a: tn.tensordot(a, b.tolist(), 1), [a], 1e-8)
+    check_against_differences(lambda b: tn.tensordot(a.tolist(), b, 1), [b], 1e-8)
+
+
 def test_ncon_and_its_builder() -> None:
     xs = operands([(2, 3), (3, 4), (4, 2)], "float64")
     check_against_differences(lambda *xs: tn.ncon(xs, [[1, 2], [2, 3], [3, 1]]), xs, 1e-8)
@@ -112,6 +132,14 @@ def test_ncon_and_its_builder() -> None:
         return tn.finalize(tn.NconBuilder([a, b], [[-1, 1], [1, -2]]))
 
     check_against_differences(built, xs[:2], 1e-8)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_constants_may_be_lists(door: str) -> None:
+    a, b, c = operands([(2, 2)] * 3, "float64")
+    want = grad(DOORS[door], (1,))(a, b, c)[0]
+    gradient = grad(lambda b: DOORS[door](a.tolist(), b, c.tolist()))(b)
+    np.testing.assert_allclose(gradient, want)
 
 
 def test_expressions_with_constants() -> None:
@@ -138,26 +166,15 @@ def test_mixed_dtypes_have_gradients_of_their_own_dtype() -> None:
     np.testing.assert_allclose(pulled[0], (np.ones((2, 2)) @ b.conj().T).real, rtol=1e-6)
 
 
-RING = "ij,jk,ki->", (2, 2), (2, 2), (2, 2)
-WIDER: dict[str, Callable[..., Any]] = {
-    "einsum": lambda *xs: tn.einsum(RING[0], *xs, dtype="float64"),
-    "expression": tn.contract_expression(*RING, dtype="float64"),
-    "program": tn.plan([[0, 1], [1, 2], [2, 0]], [], {0: 2, 1: 2, 2: 2}).compile("float64"),
-    "contract_expr": lambda *xs: contract_expr(
-        from_shapes([[0, 1], [1, 2], [2, 0]], [], RING[1:]), xs, dtype="float64"
-    ),
-}
-
-
-@pytest.mark.parametrize("door", WIDER)
+@pytest.mark.parametrize("door", DOORS)
 def test_gradients_are_computed_in_the_dtype_of_the_value(door: str) -> None:
     large = np.full((2, 2), 1e30, np.float32)
-    value, pullback = vjp(lambda x: WIDER[door](large, x, large), large * 1e-30)
+    value, pullback = vjp(lambda x: DOORS[door](large, x, large), large * 1e-30)
     assert value.dtype == np.float64
     (pulled,) = pullback(np.float64(1e-50))
     assert pulled.dtype == np.float32
     np.testing.assert_allclose(pulled, np.full((2, 2), 2e10), rtol=1e-6)
-    twice = tn.hvp(lambda x: WIDER[door](large, x, x) * 1e-30, large, large * 1e-30)
+    twice = tn.hvp(lambda x: DOORS[door](large, x, x) * 1e-30, large, large * 1e-30)
     np.testing.assert_allclose(twice, np.full((2, 2), 4), rtol=1e-6)
 
 

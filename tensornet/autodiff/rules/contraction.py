@@ -23,6 +23,7 @@ from ...planner import Tree
 from ...program import run_operands
 from ...records import Rule, set_rule, state
 from ...road import contract_operands, find_program
+from ...tape import as_operands
 from .registry import joint_rule
 from .tree_sweep import network_gradients
 
@@ -143,15 +144,15 @@ def _gradients(network: Network, wanted: Sequence[int], g: Any) -> Sequence[Any]
 
 
 def _of_program(args: Sequence[Any], _: Mapping[str, Any]) -> Network:
-    return Network(args[0].tree, args[1:], range(1, len(args)), args[0].dtype)
+    return Network(args[0].tree, as_operands(args[1:]), range(1, len(args)), args[0].dtype)
 
 
 def _of_expr(args: Sequence[Any], options: Mapping[str, Any]) -> Network:
-    return _planned(args[0], args[1:], range(1, len(args)), options)
+    return _planned(args[0], as_operands(args[1:]), range(1, len(args)), options)
 
 
 def _of_expression(args: Sequence[Any], _: Mapping[str, Any]) -> Network:
-    tree, operands, positions, dtype = args[0].network(args[1:])
+    tree, operands, positions, dtype = args[0].network(as_operands(args[1:]))
     places: list[int | None] = [None] * len(operands)
     for place, position in enumerate(positions, start=1):
         places[position] = place
@@ -164,7 +165,7 @@ def _of_einsum(args: Sequence[Any], options: Mapping[str, Any]) -> Network:
     if not isinstance(equation, str):
         equation = parse_einsum(args)[0]
         places = range(0, len(args) - len(args) % 2, 2)
-    operands = [args[k] for k in places]
+    operands = as_operands([args[k] for k in places])
     expr = _bound(equation, tuple([x.shape for x in operands]))
     return _planned(expr, operands, places, options)
 
@@ -188,7 +189,7 @@ def _planned(
 def _tensordot_pull(
     g: Any, _: Any, needed: list[bool], args: Sequence[Any], __: Mapping[str, Any]
 ) -> Sequence[Any]:
-    a, b, axes = args
+    (a, b), axes = as_operands(args[:2]), args[2]
     ours, theirs = _pairs(len(a.shape), len(b.shape), axes)
     free = [k for k in range(len(a.shape)) if k not in ours]
     others = [k for k in range(len(b.shape)) if k not in theirs]
