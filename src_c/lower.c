@@ -141,10 +141,11 @@ static tn_status prepare_pair(tn_lowering *l, int32_t *a, int32_t *b) {
 tn_status tn_pair_step(tn_lowering *l, int32_t *left, int32_t *right, tn_target target, int32_t c) {
     tn_status status = prepare_pair(l, left, right);
     if (status) return status;
-    const int may_reorder = target.result >= 0 && !l->net->n_needed;
+    const int is_result = target.result >= 0 && !l->net->n_needed;
+    const int is_free = target.step >= 0 && !(l->stem_of && l->stem_of[target.step]);
     const int32_t result = c;
     int32_t a = *left, b = *right;
-    if (may_reorder) status = tn_reorder(l, &a, &b, &c);
+    if (is_result || is_free) status = tn_reorder(l, &a, &b, is_result ? &c : NULL);
     if (status) return status;
     tn_mark(l, a, l->on_a, l->stride_a, 1);
     tn_mark(l, b, l->on_b, l->stride_b, 1);
@@ -363,9 +364,9 @@ static tn_status lower_with(tn_lowering *made, const tn_network *net, const tn_l
     l.values_capacity = (int64_t)(2 * inputs + 4);
     p->values = malloc((size_t)l.values_capacity * sizeof *p->values);
     p->results = calloc((size_t)p->n_results, sizeof *p->results);
-    /* per operand at most a widening and a summing copy, besides its tree step; three copies for the last one;
-     * backwards two products for the step and a copy of its sum, and the cotangent is widened */
-    p->steps = malloc((6 * inputs + 7) * sizeof *p->steps);
+    /* per operand at most a widening, a summing and an ordering copy, besides its tree step; three for the last
+     * one; backwards two products for the step and a copy of its sum, and the cotangent is widened */
+    p->steps = malloc((7 * inputs + 7) * sizeof *p->steps);
     p->fused = malloc((size_t)(n_stems + 1) * sizeof *p->fused);
     p->slice_strides = malloc(ids * sizeof *p->slice_strides);
     p->extents = malloc((size_t)(net->n_sliced + 1) * sizeof *p->extents);

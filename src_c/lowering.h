@@ -83,8 +83,9 @@ tn_status tn_pair_step(tn_lowering *l, int32_t *a, int32_t *b, tn_target target,
 /* a goes to c, which is laid out already, in whatever order their axes are, widened if it is of float16. */
 tn_status tn_move_step(tn_lowering *l, int32_t a, int32_t c, int widen, int accumulate);
 
-/* reorder.c: copies what lies in another order than the largest of a, b and the program's value c, where that
- * pays; c becomes a new value if it is to be made in another order. */
+/* reorder.c: copies what lies in an order that does not go with that of the others of a, b and the program's
+ * result c, where that pays; c becomes a new value if it is to be made in another order.  Without c the result
+ * will be laid out in a suitable order, and operands of the network only are copied. */
 tn_status tn_reorder(tn_lowering *l, int32_t *a, int32_t *b, int32_t *c);
 
 /* fuse.c */

@@ -293,18 +293,32 @@ static int untangle(const tn_lowering *l, common_order *o, double points, int an
     return anew[0] || anew[1] || anew[2];
 }
 
+/* Whether what would be copied are operands of the network, which lie as their owner has them: other values
+ * are where the steps around them want them. */
+static int are_inputs(const tn_lowering *l, const int anew[3], int32_t *const v[3]) {
+    for (int i = 0; i < 2; i++)
+        if (anew[i] && l->p->values[*v[i]].producer >= 0) return 0;
+    return !anew[2];
+}
+
 tn_status tn_reorder(tn_lowering *l, int32_t *a, int32_t *b, int32_t *c) {
     common_order o = {.itemsize = tn_itemsize(l->p->dtype)};
     int32_t *const values[3] = {a, b, c};
-    int anew[3], lead = 3;
+    int anew[3], instead[3], lead = c ? 3 : 2; /* a result that is not laid out yet leads nobody */
     add_axes(l, &o, *a, 0);
     add_axes(l, &o, *b, 1);
     const int64_t points = add_result(l, &o);
+    if (!c) lay_result(&o, o.size[1] > o.size[0]);
     common_order followed = o, untangled = o;
-    while (lead-- > 0 && !(o.size[lead] == points && follow_lead(&followed, lead, anew))) followed = o;
-    if (lead >= 0 && (lead < 2 || !has_slivers(&followed, road_of(l, &followed))))
+    while (lead-- > 0) {
+        if (!c) lay_axes(&followed, 2, ~0u, lead, o.itemsize);
+        if (o.size[lead] == points && follow_lead(&followed, lead, anew) && (c || are_inputs(l, anew, values)))
+            break;
+        followed = o;
+    }
+    if (lead >= 0 && (!c || lead < 2 || !has_slivers(&followed, road_of(l, &followed))))
         return move(l, &followed, anew, values);
-    int instead[3];
-    if (untangle(l, &untangled, (double)points, instead)) return move(l, &untangled, instead, values);
+    if (untangle(l, &untangled, (double)points, instead) && (c || are_inputs(l, instead, values)))
+        return move(l, &untangled, instead, values);
     return lead >= 0 ? move(l, &followed, anew, values) : TN_OK;
 }
