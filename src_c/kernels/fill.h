@@ -225,6 +225,27 @@ ALWAYS_INLINE void SHAPED(put_plainly)(const copy_tile *t, const char *a, char *
     }
 }
 
+/* Squares that make a few rows of c from end to end, whose places stay in registers. */
+ALWAYS_INLINE void SHAPED(put_few)(const copy_tile *t, const char *a, char *c) {
+    enum { STEP = WIDE * SIDE };
+    const int64_t size = sizeof(T), points = t->along, *along_a = t->along_a;
+    for (int64_t i = 0; i < t->across; i += SIDE) {
+        const int64_t first = MIN(i, t->across - SIDE);
+        const char *from = a + first * size;
+        char *to[SIDE];
+        for (int r = 0; r < SIDE; r++) to[r] = c + t->across_to[first + r];
+        for (int64_t j = 0; j < points; j += STEP) {
+            const int64_t p = MIN(j, points - STEP);
+            ROW x[SIDE];
+#pragma GCC unroll 8
+            for (int q = 0; q < SIDE; q++) x[q] = COLUMNS(from, along_a + p + q);
+            SHAPED(exchange)(x, SIDE);
+#pragma GCC unroll 8
+            for (int r = 0; r < SIDE; r++) *(ROW_U *)(to[r] + p * size) = x[r];
+        }
+    }
+}
+
 /* On its own, so that the compiler has an eye for those that are put plainly. */
 static __attribute__((noinline)) void SHAPED(put_strips)(const copy_tile *t, int mode, const char *a,
                                                          char *c, const char *ahead, char *kept,
@@ -246,6 +267,11 @@ static inline void SHAPED(fill)(const copy_tile *t, int mode, const char *a, cha
     enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T) };
     if (mode != PUT_PLAIN) {
         SHAPED(put_strips)(t, mode, a, c, ahead, kept, begun);
+        return;
+    }
+    if (t->whole && t->across <= 4 * SIDE) {
+        for (int64_t o = 0; o < t->between; o++)
+            SHAPED(put_few)(t, a + t->between_a[o], c + t->between_to[o]);
         return;
     }
     for (int64_t o = 0, outers = t->whole ? 1 : t->between; o < t->between; o += outers)
