@@ -176,12 +176,13 @@ def test_variables_keep_their_dtype_and_array(dtype):
     np.testing.assert_allclose(w.array, START - 0.1, atol=2e-2 if dtype == np.float16 else 1e-5)
 
 
-def test_complex_variables_move_as_pairs_of_real_ones():
+@pytest.mark.parametrize("name", CASES)
+def test_complex_variables_move_as_pairs_of_real_ones(name):
     z = tn.Tensor(START + 1j * TARGET)
     pair = tn.Tensor(np.stack([START, TARGET]))
     gradient = RNG.normal(size=(2, 5, 4))
     for variable_, g in ((z, gradient[0] + 1j * gradient[1]), (pair, gradient)):
-        optimiser = nn.Adam(0.1)
+        optimiser = CASES[name][0]()
         for _ in range(3):
             optimiser.apply_gradients([(g, variable_)])
     np.testing.assert_allclose(z.array, pair.array[0] + 1j * pair.array[1], rtol=1e-14)

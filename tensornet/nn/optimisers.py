@@ -245,7 +245,7 @@ class Adagrad(Optimiser):
     ``s += g * g`` and ``w -= r * g / (sqrt(s) + epsilon)``. (Duchi et al. 2011.)
 
     Args:
-        initial: of s.
+        initial: of s, of both parts of complex entries.
         learning_rate, weight_decay, clip_value, clip_norm: see `Optimiser`.
     """
 
@@ -263,7 +263,9 @@ class Adagrad(Optimiser):
         self.epsilon = epsilon
 
     def _fresh(self, variable: Tensor) -> list[Array]:
-        return [np.full(variable.shape, self.initial, variable.dtype)]
+        is_complex = variable.dtype.kind == "c"  # moved as pairs of real numbers
+        begin = complex(self.initial, self.initial) if is_complex else self.initial
+        return [np.full(variable.shape, begin, variable.dtype)]
 
     def _update(
         self,
