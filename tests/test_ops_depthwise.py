@@ -204,6 +204,18 @@ def test_empty_arrays(shape: Any) -> None:
     assert not to_weights.any()
 
 
+@pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_channels_may_have_no_results(dtype: str, data_format: str) -> None:
+    shape = (2, 4, 4, 9) if data_format == "NHWC" else (2, 9, 4, 4)
+    windows = place_windows("conv", shape, 3, 1, 1, data_format=data_format)
+    x, w = np.ones(shape, dtype), np.ones(weights_shape(windows, 0), dtype)
+    y = depthwise(x, w, windows)
+    assert (y.shape, y.dtype) == (windows.shape(0), x.dtype)
+    assert depthwise_weight_gradient(x, y, windows).shape == w.shape
+    np.testing.assert_array_equal(depthwise_data_gradient(y, w, windows), np.zeros_like(x))
+
+
 def test_tensors_make_tensors() -> None:
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((2, 6, 6, 9)), rng.standard_normal((3, 3, 1, 9))

@@ -169,9 +169,11 @@ def _repeated(x: Array, multiplier: int, windows: Windows) -> Array:
     """x with each channel `multiplier` times."""
     if multiplier == 1:
         return x
+    shape = array_shape(_widened(windows, multiplier))
+    if not multiplier:
+        return np.empty(shape, x.dtype)
     axis = x.ndim if windows.channels_last else 2
-    wide = _widened(windows, multiplier)
-    return np.stack([x] * multiplier, axis).reshape(array_shape(wide))
+    return np.stack([x] * multiplier, axis).reshape(shape)
 
 
 def _multiplier(name: str, w: Array, windows: Windows) -> int:
@@ -188,7 +190,7 @@ def _multiplier(name: str, w: Array, windows: Windows) -> int:
 def _divided(name: str, what: str, channels: int, windows: Windows) -> int:
     if windows.channels == channels == 0:
         return 1
-    if not channels or not windows.channels or channels % windows.channels:
+    if not windows.channels or channels % windows.channels:
         raise ShapeError(
             f"{name}: {what} has {channels} channels, which is no multiple of the "
             f"{windows.channels} of x"
