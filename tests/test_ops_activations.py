@@ -48,6 +48,15 @@ def test_extreme_entries_neither_overflow_nor_lose_precision() -> None:
     assert ops.elu(x).tolist() == [-1, -1, -1, 1000, np.inf]
 
 
+@pytest.mark.parametrize("slope", [-0.5, 0.0, 2.0])
+def test_slopes_are_for_entries_that_are_not_positive_only(slope: float) -> None:
+    x = np.array([-1.5, 0.0, 3e38, np.inf, np.nan], "float32")
+    with np.errstate(all="raise"):
+        got = ops.leaky_relu(x, slope)
+    np.testing.assert_array_equal(got, np.float32([-1.5 * slope, 0, 3e38, np.inf, np.nan]))
+    assert ops.leaky_relu(-2, slope) == -2 * slope
+
+
 def test_gelu_by_tanh_is_close_and_nothing_else_is_known() -> None:
     np.testing.assert_allclose(ops.gelu(X, approximate="tanh"), ops.gelu(X), atol=1e-3)
     with pytest.raises(ValueError, match="'none' or 'tanh', not 'fast'"):

@@ -37,7 +37,8 @@ def leaky_relu(tensor: Any, negative_slope: float = 0.01) -> Any:
     array = real_operand(tensor, "leaky_relu")
     if 0 < negative_slope <= 1:
         return np.maximum(array, np.multiply(array, negative_slope))
-    return choose(np.greater(array, 0), array, np.multiply(array, negative_slope))
+    below = np.multiply(np.minimum(array, 0), negative_slope)  # others might overflow
+    return choose(np.greater(array, 0), array, below)
 
 
 @operation
