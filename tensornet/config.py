@@ -121,7 +121,8 @@ def set_winograd(allowed: bool | None) -> None:
 
     It computes 3 x 3 windows with 16 multiplications in place of 36, and 5 x 5 windows with 36 in
     place of 100, where that is faster, and with rounding errors that are no more than 4 times those
-    of the direct form.
+    of the direct form. What is infinite or NaN in the operand may reach all pixels of the tiles of
+    2 x 2 that see it, and in the weights all results of their output.
 
     Raises:
         TypeError: `allowed` is neither a bool nor None.

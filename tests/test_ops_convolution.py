@@ -120,6 +120,36 @@ def test_few_channels_of_large_images_are_exact(
     np.testing.assert_array_equal(convolve_weight_gradient(x, y, windows), weights_as(to_w, last))
 
 
+@pytest.mark.parametrize("few", [1, 3, 8, 9])
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_what_is_not_finite_stays_within_64_bytes_of_the_windows_that_see_it(
+    few: int, last: bool, stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENSORNET_WINOGRAD", "0")
+    rng, name = np.random.default_rng(1), DATA_FORMATS[2][not last]
+    many = data_as(oracle.small_integers(rng, (2, 16, 24, 128), "float32"), last)
+    w = weights_as(oracle.small_integers(rng, (few, 16, 3, 3), "float32"), last)
+    windows = place_windows("conv", many.shape, 3, stride, 1, data_format=name)
+    extents = (23 * stride + 1, 127 * stride + 1)
+    shape = (2, *extents, few) if last else (2, few, *extents)
+    back = w.swapaxes(-1, -2) if last else w.swapaxes(0, 1)
+    windows_back = place_windows("conv", shape, 3, stride, 1, data_format=name)
+    unit = np.zeros_like(many, "int32")
+    unit[(0, 11, 51, 3) if last else (0, 3, 11, 51)] = 1
+    pixels = 64 // 4 // few
+    for operation, weights, placed, reach in (
+        (convolve, w, windows, pixels - 1),
+        (convolve_data_gradient, back, windows_back, max(pixels, stride) - 1 if few < 9 else 0),
+    ):
+        seen = operation(unit, np.ones_like(weights, "int32"), placed) != 0
+        got = operation(np.where(unit, np.float32(np.inf), many), weights, placed)
+        axis = 2 if last else 3
+        near = np.any([np.roll(seen, by, axis) for by in range(-reach, reach + 1)], axis=0)
+        assert not np.isfinite(got[seen]).any()
+        np.testing.assert_array_equal(got[~near], operation(many, weights, placed)[~near])
+
+
 @pytest.mark.parametrize("layout", oracle.LAYOUTS)
 def test_operands_may_lie_anywhere_in_memory(layout: str) -> None:
     for seed in range(8):

@@ -96,6 +96,12 @@ def conv2d(
     Complexity: result entries * kernel * channels / groups multiply-adds; workspace of some 400 KB
     a thread and the size of w. There is no matrix of windows.
 
+    Infinity and NaN in x reach all results whose windows see them. Fast forms multiply them by
+    zeros, too, so that some results near these may be NaN: where a pixel of the result has up to 32
+    bytes in all channels, those less than 64 bytes further along the last spatial axis; in
+    Winograd's form those in the same tile of 2 x 2 pixels, see `tensornet.config.set_winograd`.
+    Likewise in the gradient to x, where a stride may be further than 64 bytes.
+
     >>> conv2d(np.ones((1, 4, 4, 2)), np.ones((3, 3, 2, 5))).shape
     (1, 2, 2, 5)
     >>> conv2d(np.ones((1, 2, 4, 4)), np.ones((5, 2, 3, 3)), 2, "SAME", data_format="NCHW").shape

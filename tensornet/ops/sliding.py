@@ -119,7 +119,8 @@ def slide_wide(
     """`slide` for few channels of y: neighbours along the last spatial axis are made together.
 
     So many neighbours are taken for one entry with as many times the channels, and the weights, in
-    one group, are written out for each of them, with zeros between.
+    one group, are written out for each of them, with zeros between. It takes a quarter to three
+    quarters of the time, but what is not finite in x, times a zero, reaches all of the neighbours.
 
     Args:
         picks: [positions, neighbours], which position along the last axis of w a neighbour has
