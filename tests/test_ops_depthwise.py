@@ -102,6 +102,26 @@ def test_gradients_are_right_entry_by_entry(stride: int, data_format: str) -> No
     np.testing.assert_array_equal(depthwise_data_gradient(g, w, windows), to_data)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_gradients_of_few_large_windows_are_exact(dilation: int, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    kernel = (189 // dilation, 217 // dilation)
+    windows = place_windows(
+        "conv", (2, 2, 190, 220), kernel, (1, 2), 2, dilation, data_format="NCHW"
+    )
+    w = rng.integers(-3, 4, weights_shape(windows)).astype(dtype)
+    g = rng.integers(-3, 4, windows.shape(2)).astype(dtype)
+    want = np.zeros((2, 2, 194, 224), dtype)  # with the padding
+    for h, v in np.ndindex(windows.counts):
+        rows, columns = (
+            slice(first, first + dilation * n, dilation) for first, n in zip((h, 2 * v), kernel)
+        )
+        want[:, :, rows, columns] += g[:, :, h : h + 1, v : v + 1] * w[:, 0]
+    got = depthwise_data_gradient(g, w, windows)
+    np.testing.assert_array_equal(got, want[:, :, 2:-2, 2:-2])
+
+
 def test_nan_and_infinity_reach_only_the_weights_that_see_them() -> None:
     for data_format, shape in (("NHWC", (1, 1, 13, 8)), ("NCHW", (1, 8, 1, 13))):
         windows = place_windows("conv", shape, (1, 3), data_format=data_format)

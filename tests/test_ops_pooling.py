@@ -106,6 +106,27 @@ def test_the_gradient_of_averages_is_their_transpose(seed: int, padded: bool, dt
     assert abs(np.sum(back.astype(complex) * x) - want) < 10 * tolerance(dtype) * size
 
 
+@pytest.mark.parametrize("dtype", [*FLOATS, "complex128"])
+@pytest.mark.parametrize("padded", [False, True])
+def test_gradients_of_few_large_windows_are_what_each_gives_to_all_it_sees(
+    padded: bool, dtype: str
+) -> None:
+    windows = place_windows("pool", (2, 2, 190, 220), (188, 219), (1, 2), 2, data_format="NCHW")
+    g = random(np.random.default_rng(0), result_shape(windows), dtype)
+    want = np.zeros(array_shape(windows), dtype)
+    for h, w in np.ndindex(windows.counts):
+        seen = want[:, :, max(h - 2, 0) : h + 186, max(2 * w - 2, 0) : 2 * w + 217]
+        count = 188 * 219 if padded else seen[0, 0].size
+        seen += g[:, :, h : h + 1, w : w + 1] / count
+    got = []
+    for threads in (1, 3):
+        tn.set_num_threads(threads)
+        got.append(pooling.avg_pool_gradient(g, windows, padded))
+    tn.set_num_threads(None)
+    np.testing.assert_array_equal(*got)
+    np.testing.assert_allclose(got[0], want, rtol=0, atol=tolerance(dtype) * np.abs(want).max())
+
+
 def test_transposes_hold_entry_by_entry() -> None:
     """A random dot product may hide an entry in the wrong place; unit vectors do not."""
     windows = place_windows("pool", (1, 5, 4, 8), (3, 2), (2, 1), [(1, 0), 1])

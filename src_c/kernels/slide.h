@@ -16,6 +16,7 @@
 #include "slide_planes.h"
 #include "slide_weights.h"
 #include "slide_whole.h"
+#include "slide_rows.h"
 
 #define BY_KIND(layout)                                                                          \
     {                                                                                            \
@@ -31,6 +32,7 @@ static const tn_window_kernels FN(window_kernels) = {
     .planes = BY_KIND(planes),
     .whole = {[TILE_MAX] = FN(whole_max), [TILE_ARGMAX] = FN(whole_argmax), [TILE_SUM] = FN(whole_sum)},
     .whole_spread = FN(whole_spread),
+    .rows = {[TILE_SUM] = FN(rows_sum), [TILE_SPREAD] = FN(rows_spread), [TILE_WEIGH] = FN(rows_weigh)},
     .pixel_weights = FN(pixel_weights),
     .plane_weights = FN(plane_weights),
 };

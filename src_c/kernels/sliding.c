@@ -11,6 +11,8 @@ enum { NEAR_BYTES = 24 << 10, STRIP = 1024, STRIP_BYTES = 64 << 10 };
 /* Bytes read and written for which several threads are faster: always, and while they are awake. */
 static const double PARALLEL = 1 << 20, PARALLEL_AWAKE = 1 << 17;
 enum { TASKS_PER_THREAD = 4 };
+/* For kernel_of_rows: how often taps must meet padding, and what to begin with a window costs, in positions. */
+enum { MUCH_PADDING = 5, ROW_COST = 64 };
 enum { MOST_CHUNKS = 16, CHUNK_BYTES = 128 << 10 }; /* of a gradient to weights: the bits depend on them */
 
 typedef struct {
@@ -142,6 +144,27 @@ static tn_slide_kernel *kernel_of_whole(const tn_slide *x) {
     return kernels->whole[tile_of(x)];
 }
 
+/* The way back from windows so large and few that most taps of a position would meet padding. */
+static tn_slide_kernel *kernel_of_rows(const tn_sliding *s) {
+    const tn_slide *x = s->x;
+    double taps = 1, seen = 1; /* of all positions of a plane, and by all windows */
+    for (int d = 1; d < 3; d++) {
+        const tn_axis *axis = &s->axis[d];
+        int64_t of_axis = 0;
+        for (int64_t p = 0; p < axis->phases; p++) of_axis += axis->phase[p].n * axis->phase[p].taps;
+        taps *= (double)of_axis;
+        seen *= (double)(x->windows.out[d] * (x->windows.kernel[d] + (d == 2 ? ROW_COST : 0)));
+    }
+    const int few = x->transposed && taps > MUCH_PADDING * seen;
+    return few ? tn_get_window_kernels(x->dtype)->rows[tile_of(x)] : NULL;
+}
+
+static void cut_rows(slide_job *job) {
+    const tn_sliding *s = &job->s;
+    job->units = s->x->windows.batch * s->x->channels * s->axis[0].out * s->axis[1].out;
+    job->workspace_bytes = TN_ALIGNED(s->x->windows.out[0] * s->x->windows.out[1] * (int64_t)sizeof(tn_tap));
+}
+
 static void cut_channels(slide_job *job) {
     job->units = job->s.x->windows.batch * job->s.x->channels;
     job->workspace_bytes = TN_ALIGNED(job->s.max_taps * (int64_t)sizeof(tn_tap)); /* or as many return_tap */
@@ -234,6 +257,7 @@ tn_status tn_run_slide(const tn_slide *x, const char *from, const char *weights,
     job.kernel = job.pixels ? kernels->pixels[tile] : kernel_of_whole(x);
     if (job.pixels) cut_pixels(&job, STRIP_BYTES);
     else if (job.kernel || tile == TILE_RETURN) cut_channels(&job);
+    else if ((job.kernel = kernel_of_rows(&job.s))) cut_rows(&job);
     else cut_planes(&job);
     if (!job.kernel) job.kernel = kernels->planes[tile];
     threads = threads_for(x, threads);

@@ -43,8 +43,8 @@ enum {
 };
 
 /* A slide made ready.  Its work is a number of units: rows of the result cut into strips (pixels), or
- * bands of rows of a channel's plane cut into strips (planes), or channels (TILE_RETURN on planes, and windows
- * that see all of a channel). */
+ * bands of rows of a channel's plane cut into strips (planes), rows (slide_rows.h), or channels (TILE_RETURN on
+ * planes, and windows that see all of a channel). */
 typedef struct {
     const tn_slide *x;
     tn_axis axis[3];
@@ -75,6 +75,7 @@ typedef struct {
     int lanes;
     tn_slide_kernel *pixels[TILE_KINDS], *planes[TILE_KINDS];
     tn_slide_kernel *whole[TILE_KINDS], *whole_spread; /* of windows that see all; NULL: not of this kind */
+    tn_slide_kernel *rows[TILE_KINDS]; /* transposed, of few large windows; NULL: not of this kind */
     tn_weights_kernel *pixel_weights, *plane_weights;
 } tn_window_kernels;
 
@@ -119,12 +120,20 @@ static inline void tn_clip(const tn_axis *a, const tn_phase *p, int64_t j, int64
     *m1 = tn_bounded(reach < 0 ? below : above, *m0, p->taps);
 }
 
-/* How many positions within the array a window sees on an axis. */
-static inline int64_t tn_seen(const tn_windows *w, int d, int64_t o) {
+/* The taps *t0 .. *t1 - 1 of a window that see positions within the array on an axis. */
+static inline void tn_view(const tn_windows *w, int d, int64_t o, int64_t *t0, int64_t *t1) {
     const int64_t base = o * w->stride[d] - w->before[d], step = w->dilation[d];
     const int64_t low = base < 0 ? (step - 1 - base) / step : 0;
     const int64_t high = base >= w->in[d] ? 0 : (w->in[d] - 1 - base) / step + 1;
-    return tn_bounded(high, 0, w->kernel[d]) - tn_bounded(low, 0, tn_bounded(high, 0, w->kernel[d]));
+    *t1 = tn_bounded(high, 0, w->kernel[d]);
+    *t0 = tn_bounded(low, 0, *t1);
+}
+
+/* How many they are. */
+static inline int64_t tn_seen(const tn_windows *w, int d, int64_t o) {
+    int64_t t0, t1;
+    tn_view(w, d, o, &t0, &t1);
+    return t1 - t0;
 }
 
 #endif

@@ -38,18 +38,20 @@ static slide_case random_case(int dtype, rng *r) {
     static const int64_t many[] = {1, 2, 3, 8, 9, 16, 17, 33, 40};
     slide_case c = {.x = {.dtype = (uint8_t)dtype}};
     tn_windows *w = &c.x.windows;
+    const int large = rng_below(r, 6) == 0; /* windows that see most of an array each */
     w->batch = 1 + rng_below(r, 2);
-    c.x.channels = many[rng_below(r, 9)];
+    c.x.channels = many[rng_below(r, large ? 3 : 9)];
     c.taps = 1;
     for (int d = 0; d < 3; d++) {
         const int flat = d == 0 ? rng_below(r, 3) : rng_below(r, 8) == 0;
         w->in[d] = flat ? 1 : 1 + rng_below(r, d == 2 ? 26 : 9);
-        w->kernel[d] = flat ? 1 : 1 + rng_below(r, 4);
+        w->kernel[d] = flat ? 1 : large ? 1 + w->in[d] * 9 / 10 : 1 + rng_below(r, 4);
         w->stride[d] = 1 + rng_below(r, 3);
         w->dilation[d] = 1 + rng_below(r, 5) / 3;
-        w->before[d] = rng_below(r, (int)w->kernel[d]);
+        const int most = large && w->kernel[d] > 3 ? 3 : (int)w->kernel[d];
+        w->before[d] = rng_below(r, most);
         const int64_t reach = (w->kernel[d] - 1) * w->dilation[d] + 1;
-        const int64_t padded = w->before[d] + w->in[d] + rng_below(r, (int)w->kernel[d]);
+        const int64_t padded = w->before[d] + w->in[d] + rng_below(r, most);
         w->out[d] = padded < reach ? 1 : (padded - reach) / w->stride[d] + 1;
         c.taps *= w->kernel[d];
     }
@@ -60,7 +62,7 @@ static slide_case random_case(int dtype, rng *r) {
         c.to.extent[d] = d < 2 ? some[d] : w->out[d - 2];
     }
     c.index = c.to;
-    c.x.narrow = (uint8_t)rng_below(r, 2);
+    c.x.narrow = c.taps <= 256 && rng_below(r, 2);
     const int kind = rng_below(r, 4);
     random_layout(&c.from, r, size, kind);
     random_layout(&c.to, r, size, kind);
