@@ -238,13 +238,19 @@ static int has_slivers(const common_order *laid, uint8_t road) {
            common_run(&o, 2, 0) < SLIVER;
 }
 
+static int sums(const common_order *o) {
+    for (int at = 0; at < o->n; at++)
+        if (members(&o->axes[at]) == SUMMED) return 1;
+    return 0;
+}
+
 /* Whether a batch axis that is nearest on v had better be in front, since all its lines are read once for each
- * of many points: where it must be packed, or is large. */
+ * of many points: where it must be packed, or is read number by number, or is large. */
 static int is_in_the_way(const common_order *o, int v, uint8_t road) {
     enum { SHORT = 8, NEAR = 512 << 10 }; /* points of the axis, and bytes of the operand */
     const common_axis *nearest = nearest_on(o, v);
     if (!nearest || members(nearest) != BATCH || nearest->n < SHORT) return 0;
-    if (road == TN_ROAD_GETT || road == TN_ROAD_INNER) return 1;
+    if (road == TN_ROAD_GETT || road == TN_ROAD_INNER || (road == TN_ROAD_N && sums(o))) return 1;
     return (road == TN_ROAD_DIRECT || road == TN_ROAD_DOTS) && o->size[v] * o->itemsize >= NEAR;
 }
 

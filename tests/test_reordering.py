@@ -38,6 +38,7 @@ TANGLED = [
         {"a": 16, "b": 20, "c": 7, "d": 9, "e": 5},
     ),  # batch axes nearest on operands
     ("eba,deac->bdac", {"a": 9, "b": 8, "c": 17, "d": 10, "e": 5}),
+    ("fbcda,fae->adecb", {"a": 40, "b": 12, "c": 2, "d": 2, "e": 2, "f": 17}),
     ("adb,acd->bca", {"a": 40, "b": 31, "c": 150, "d": 10}),  # and on the result
     ("ca,bc->ab", {"a": 60, "b": 4, "c": 300}),  # a small result in an odd order
     ("ae,ebdc->bacd", {"a": 2, "b": 7, "c": 5, "d": 12, "e": 60}),
