@@ -145,6 +145,7 @@ tn_status tn_pair_step(tn_lowering *l, int32_t *left, int32_t *right, tn_target 
     const int is_free = target.step >= 0 && !(l->stem_of && l->stem_of[target.step]);
     const int32_t result = c;
     int32_t a = *left, b = *right;
+    if (l->p->values[a].n_axes + l->p->values[b].n_axes > TN_MAX_DIMS) return TN_TOO_LARGE;
     if (is_result || is_free) status = tn_reorder(l, &a, &b, is_result ? &c : NULL);
     if (status) return status;
     tn_mark(l, a, l->on_a, l->stride_a, 1);
@@ -154,8 +155,7 @@ tn_status tn_pair_step(tn_lowering *l, int32_t *left, int32_t *right, tn_target 
 
     tn_dim group[4][TN_MAX_DIMS];
     int count[4] = {0};
-    const tn_value va = l->p->values[a], vb = l->p->values[b], vc = l->p->values[c];
-    if (va.n_axes + vb.n_axes > TN_MAX_DIMS) return TN_TOO_LARGE;
+    const tn_value va = l->p->values[a], vc = l->p->values[c];
     for (int32_t d = 0; d < vc.n_axes; d++) {
         int32_t i = l->axes.index[vc.first_axis + d];
         int g = l->on_a[i] && l->on_b[i] ? 0 : l->on_a[i] ? 1 : 2;

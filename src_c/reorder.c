@@ -12,7 +12,8 @@
 
 /* Which of a, b and c have an axis. */
 enum { SUMMED = 3, OF_A = 5, OF_B = 6, BATCH = 7 };
-enum { SLIVER = 16, ROW = 32 }; /* bytes */
+enum { SLIVER = 16, ROW = 32 };         /* bytes */
+static const double MOST_POINTS = 1e15; /* of products that anybody will wait for */
 
 typedef struct {
     int32_t index;
@@ -46,17 +47,17 @@ static void add_axes(const tn_lowering *l, common_order *o, int32_t v, int opera
 }
 
 /* Puts the result in, which has all axes that are not summed; returns how many points the product has. */
-static int64_t add_result(const tn_lowering *l, common_order *o) {
-    int64_t points = 1;
-    o->size[2] = 1;
+static double add_result(const tn_lowering *l, common_order *o) {
+    double points = 1, entries = 1;
     for (int at = 0; at < o->n; at++) {
         common_axis *x = &o->axes[at];
-        points *= x->n;
+        points *= (double)x->n;
         if (x->on[0] && x->on[1] && l->alive[x->index] == 2) continue;
         x->on[2] = 1;
         x->stride[2] = l->stride_c[x->index];
-        o->size[2] *= x->n;
+        entries *= (double)x->n;
     }
+    o->size[2] = points <= MOST_POINTS ? (int64_t)entries : 0;
     return points;
 }
 
@@ -284,8 +285,8 @@ static int untangle_result(const tn_lowering *l, common_order *o, double points,
     return 0;
 }
 
-/* Lays batch axes in front, and a result as the operands; returns whether anything is laid anew. */
-static int untangle(const tn_lowering *l, common_order *o, double points, int anew[3]) {
+/* Lays batch axes in front, and a result that is there as the operands; returns whether anything is laid anew. */
+static int untangle(const tn_lowering *l, common_order *o, double points, int has_result, int anew[3]) {
     enum { SMALL = 16 << 10 }; /* multiply-adds */
     if (points < SMALL) return 0;
     uint8_t road = road_of(l, o);
@@ -295,7 +296,7 @@ static int untangle(const tn_lowering *l, common_order *o, double points, int an
         if (anew[v]) lay_batch_first(o, v);
     }
     if (anew[0] || anew[1]) road = road_of(l, o);
-    anew[2] = untangle_result(l, o, points, road);
+    anew[2] = has_result && untangle_result(l, o, points, road);
     return anew[0] || anew[1] || anew[2];
 }
 
@@ -304,7 +305,7 @@ static int untangle(const tn_lowering *l, common_order *o, double points, int an
 static int are_inputs(const tn_lowering *l, const int anew[3], int32_t *const v[3]) {
     for (int i = 0; i < 2; i++)
         if (anew[i] && l->p->values[*v[i]].producer >= 0) return 0;
-    return !anew[2];
+    return 1;
 }
 
 tn_status tn_reorder(tn_lowering *l, int32_t *a, int32_t *b, int32_t *c) {
@@ -313,18 +314,19 @@ tn_status tn_reorder(tn_lowering *l, int32_t *a, int32_t *b, int32_t *c) {
     int anew[3], instead[3], lead = c ? 3 : 2; /* a result that is not laid out yet leads nobody */
     add_axes(l, &o, *a, 0);
     add_axes(l, &o, *b, 1);
-    const int64_t points = add_result(l, &o);
+    const double points = add_result(l, &o);
+    if (points > MOST_POINTS) return TN_OK;
     if (!c) lay_result(&o, o.size[1] > o.size[0]);
     common_order followed = o, untangled = o;
     while (lead-- > 0) {
         if (!c) lay_axes(&followed, 2, ~0u, lead, o.itemsize);
-        if (o.size[lead] == points && follow_lead(&followed, lead, anew) && (c || are_inputs(l, anew, values)))
+        if ((double)o.size[lead] == points && follow_lead(&followed, lead, anew) && (c || are_inputs(l, anew, values)))
             break;
         followed = o;
     }
     if (lead >= 0 && (!c || lead < 2 || !has_slivers(&followed, road_of(l, &followed))))
         return move(l, &followed, anew, values);
-    if (untangle(l, &untangled, (double)points, instead) && (c || are_inputs(l, instead, values)))
+    if (untangle(l, &untangled, points, c != NULL, instead) && (c || are_inputs(l, instead, values)))
         return move(l, &untangled, instead, values);
     return lead >= 0 ? move(l, &followed, anew, values) : TN_OK;
 }
