@@ -264,12 +264,12 @@ static __attribute__((noinline)) void SHAPED(put_strips)(const copy_tile *t, int
 
 static inline void SHAPED(fill)(const copy_tile *t, int mode, const char *a, char *c,
                                 const char *ahead, char *kept, int begun) {
-    enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T) };
+    enum { STEP = WIDE * SIDE, LINE = TILE_LINE / sizeof(T), FEW = 4 * SIDE }; /* rows of c */
     if (mode != PUT_PLAIN) {
         SHAPED(put_strips)(t, mode, a, c, ahead, kept, begun);
         return;
     }
-    if (t->whole && t->across <= 4 * SIDE) {
+    if (t->whole && t->across <= FEW) {
         for (int64_t o = 0; o < t->between; o++)
             SHAPED(put_few)(t, a + t->between_a[o], c + t->between_to[o]);
         return;
