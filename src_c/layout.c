@@ -73,6 +73,7 @@ tn_status tn_add_input(tn_lowering *l, int32_t v, const int64_t *ids, int64_t n,
             continue;
         }
         l->on_a[i] = 1;
+        if (l->sizes[i] && value->elements > ((int64_t)1 << TN_LOG2_LIMIT) / l->sizes[i]) return TN_TOO_LARGE;
         value->elements *= l->sizes[i];
         if (!tn_push_axis(&l->axes, (int32_t)i, strides[d])) return TN_NO_MEMORY;
         for (int64_t x = l->axes.count - 1; x > value->first_axis; x--) {
