@@ -285,6 +285,24 @@ static int untangle_result(const tn_lowering *l, common_order *o, double points,
     return 0;
 }
 
+/* Whether v has the columns of a result that takes longer to be written, for its few steps, than v to be put in
+ * order, and has them scattered: direct tiles then write rows of the result from end to end. */
+static int has_scattered_columns(const common_order *o, int v, double points, uint8_t road) {
+    enum { FEW = 64, PART = 8, LEAST = 64 << 10 }; /* steps, of the result, bytes of it */
+    const common_axis *column = nearest_on(o, 2);
+    if (road != TN_ROAD_DIRECT || !column || members(column) != (v ? OF_B : OF_A)) return 0;
+    const double entries = (double)o->size[2];
+    return distance(column->stride[v]) != o->itemsize && points <= FEW * entries &&
+           o->size[v] <= o->size[2] / PART && o->size[2] * o->itemsize >= LEAST;
+}
+
+/* Lays an operand in rows of the result. */
+static void lay_columns_last(common_order *o, int v) {
+    int64_t stride = lay_axes(o, v, 1u << (v ? OF_B : OF_A), 2, o->itemsize);
+    stride = lay_axes(o, v, 1u << SUMMED, !v, stride);
+    lay_axes(o, v, 1u << BATCH, v, stride);
+}
+
 /* Lays batch axes in front, and a result that is there as the operands; returns whether anything is laid anew. */
 static int untangle(const tn_lowering *l, common_order *o, double points, int has_result, int anew[3]) {
     enum { SMALL = 16 << 10 }; /* multiply-adds */
@@ -297,6 +315,11 @@ static int untangle(const tn_lowering *l, common_order *o, double points, int ha
     }
     if (anew[0] || anew[1]) road = road_of(l, o);
     anew[2] = has_result && untangle_result(l, o, points, road);
+    for (int v = 0; v < 2; v++) {
+        if (!has_result || anew[2] || !has_scattered_columns(o, v, points, road)) continue;
+        anew[v] = 1;
+        lay_columns_last(o, v);
+    }
     return anew[0] || anew[1] || anew[2];
 }
 

@@ -93,6 +93,55 @@ def test_large_results_are_streamed_wherever_lines_of_the_operand_begin(
             np.testing.assert_array_equal(tn.einsum("ka,kn->an", a, b), a.T @ b)
 
 
+def inside(
+    shape: tuple[int, int], dtype: str, bytes_in_front: int, gap: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """An array that begins within a line, so many entries between its rows; and all around it."""
+    size = np.dtype(dtype).itemsize
+    rows, columns = shape
+    around = np.full((rows * (columns + gap) + 128) * size, 7, np.uint8)
+    first = -around.ctypes.data % 64 + bytes_in_front
+    whole = around[first : first + rows * (columns + gap) * size].view(dtype)
+    return whole.reshape(rows, columns + gap)[:, :columns], around
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "int16", "int32"])
+@pytest.mark.parametrize("subscripts", ["m,n->mn", "mn,n->mn", "mn,mn->mn", "mk,kn->mn"])
+def test_rows_written_past_the_caches_end_where_they_should(
+    subscripts: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "_threads", None)  # restored, whatever happens
+    size = np.dtype(dtype).itemsize
+    columns = 3001 if size > 2 else 5000
+    rows = 17 * 2**20 // (columns * size) + 1
+    extents = {"m": rows, "n": columns, "k": 3}
+    left, right = subscripts.split("->")[0].split(",")
+    a = whole_numbers(tuple(extents[i] for i in left), dtype, 1).astype(dtype)
+    b = whole_numbers(tuple(extents[i] for i in right), dtype, 2).astype(dtype)
+    exact = np.einsum(subscripts, a, b)
+    for threads, bytes_in_front, gap in (
+        (1, 0, 0),
+        (1, 48, 0),
+        (2, 16, 0),
+        (2, 32, 5),
+        (3, size, 1),
+    ):
+        out, around = inside((rows, columns), dtype, bytes_in_front, gap)
+        tn.set_num_threads(threads)
+        tn.einsum(subscripts, a, b, out=out)
+        np.testing.assert_array_equal(out, exact)
+        out[...] = np.full(size, 7, np.uint8).view(dtype)[0]
+        assert (around == 7).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("subscripts", ["mk,kn->mn", "km,nk->mn"])
+def test_results_of_few_steps_are_exact_however_wide(subscripts: str, dtype: str) -> None:
+    for m, n in ((60, 1001), (301, 299), (1003, 130), (40, 9000)):
+        for steps in (2, 5, 16, 41):
+            check(subscripts, {"m": m, "n": n, "k": steps}, dtype)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex128", "int64"])
 @pytest.mark.parametrize(("rows", "columns"), [(2, 65), (5, 40)])
 def test_chunks_of_long_sums_keep_apart_whatever_their_length(

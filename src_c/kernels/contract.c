@@ -209,7 +209,14 @@ static void direct_task(void *argument, int64_t task, int worker) {
         x, base->a, base->b, base->c, &box);
 }
 
-/* Cuts the batch, and if need be the longer of m and n, into tasks. */
+/* Whether tasks of a direct product take rows: of the longer side, or of results that are written row by row
+ * (direct.h). */
+static int are_tasks_rows(const tn_contraction *x, int mr, int threads) {
+    enum { FEW_STEPS = 64, PIECES = 4 };
+    return x->m >= x->n || (x->k <= FEW_STEPS && x->m >= (int64_t)PIECES * threads * mr);
+}
+
+/* Cuts the batch, and if need be m or n, into tasks. */
 static void run_direct(const contract_job *base, int threads) {
     const tn_contraction *x = base->x;
     const double m = (double)x->m, n = (double)x->n, k = (double)x->k;
@@ -226,8 +233,8 @@ static void run_direct(const contract_job *base, int threads) {
         const int64_t tasks = (int64_t)(work / task) + 1;
         job.batch = parts_of(x->batch, tasks);
         const int64_t each = parts_of(tasks, parts_of(x->batch, job.batch));
-        if (x->m >= x->n)
-            job.m = round_up(parts_of(x->m, each), base->kernels->mr);
+        if (are_tasks_rows(x, base->kernels->mr, threads))
+            job.m = larger(round_up(parts_of(x->m, each), base->kernels->mr), 2 * base->kernels->mr);
         else
             job.n = round_up(larger(parts_of(x->n, each), strip), base->kernels->nr);
         job.batches = parts_of(x->batch, job.batch);

@@ -14,6 +14,7 @@ typedef struct {
     int64_t rows_at_once; /* that meet all strips, before the next do */
     int tallest;  /* rows of a tile */
     int widest;   /* of FN(strips) */
+    int by_rows;  /* c is written a few rows at a time, from end to end */
     int gathers;  /* strips of b are copied */
     int near;     /* all strips of b meet one tile of rows after the other, else all rows one strip */
     int fetches;  /* strips of a long b, while the one before meets the second tile, or the only one */
@@ -300,6 +301,18 @@ static void FN(direct_near)(const FN(direct_product) *job, int64_t rows, int64_t
     }
 }
 
+/* A few rows of c at a time, from end to end, or as far as b stays in the second cache. */
+static void FN(direct_by_rows)(const FN(direct_product) *job, int64_t rows, int64_t columns, const char *a,
+                               const char *b, char *c) {
+    enum { NEAR = 256 << 10 };
+    const int64_t unit = sizeof(T), most = NEAR / (job->depth * unit) / NR * NR;
+    const int64_t blocks = (columns + most - 1) / most, each = ((columns + blocks - 1) / blocks + NR - 1) / NR * NR;
+    for (int64_t j = 0; j < columns; j += each)
+        for (int64_t row = 0; row < rows; row += MR)
+            FN(direct_near)(job, MIN(MR, rows - row), MIN(each, columns - j), a + row * job->a_row, b + j * unit,
+                            c + row * job->c_row + j * unit);
+}
+
 /* Rows whose part of a stays in the second cache while all strips meet them. */
 static int64_t FN(rows_at_once)(const FN(direct_product) *job, int64_t depth, int64_t rows,
                                 int64_t columns) {
@@ -315,6 +328,10 @@ static void FN(direct_point)(FN(direct_product) *job, int64_t rows, int64_t colu
                              int64_t b_column, const char *a, const char *b, char *c) {
     _Alignas(64) R copied[TN_DIRECT_DEPTH * NR * PARTS];
     job->packed = NULL;
+    if (job->by_rows) {
+        FN(direct_by_rows)(job, rows, columns, a, b, c);
+        return;
+    }
     if (rows >= FN(MANY_ROWS) && columns % NR) {
         const int64_t done = FN(direct_rows)(job, rows, columns, b_column, a, b, c, copied);
         a += done * job->a_row, c += done * job->c_row, rows -= done;
@@ -335,9 +352,18 @@ static int FN(is_long)(const tn_contraction *x, int64_t b_column) {
     return x->k * x->n * unit > (x->m > MR ? DIRECT_NEAR : DIRECT_FAR);
 }
 
+/* Whether writing c is the work, for there are few steps, and no more than rows.  Short rows are left to strips
+ * of all of them where no cache holds c. */
+static int FN(writes_by_rows)(const tn_contraction *x, int64_t rows, int64_t columns) {
+    enum { FEW = 64, LEAST = 64 << 10, CACHED = 6 << 20, LONG = 1536 }; /* steps; bytes */
+    const int64_t unit = sizeof(T), row = columns * unit;
+    return rows > MR && x->k <= MIN(FEW, rows) && rows * row >= LEAST &&
+           (row >= LONG || x->batch * x->m * x->n * unit <= CACHED);
+}
+
 /* Chooses the ways of all batch points alike. */
-static void FN(choose_ways)(FN(direct_product) *job, int is_long, int64_t rows, int64_t columns,
-                            int64_t b_column) {
+static void FN(choose_ways)(FN(direct_product) *job, const tn_contraction *x, int is_long, int64_t rows,
+                            int64_t columns, int64_t b_column) {
     enum { MANY = 8 }; /* tiles that meet a strip and make it worth a copy without gaps */
     enum { CROWDED = 512 }; /* bytes from row to row, with which half of a strip is more than the ways hold */
     enum { ONE_SET = 2048, FEW = 8 }; /* with which rows of a meet in a set or two of the first cache; that stay */
@@ -346,10 +372,11 @@ static void FN(choose_ways)(FN(direct_product) *job, int is_long, int64_t rows, 
     job->widest = in_rows && rows == 1                   ? FN(BROADEST)
                   : in_rows && rows <= WIDE_ROWS / PARTS ? FN(WIDE)
                                                          : FN(WHOLE);
-    job->gathers = !in_rows || (!is_long && rows >= MANY * MR && job->depth <= TN_DIRECT_DEPTH);
-    job->near = (rows <= MR && !is_long) || job->depth * columns * unit <= DIRECT_NEAR;
+    job->by_rows = in_rows && FN(writes_by_rows)(x, rows, columns);
+    job->gathers = !in_rows || (!is_long && !job->by_rows && rows >= MANY * MR && job->depth <= TN_DIRECT_DEPTH);
+    job->near = (rows <= MR && !is_long) || job->depth * columns * unit <= DIRECT_NEAR || job->by_rows;
     job->fetches = is_long && !job->near;
-    job->tallest = job->a_row % ONE_SET || !job->fetches ? MR : MIN(MR, FEW);
+    job->tallest = !job->by_rows && (job->a_row % ONE_SET || !job->fetches) ? MR : MIN(MR, FEW);
     job->packs = job->fetches && rows > job->tallest && job->b_down % CROWDED == 0;
 }
 
@@ -389,7 +416,7 @@ static void FN(direct)(const tn_contraction *x, const char *a, const char *b, ch
     FN(direct_product) job = {.a_row = m->sa, .a_step = k->sa, .b_step = k->sb, .b_down = k->sb,
                               .c_row = m->sc, .depth = x->k};
     const int is_long = FN(is_long)(x, n->sb);
-    FN(choose_ways)(&job, is_long, rows, columns, n->sb);
+    FN(choose_ways)(&job, x, is_long, rows, columns, n->sb);
     const int64_t depth = FN(direct_depth)(x, is_long, n->sb);
     job.rows_at_once = FN(rows_at_once)(&job, depth, rows, columns);
     const int near = job.near && !job.gathers && rows < FN(MANY_ROWS);

@@ -8,6 +8,7 @@
 #define E (VL / PARTS)
 enum { FN(SPAN) = 4 };   /* vectors whose sums stay in registers */
 enum { FN(SHORT) = 16 }; /* vectors of the rows that take longer to begin than to compute */
+enum { FN(STREAMED_ROW) = 512, FN(STREAMED_STEPS) = 4 }; /* bytes at least, steps at most, past the caches */
 
 /* From memory, so many long rows are read at a time; from the cache, as many as there are. */
 enum { FN(K_TABLE) = 256, FN(STREAMS_READ) = 8, FN(NEAR) = 16 << 10 };
@@ -41,10 +42,10 @@ ALWAYS_INLINE V FN(total)(const V *sum) {
 }
 
 /* c[j] (+)= sum_k a[k][j] b[k][j] for so many vectors at unit stride; a_moves is 0 when a is one
- * number for all j. */
-ALWAYS_INLINE void FN(span)(const int vectors, const int unary, const int a_moves, const char *a,
-                            const char *b, char *c, const int64_t *a_ks, const int64_t *b_ks,
-                            int64_t ks, int accumulate) {
+ * number for all j. `past` the caches, c is a line or several. */
+ALWAYS_INLINE void FN(span)(const int vectors, const int unary, const int a_moves, const int past,
+                            const char *a, const char *b, char *c, const int64_t *a_ks,
+                            const int64_t *b_ks, int64_t ks, int accumulate) {
     V sum[FN(SPAN)][PARTS];
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; j++)
@@ -65,7 +66,10 @@ ALWAYS_INLINE void FN(span)(const int vectors, const int unary, const int a_move
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; j++) {
         const V result = unary ? sum[j][0] : FN(total)(sum[j]);
-        FN(put)(c + j * VBYTES, result, accumulate);
+        if (past)
+            STREAM(c + j * VBYTES, result);
+        else
+            FN(put)(c + j * VBYTES, result, accumulate);
     }
 }
 
@@ -152,13 +156,13 @@ ALWAYS_INLINE void FN(inner)(const int unary, const int a_moves, const tn_dim *i
         const int has_tail = (n1 - n0) % E != 0;
         if (has_tail) {
             if (accumulate) memcpy(tail, c + end * sc, VBYTES);
-            FN(span)(1, unary, a_moves, a + end * sa, b + end * sb, tail, a_ks, b_ks, ks, accumulate);
+            FN(span)(1, unary, a_moves, 0, a + end * sa, b + end * sb, tail, a_ks, b_ks, ks, accumulate);
         }
         for (; j + FN(SPAN) * E <= n1; j += FN(SPAN) * E)
-            FN(span)(FN(SPAN), unary, a_moves, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, ks,
+            FN(span)(FN(SPAN), unary, a_moves, 0, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, ks,
                      accumulate);
         for (; j + E <= n1; j += E)
-            FN(span)(1, unary, a_moves, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, ks,
+            FN(span)(1, unary, a_moves, 0, a + j * sa, b + j * sb, c + j * sc, a_ks, b_ks, ks,
                      accumulate);
         if (has_tail) memcpy(c + end * sc, tail, VBYTES);
         return;
@@ -224,13 +228,66 @@ ALWAYS_INLINE void FN(outer_rows)(const int unary, const int a_moves, const tn_d
         char tail[VBYTES] __attribute__((aligned(VBYTES))); /* overlaps what is stored before it */
         if (rest && accumulate) memcpy(tail, c + last, VBYTES);
         if (rest)
-            FN(span)(1, unary, a_moves, a + (a_moves ? last : 0), b + last, tail, here, here, 1, accumulate);
+            FN(span)(1, unary, a_moves, 0, a + (a_moves ? last : 0), b + last, tail, here, here, 1,
+                     accumulate);
         for (int64_t s = 0; s < steps; s++, x += a_moves ? step : 0, y += step, to += step)
-            FN(span)(FN(SPAN), unary, a_moves, x, y, to, here, here, 1, accumulate);
+            FN(span)(FN(SPAN), unary, a_moves, 0, x, y, to, here, here, 1, accumulate);
         for (int64_t v = 0; v < vectors; v++, x += a_moves ? VBYTES : 0, y += VBYTES, to += VBYTES)
-            FN(span)(1, unary, a_moves, x, y, to, here, here, 1, accumulate);
+            FN(span)(1, unary, a_moves, 0, x, y, to, here, here, 1, accumulate);
         if (rest) memcpy(c + last, tail, VBYTES);
     }
+}
+
+/* A row that is written past the caches, in whole lines. In `line` is what the row before has of the first of
+ * them, if that is `begun`, and then what this row has of its last; returns how many bytes that is. */
+ALWAYS_INLINE int64_t FN(stream_row)(const int unary, const int a_moves, const char *a, const char *b,
+                                     char *c, int64_t length, const int64_t *a_ks, const int64_t *b_ks,
+                                     const int64_t ks, char *line, int begun) {
+    enum { PER_LINE = LINE_BYTES / sizeof(T), VECTORS = LINE_BYTES / VBYTES };
+    const int64_t unit = sizeof(T), phase = (int64_t)((uintptr_t)c % LINE_BYTES);
+    const int64_t room = phase ? (LINE_BYTES - phase) / unit : 0, rest = (length - room) % PER_LINE;
+    char head[LINE_BYTES], tail[LINE_BYTES]; /* computed before c changes, which may be a or b */
+    const int64_t last = (length - PER_LINE) * unit, a_last = a_moves ? last : 0;
+    if (room) FN(span)(VECTORS, unary, a_moves, 0, a, b, head, a_ks, b_ks, ks, 0);
+    if (rest) FN(span)(VECTORS, unary, a_moves, 0, a + a_last, b + last, tail, a_ks, b_ks, ks, 0);
+    if (room && !begun) memcpy(c, head, (size_t)(room * unit));
+    if (room && begun) {
+        memcpy(line + phase, head, (size_t)(room * unit));
+        for (int v = 0; v < LINE_BYTES; v += VBYTES) STREAM(c - phase + v, *(const VU *)(line + v));
+    }
+    const int64_t end = length - rest;
+    int64_t j = room;
+    for (; j + FN(SPAN) * E <= end; j += FN(SPAN) * E)
+        FN(span)(FN(SPAN), unary, a_moves, 1, a + (a_moves ? j * unit : 0), b + j * unit, c + j * unit, a_ks,
+                 b_ks, ks, 0);
+    for (; j < end; j += E)
+        FN(span)(1, unary, a_moves, 1, a + (a_moves ? j * unit : 0), b + j * unit, c + j * unit, a_ks, b_ks,
+                 ks, 0);
+    memcpy(line, tail + (PER_LINE - rest) * unit, (size_t)(rest * unit));
+    return rest * unit;
+}
+
+/* The outer points of a box whose results are written past the caches: a row for each. */
+ALWAYS_INLINE void FN(stream_rows)(const int unary, const int a_moves, const tn_contraction *x,
+                                   const tn_dim *inner, const char *a, const char *b, char *c,
+                                   const int64_t *a_ks, const int64_t *b_ks, const int64_t ks,
+                                   const tn_box *box) {
+    const int64_t unit = sizeof(T), length = box->n1 - box->n0, at = box->n0 * unit;
+    _Alignas(64) char line[LINE_BYTES];
+    char *to = NULL; /* where the row before ends, and how much of it is still in `line` */
+    int64_t kept = 0;
+    tn_walk outer;
+    walk_to(&outer, x->dims, (int)(inner - x->dims), box->batch0);
+    for (int64_t t = box->batch0; t < box->batch1; t++, walk_next(&outer)) {
+        char *row = c + outer.c + at;
+        const int begun = kept && to == row;
+        if (kept && !begun) memcpy(to - kept, line, (size_t)kept);
+        kept = FN(stream_row)(unary, a_moves, a + outer.a + (a_moves ? at : 0), b + outer.b + at, row, length,
+                              a_ks, b_ks, ks, line, begun);
+        to = row + length * unit;
+    }
+    if (kept) memcpy(to - kept, line, (size_t)kept);
+    STREAM_END();
 }
 
 /* The outer points of a box whose inner axis is a few vectors long: a row for each, and long ones in
@@ -278,12 +335,21 @@ ALWAYS_INLINE void FN(nest_output)(const int unary, const int a_moves, const tn_
     int64_t extents[TN_MAX_DIMS];
     tn_boxes boxes;
     cut_boxes(&boxes, dims_k, x->n_k, ON_A, ON_B, sizeof(T), 1, FN(K_TABLE), FN(K_TABLE));
+    const int stream = STREAMS && box->far > 1 && x->k <= FN(STREAMED_STEPS) && boxes.count == 1 &&
+                       !x->accumulate && (uintptr_t)c % sizeof(T) == 0;
     for (int64_t k = 0; k < boxes.count; k++) {
         const int64_t ks = fill_box(&boxes, k, ON_A, ON_B, a_ks, b_ks, extents);
         const int far = ks * (box->n1 - box->n0) * (int64_t)sizeof(T) > FN(NEAR);
         const int64_t rows = far ? FN(STREAMS_READ) : FN(K_TABLE), length = box->n1 - box->n0;
-        if (length * unit >= 8 && (ks == 1 || length <= FN(SHORT) * E) && inner->sc == unit &&
-            (unary || inner->sb == unit) && (!a_moves || inner->sa == unit)) {
+        const int runs = inner->sc == unit && (unary || inner->sb == unit) && (!a_moves || inner->sa == unit);
+        if (runs && stream && length * unit >= FN(STREAMED_ROW)) {
+            if (ks == 1)
+                FN(stream_rows)(unary, a_moves, x, inner, a, b, c, a_ks, b_ks, 1, box);
+            else
+                FN(stream_rows)(unary, a_moves, x, inner, a, b, c, a_ks, b_ks, ks, box);
+            continue;
+        }
+        if (runs && length * unit >= 8 && (ks == 1 || length <= FN(SHORT) * E)) {
             FN(nest_short)(unary, a_moves, x, inner, a, b, c, a_ks, b_ks, ks, box,
                            x->accumulate || k > 0);
             continue;

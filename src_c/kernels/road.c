@@ -8,8 +8,7 @@
 #include <string.h>
 
 enum { PACKING_PAYS = 4096 }; /* macs below which packing costs more than it saves */
-/* bytes of a complex or real result from which writing it row by row is faster than tile by tile */
-enum { LARGE = 16 << 20, LARGE_REAL = 10 << 20 };
+enum { LARGE = 16 << 20 }; /* bytes of a result that is written past the caches */
 /* tables up to this size; beyond so many macs vectors win over tables */
 enum { TABLE_POINTS = 128, TABLE_MACS = 256 };
 
@@ -206,20 +205,17 @@ static int streams(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const 
     return k <= FEW && row_of(x, group, count) >= LONG_ROW;
 }
 
-/* Whether the result is best written row by row: single products; with a few summed points where tiles would
- * write many rows that meet in few sets of the cache, or where the result is large. */
+/* Whether the result is best written row by row: single products, and large results of a few summed points,
+ * which pass the caches (nest.h). */
 static int goes_by_rows(const tn_contraction *x, tn_dim group[4][TN_MAX_DIMS], const int count[4],
                         int64_t k) {
-    enum { MEETING = 2 << 10, NEAR = 1 << 20, FEW = 4 }; /* bytes, entries */
+    enum { FEW = 4 };
     const int64_t itemsize = tn_itemsize(x->dtype), row = row_of(x, group, count);
     const int64_t points = group_size(group[0], count[0]) * group_size(group[1], count[1]) *
                            group_size(group[2], count[2]);
-    const int64_t large = row * itemsize % MEETING == 0 ? NEAR
-                          : tn_real_count(x->dtype) > 1 ? LARGE
-                                                        : LARGE_REAL;
     if (k == 1 && batch_row_of(x, group, count) >= FEW) return points >= TABLE_MACS;
     if (k == 1) return points >= TABLE_MACS && row >= tn_get_kernels(x->dtype)->lanes;
-    return streams(x, group, count, k) && points * itemsize > large;
+    return streams(x, group, count, k) && points * itemsize >= LARGE;
 }
 
 /* Whether tiles over a and b where they lie are the way: one axis in each group, n contiguous on c, and
