@@ -6,6 +6,8 @@ All of them get the same arrays, run in one process, interleaved, and the best o
 counts; every run makes a fresh, contiguous result. The roofline of a case is the larger of its
 arithmetic at the peak and its bytes at the bandwidth, both measured in the same run: the peak is
 the fastest square matrix product of anybody, the bandwidth that of copying memory already touched.
+Copies into another order of axes are also compared with a plain copy of the same array, into memory
+already touched, which takes its turn among them and so finds the caches as they do.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +187,7 @@ def usable(runners: Runners) -> Runners:
 
 
 def fastest(times: dict[str, float]) -> float:
-    return min(seconds for who, seconds in times.items() if who != "tensornet")
+    return min(seconds for who, seconds in times.items() if who not in ("tensornet", "plain copy"))
 
 
 def join_numpy(times: dict[str, float]) -> dict[str, float]:
@@ -254,11 +257,14 @@ def permutation_rows(
     for subscripts, extents in cases:
         term, out = subscripts.split("->")
         a = random_array(shape_of(term, extents), dtype, 1)
-        axes = tuple(term.index(i) for i in out)
-        times = best_times(usable(peers.permutation(axes, subscripts, a)), seconds)
+        axes, touched = tuple(term.index(i) for i in out), np.zeros_like(a)
+        runners = usable(peers.permutation(axes, subscripts, a))
+        runners["plain copy"] = partial(np.copyto, touched, a)
+        times = best_times(runners, seconds)
         label = ",".join(f"{i}{n}" for i, n in extents.items()) if len(term) < 9 else ""
         row = {"section": section, "dtype": dtype, "case": f"{subscripts} {label}".strip()}
         row |= {"seconds": times, "speedup": fastest(times) / times["tensornet"]}
+        row["of_copy"] = times["plain copy"] / times["tensornet"]
         if roof:
             row["roofline"] = roof.seconds(0, 2 * a.nbytes) / times["tensornet"]
         yield row
@@ -313,25 +319,28 @@ def line(row: Row) -> str:
         f"{1e3 * times[who]:.4g}" if who in times else "-"
         for who in ("tensornet", "numpy", "torch", "tblis")
     ]
-    roofline = f"{row['roofline']:.2f}" if "roofline" in row else ""
+    parts = [f"{row[part]:.2f}" if part in row else "" for part in ("roofline", "of_copy")]
     case = f"{row['case']} ({row['megabytes']} MB)" if "megabytes" in row else row["case"]
-    return f"| {case} | {row['dtype']} | {' | '.join(cells)} | {row['speedup']:.2f} | {roofline} |"
+    cells += [f"{row['speedup']:.2f}", *parts]
+    return f"| {case} | {row['dtype']} | {' | '.join(cells)} |"
 
 
 def summary(rows: list[Row]) -> str:
     """Geometric means and worst cases per section, dtype and size."""
     lines = [
         "| section | dtype | cases | speed-up over the best peer: mean | worst | roofline: mean "
-        "| worst | slowest against a peer |",
-        "|---|---|---:|---:|---:|---:|---:|---|",
+        "| worst | plain copy: mean | worst | slowest against a peer |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     groups: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["section"], row["dtype"], row.get("megabytes", 0)), []).append(row)
     for (section, dtype, megabytes), group in groups.items():
         worst = min(group, key=lambda row: row["speedup"])
-        roofs = [row["roofline"] for row in group if "roofline" in row]
-        cells = [f"{mean(roofs):.2f}", f"{min(roofs):.2f}"] if roofs else ["", ""]
+        cells = []
+        for part in ("roofline", "of_copy"):
+            parts = [row[part] for row in group if part in row]
+            cells += [f"{mean(parts):.2f}", f"{min(parts):.2f}"] if parts else ["", ""]
         name = f"{section}, {megabytes} MB" if megabytes else section
         lines.append(
             f"| {name} | {dtype} | {len(group)} | {mean([r['speedup'] for r in group]):.2f} "
