@@ -37,6 +37,7 @@ ALWAYS_INLINE void FN(dot_step)(const int rows, const int columns, const int mas
     for (int i = 0; i < rows; i++) {
         V left = *(const VU *)(four[i / 4] + (i % 4 == 3 ? row3 : i % 4 * row));
         if (masked) left = (V)((INTEGERS)left & mask);
+        if (columns * PARTS > 1) OPAQUE_VECTOR(left); /* or compilers load it once for each product */
 #pragma GCC unroll 4
         for (int j = 0; j < columns; j++)
             for (int part = 0; part < PARTS; part++)
