@@ -7,7 +7,8 @@
  * Other products read and write along memory unless a batch axis is nearest on an operand or on the result,
  * so that every line is passed by as often as that axis is long: batch axes then go to the front.  And what
  * must be packed number by number for a small result in an odd order is read in place for one whose rows are
- * the rows of an operand. */
+ * the rows of an operand.  A large result of few steps is written along its rows, if those of an operand are put
+ * in their order. */
 #include "lowering.h"
 
 /* Which of a, b and c have an axis. */

@@ -44,6 +44,8 @@ TANGLED = [
     ("ae,ebdc->bacd", {"a": 2, "b": 7, "c": 5, "d": 12, "e": 60}),
     ("ab,ac->bca", {"a": 2, "b": 90, "c": 120}),  # a large one of slivers
     ("dca,dcb->ab", {"a": 300, "b": 3, "c": 4, "d": 25}),
+    ("ac,bc->ab", {"a": 200, "b": 150, "c": 6}),  # columns apart, and a large result
+    ("ca,dbc->adb", {"a": 150, "b": 90, "c": 7, "d": 2}),
 ]
 
 
@@ -90,6 +92,8 @@ def test_what_lies_in_another_order_is_copied_and_counted(
         ("c,cba->ab", {"a": 8, "b": 8, "c": 8}),  # in order, or small
         ("dba,cda->cab", {"a": 16, "b": 3, "c": 3, "d": 50}),
         ("dba,cda->cab", {"a": 4, "b": 24, "c": 7, "d": 100}),  # a short batch axis
+        ("ac,bc->ab", {"a": 60, "b": 50, "c": 6}),  # columns apart, but a small result
+        ("ac,bc->ab", {"a": 9, "b": 5000, "c": 6}),  # or an operand nearly as large
     ],
 )
 def test_nothing_is_copied_that_is_in_order_or_small(
