@@ -135,6 +135,26 @@ def test_rows_written_past_the_caches_end_where_they_should(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("subscripts", ["m,n->mn", "mk,kn->mn", "nm->mn", "mn->mn"])
+def test_large_results_may_have_rows_at_any_byte(subscripts: str, dtype: str) -> None:
+    size = np.dtype(dtype).itemsize
+    columns = 3008
+    rows = 17 * 2**20 // (columns * size) + 1
+    extents = {"m": rows, "n": columns, "k": 3}
+    terms = subscripts.split("->")[0].split(",")
+    arrays = [
+        whole_numbers(tuple(extents[i] for i in term), dtype, seed).astype(dtype)
+        for seed, term in enumerate(terms)
+    ]
+    space = np.empty(rows * (columns * size + 1) + 1, np.uint8)
+    for first in (0, 1):
+        strides = (columns * size + 1, size)
+        out: np.ndarray = np.ndarray((rows, columns), dtype, space, first, strides)
+        tn.einsum(subscripts, *arrays, out=out)
+        np.testing.assert_array_equal(out, np.einsum(subscripts, *arrays))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("subscripts", ["mk,kn->mn", "km,nk->mn"])
 def test_results_of_few_steps_are_exact_however_wide(subscripts: str, dtype: str) -> None:
     for m, n in ((60, 1001), (301, 299), (1003, 130), (40, 9000)):

@@ -146,11 +146,15 @@ typedef struct {
     int whole_m;         /* a task has all m */
 } contract_job;
 
-/* Of a box of this contraction. */
-static int how_far(const tn_contraction *x) {
+/* Of a box of this contraction, whose result is at c.  Nothing passes the caches unless lines hold whole
+ * elements: rows may begin at any byte. */
+static int how_far(const tn_contraction *x, const char *c) {
     const double runs = x->road == TN_ROAD_TRANSPOSE ? (double)x->k : 1;
     const double bytes = (double)x->batch * (double)x->m * (double)x->n * runs * tn_itemsize(x->dtype);
-    return (bytes >= FETCHED) + (bytes >= STREAMED);
+    uint64_t bits = (uintptr_t)c;
+    for (int d = 0; d < x->n_batch + x->n_m + x->n_n + x->n_k; d++) bits |= (uint64_t)x->dims[d].sc;
+    const int whole = bits % (uint64_t)tn_itemsize(x->dtype) == 0;
+    return (bytes >= FETCHED) + (bytes >= STREAMED && whole);
 }
 
 static void gett_task(void *argument, int64_t task, int worker) {
@@ -161,7 +165,7 @@ static void gett_task(void *argument, int64_t task, int worker) {
     const int64_t n = rest % job->blocking->n.count, batch = rest / job->blocking->n.count;
     tn_box box = {batch * job->batch_piece, smaller((batch + 1) * job->batch_piece, x->batch),
                   m, m_parts == 1 ? job->blocking->m.count : m + 1, n, n + 1,
-                  how_far(x)};
+                  how_far(x, job->c)};
     tn_worker self = {worker + job->worker, job->workspace + worker * job->workspace_stride,
                       job->control};
     job->kernels->gett(x, job->blocking, job->a, job->b, job->c, &box, &self);
@@ -178,7 +182,7 @@ static void run_gett(contract_job *job, int threads) {
     choose_blocks(&blocking, x, threads);
     job->blocking = &blocking;
     if (threads == 1) {
-        const tn_box all = {0, x->batch, 0, blocking.m.count, 0, blocking.n.count, how_far(x)};
+        const tn_box all = {0, x->batch, 0, blocking.m.count, 0, blocking.n.count, how_far(x, job->c)};
         tn_worker self = {job->worker, job->workspace, job->control};
         job->kernels->gett(x, &blocking, job->a, job->b, job->c, &all, &self);
         return;
@@ -204,7 +208,7 @@ static void direct_task(void *argument, int64_t task, int worker) {
     const int64_t m = task % job->m_pieces * job->m, rest = task / job->m_pieces;
     const int64_t n = rest % job->n_pieces * job->n, batch = rest / job->n_pieces * job->batch;
     const tn_box box = {batch, smaller(batch + job->batch, x->batch), m, smaller(m + job->m, x->m),
-                        n,     smaller(n + job->n, x->n),             how_far(x)};
+                        n,     smaller(n + job->n, x->n),             how_far(x, base->c)};
     (x->road == TN_ROAD_DIRECT ? base->kernels->direct : base->kernels->dots)(
         x, base->a, base->b, base->c, &box);
 }
@@ -288,7 +292,7 @@ static void run_nest(const contract_job *base, int threads) {
     }
     const double macs = (double)job.points * (double)job.inner * (double)per_point;
     job.chunk = smaller(job.inner, NEST_CHUNK);
-    job.far = how_far(x);
+    job.far = how_far(x, base->c);
     if (!pays(PARALLEL_NEST, macs, threads)) threads = 1;
     job.piece = smaller(job.points, parts_of(nest_task_of(macs, threads), job.chunk * per_point));
     job.pieces = parts_of(job.points, job.piece);
@@ -318,7 +322,7 @@ static int run_skinny(const contract_job *base, int threads) {
     if (!tiling->tiles) return 1;
     nest_job job = {.base = *base, .tiling = tiling, .points = tiling->tiles};
     const double macs = (double)x->batch * (double)x->m * (double)x->n * (double)x->k;
-    job.far = how_far(x);
+    job.far = how_far(x, base->c);
     if (!pays(PARALLEL_NEST, macs, threads)) threads = 1;
     const double task = (double)nest_task_of(macs, threads);
     job.piece = smaller(larger(1, (int64_t)(task * (double)job.points / macs)), job.points);

@@ -336,7 +336,7 @@ ALWAYS_INLINE void FN(nest_output)(const int unary, const int a_moves, const tn_
     tn_boxes boxes;
     cut_boxes(&boxes, dims_k, x->n_k, ON_A, ON_B, sizeof(T), 1, FN(K_TABLE), FN(K_TABLE));
     const int stream = STREAMS && box->far > 1 && x->k <= FN(STREAMED_STEPS) && boxes.count == 1 &&
-                       !x->accumulate && (uintptr_t)c % sizeof(T) == 0;
+                       !x->accumulate;
     for (int64_t k = 0; k < boxes.count; k++) {
         const int64_t ks = fill_box(&boxes, k, ON_A, ON_B, a_ks, b_ks, extents);
         const int far = ks * (box->n1 - box->n0) * (int64_t)sizeof(T) > FN(NEAR);
