@@ -289,6 +289,13 @@ static tn_status join_blocks(tn_lowering *l, int32_t last, tn_fused *fused) {
     return status;
 }
 
+/* The last step writes parts of the result, which may be too large for the second cache. */
+static void mark_far(tn_program *p, const tn_fused *f) {
+    enum { LARGE = 1 << 20 };
+    const int64_t bytes = p->values[f->result].elements * tn_itemsize(p->dtype);
+    p->steps[f->first_step + f->n_steps - 1].x.far = bytes >= LARGE;
+}
+
 tn_status tn_lower_stem(tn_lowering *l, const tn_stem *stem) {
     tn_program *p = l->p;
     tn_fused fused = {.first_step = p->n_steps, .n_steps = stem->n_steps, .blocks = 1,
@@ -311,6 +318,7 @@ tn_status tn_lower_stem(tn_lowering *l, const tn_stem *stem) {
         id = l->net->n_inputs + t;
     }
     if (!status) status = join_blocks(l, from, &fused);
+    if (!status) mark_far(p, &fused);
     p->fused[p->n_fused++] = fused;
     int32_t *result = &l->current[l->net->n_inputs + stem->steps[stem->n_steps - 1]];
     *result = fused.result;

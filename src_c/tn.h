@@ -105,6 +105,7 @@ typedef struct {
     const struct tn_tiling *tiling; /* of TN_ROAD_SKINNY; NULL: found in every call */
     uint8_t n_batch, n_m, n_n, n_k;
     uint8_t dtype, road, accumulate, unary;
+    uint8_t far; /* c is a part of a value too large for the second cache */
     int64_t batch, m, n, k; /* group sizes */
 } tn_contraction;
 

@@ -170,3 +170,15 @@ def test_chunks_of_long_sums_keep_apart_whatever_their_length(
     for length in (*range(480, 520, 3), 700, 1001):
         extents = {"a": rows, "b": columns, "c": length, "d": 2, "e": 16}
         check("caed,dbce->ab", extents, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("runs", "length"), [(3, 20_000), (37, 1024), (130, 200), (1000, 32), (700, 72)]
+)
+def test_few_sums_over_many_long_runs_are_exact(runs: int, length: int, dtype: str) -> None:
+    for rows, columns in ((2, 4), (5, 7), (16, 9)):
+        extents = {"k": runs, "m": rows, "n": columns, "p": length}
+        plan = tn.plan(["kmp", "knp"], "mn", extents, dtype=dtype)
+        assert "inner" in plan.compile(dtype).steps()[0]
+        check("kmp,knp->mn", extents, dtype)

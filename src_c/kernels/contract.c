@@ -154,7 +154,7 @@ static int how_far(const tn_contraction *x, const char *c) {
     uint64_t bits = (uintptr_t)c;
     for (int d = 0; d < x->n_batch + x->n_m + x->n_n + x->n_k; d++) bits |= (uint64_t)x->dims[d].sc;
     const int whole = bits % (uint64_t)tn_itemsize(x->dtype) == 0;
-    return (bytes >= FETCHED) + (bytes >= STREAMED && whole);
+    return (bytes >= FETCHED || x->far) + (bytes >= STREAMED && whole);
 }
 
 static void gett_task(void *argument, int64_t task, int worker) {

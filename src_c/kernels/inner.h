@@ -54,8 +54,18 @@ ALWAYS_INLINE void FN(inner_vector)(const int rows, const int columns, const cha
     FN(inner_step)(rows, columns, left, right, sum);
 }
 
-/* Adds the products of a block to the sums of one tile. */
+/* So many bytes of these rows. */
+ALWAYS_INLINE void FN(inner_fetch_rows)(const int rows, const char *from, const int64_t *offsets,
+                                        int64_t bytes) {
+    enum { LINE = 64 };
+    for (int i = 0; i < rows; i++)
+        for (int64_t p = 0; p < bytes; p += LINE) __builtin_prefetch(from + offsets[i] + p, 0, 2);
+}
+
+/* Adds the products of a block to the sums of one tile, and fetches what a later block, if there is one, reads
+ * of its rows, of its columns. */
 ALWAYS_INLINE void FN(inner_tile)(const int rows, const int columns, const FN(inner_block) *block,
+                                  const FN(inner_block) *later_a, const FN(inner_block) *later_b,
                                   const char *a, const char *b, const int64_t *a_rows,
                                   const int64_t *b_columns, V (*sums)[PARTS]) {
     const int64_t whole = block->length / E * VBYTES, points = block->points;
@@ -68,6 +78,8 @@ ALWAYS_INLINE void FN(inner_tile)(const int rows, const int columns, const FN(in
     else
         for (int64_t q = 0; q < points; q++) {
             const char *row = a + block->a[q], *column = b + block->b[q];
+            if (later_a) FN(inner_fetch_rows)(rows, a + later_a->a[q], a_rows, whole);
+            if (later_b) FN(inner_fetch_rows)(columns, b + later_b->b[q], b_columns, whole);
             for (int64_t p = 0; p < whole; p += VBYTES)
                 FN(inner_vector)(rows, columns, row + p, column + p, a_rows, b_columns, sum);
         }
@@ -104,16 +116,19 @@ static void FN(inner_offsets)(FN(inner_sides) *s, const tn_contraction *x) {
     }
 }
 
-/* All tiles with one block. */
-static void FN(inner_tiles)(const FN(inner_sides) *s, const FN(inner_block) *block, const char *a,
-                            const char *b, V (*sums)[PARTS]) {
+/* All tiles with one block; what later ones read is fetched. */
+static void FN(inner_tiles)(const FN(inner_sides) *s, const FN(inner_block) *block,
+                            const FN(inner_block) *later_a, const FN(inner_block) *later_b,
+                            const char *a, const char *b, V (*sums)[PARTS]) {
     for (int64_t i = 0; i < s->m; i += s->rows)
         for (int64_t j = 0; j < s->n; j += s->columns, sums += FN(INNER_TILE)) {
+            const FN(inner_block) *rows = j == 0 ? later_a : NULL, *columns = i == 0 ? later_b : NULL;
             if (FN(INNER_TILE) > 4 && s->rows == 4)
-                FN(inner_tile)(4, FN(INNER_TILE) / 4, block, a, b, s->a + i, s->b + j, sums);
+                FN(inner_tile)(4, FN(INNER_TILE) / 4, block, rows, columns, a, b, s->a + i, s->b + j,
+                               sums);
             else
-                FN(inner_tile)(2, FN(INNER_TILE) / 2 < 4 ? FN(INNER_TILE) / 2 : 4, block, a, b,
-                               s->a + i, s->b + j, sums);
+                FN(inner_tile)(2, FN(INNER_TILE) / 2 < 4 ? FN(INNER_TILE) / 2 : 4, block, rows,
+                               columns, a, b, s->a + i, s->b + j, sums);
         }
 }
 
@@ -132,25 +147,52 @@ static void FN(inner_store)(const FN(inner_sides) *s, V (*sums)[PARTS], char *c,
         }
 }
 
+/* The runs of k that are not in a block yet: so many, of the first from point `at` on. */
+typedef struct {
+    tn_walk walk;
+    int64_t left, at, run;
+} FN(inner_rest);
+
+/* The next block of at most so many points, or of a part of a run; 0 if there is none. */
+static int FN(inner_take)(FN(inner_rest) *rest, FN(inner_block) *block, int64_t most) {
+    const int64_t runs = MIN(MAX(most / rest->run, (int64_t)1), (int64_t)FN(INNER_POINTS));
+    block->length = MIN(rest->run - rest->at, most);
+    block->points = MIN(runs, rest->left);
+    for (int64_t i = 0; i < block->points; i++) {
+        block->a[i] = rest->walk.a + rest->at * (int64_t)sizeof(T);
+        block->b[i] = rest->walk.b + rest->at * (int64_t)sizeof(T);
+        if ((rest->at += block->length) < rest->run) continue;
+        rest->at = 0;
+        rest->left--;
+        walk_next(&rest->walk);
+    }
+    return block->points > 0;
+}
+
+/* Whether the points of k lie so far apart that they are fetched ahead. */
+static int FN(inner_is_far)(const tn_dim *k, int n_k, tn_operand operand) {
+    int64_t reach = 0;
+    for (int d = 0; d < n_k; d++) reach += (k[d].n - 1) * llabs(operand == ON_A ? k[d].sa : k[d].sb);
+    return reach >= FN(INNER_FAR);
+}
+
 /* All of k in runs, which both operands have. */
 static void FN(inner_runs)(const tn_contraction *x, const FN(inner_sides) *s, const char *a,
                            const char *b, V (*sums)[PARTS]) {
     const tn_dim *k = x->dims + x->n_batch + x->n_m + x->n_n;
-    const int64_t unit = sizeof(T), run = k[x->n_k - 1].n, outer = x->k / run;
-    const int64_t most = MAX(FN(INNER_READ) / unit / (s->m + s->n), (int64_t)E) / E * E;
-    FN(inner_block) block;
-    tn_walk w;
-    walk_to(&w, k, x->n_k - 1, 0);
-    for (int64_t q = 0; q < outer; q += block.points) {
-        block.points = MIN(MIN(MAX(most / run, (int64_t)1), outer - q), (int64_t)FN(INNER_POINTS));
-        for (int64_t i = 0; i < block.points; i++, walk_next(&w)) {
-            block.a[i] = w.a;
-            block.b[i] = w.b;
-        }
-        for (int64_t p = 0; p < run; p += block.length) {
-            block.length = MIN(run - p, most);
-            FN(inner_tiles)(s, &block, a + p * unit, b + p * unit, sums);
-        }
+    const int64_t run = k[x->n_k - 1].n;
+    const int64_t most = MAX(FN(INNER_READ) / (int64_t)sizeof(T) / (s->m + s->n), (int64_t)E) / E * E;
+    const int far_a = FN(inner_is_far)(k, x->n_k, ON_A), far_b = FN(inner_is_far)(k, x->n_k, ON_B);
+    FN(inner_rest) rest = {.left = x->k / run, .run = run};
+    FN(inner_block) blocks[2], *now = &blocks[0], *later = &blocks[1];
+    walk_to(&rest.walk, k, x->n_k - 1, 0);
+    for (int more = FN(inner_take)(&rest, now, most); more;) {
+        more = FN(inner_take)(&rest, later, most);
+        const int alike = later->points == now->points && later->length == now->length;
+        FN(inner_tiles)(s, now, alike && far_a ? later : NULL, alike && far_b ? later : NULL, a, b, sums);
+        FN(inner_block) *const swap = now;
+        now = later;
+        later = swap;
     }
 }
 
@@ -247,11 +289,10 @@ static void FN(inner_copies)(const tn_contraction *x, const FN(inner_sides) *s, 
     FN(inner_lines) far_a = {0}, far_b = {0};
     tn_walk w, next;
     FN(inner_cut)(&cut, k, x->n_k, MIN(most, (int64_t)FN(INNER_COPIED)));
-    int64_t reach_a = s->a[s->m - 1], reach_b = s->b[s->n - 1];
-    for (int d = 0; d < x->n_k; d++)
-        reach_a += (k[d].n - 1) * k[d].sa, reach_b += (k[d].n - 1) * k[d].sb;
-    if (cut.broken_a && reach_a >= FN(INNER_FAR)) FN(inner_list)(&far_a, cut.a, cut.points, s->a, s->m);
-    if (cut.broken_b && reach_b >= FN(INNER_FAR)) FN(inner_list)(&far_b, cut.b, cut.points, s->b, s->n);
+    if (cut.broken_a && FN(inner_is_far)(k, x->n_k, ON_A))
+        FN(inner_list)(&far_a, cut.a, cut.points, s->a, s->m);
+    if (cut.broken_b && FN(inner_is_far)(k, x->n_k, ON_B))
+        FN(inner_list)(&far_b, cut.b, cut.points, s->b, s->n);
     const int64_t pieces = k[cut.axes].n, outer = x->k / cut.inside / pieces;
     walk_to(&w, k, cut.axes, 0);
     walk_to(&next, k, cut.axes, outer > 1);
@@ -267,7 +308,7 @@ static void FN(inner_copies)(const tn_contraction *x, const FN(inner_sides) *s, 
             const char *right = FN(inner_copy)(cut.b, cut.broken_b, block.length, s->n, lines.b,
                                                b + w.b + p * k[cut.axes].sb, copied[1], 0);
             block.a[0] = block.b[0] = 0;
-            FN(inner_tiles)(&lines, &block, left, right, sums);
+            FN(inner_tiles)(&lines, &block, NULL, NULL, left, right, sums);
         }
 }
 

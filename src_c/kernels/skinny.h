@@ -9,6 +9,9 @@
 /* Rows of c at a time, two vectors each. */
 enum { FN(SKINNY_ROWS) = VBYTES == 64 ? 8 : VBYTES == 32 ? 6 - COMPLEX : 4 };
 
+/* Bytes of a that do not stay in the second cache; of c in one piece, which processors fetch by themselves. */
+enum { FN(SKINNY_FAR) = 1 << 20, FN(SKINNY_RUN) = 512 };
+
 /* Real numbers of an element of b: complex ones are [re, -im, im], the last two for swapped parts. */
 enum { FN(ENTRY) = COMPLEX ? 3 : 1 };
 
@@ -262,13 +265,19 @@ static int FN(aligned_tiles)(const tn_contraction *x, const tn_tiling *t, const 
     return bits % VBYTES == 0;
 }
 
-/* How many tiles ahead operands too large for the caches are fetched; 0: not at all.  What is read where it
- * lies meets in few sets of no cache: there is room for more. */
+/* How many tiles ahead operands too large for the caches are fetched.  What is read where it lies meets in
+ * few sets of no cache: there is room for more. */
 static int64_t FN(tiles_ahead)(const tn_contraction *x, const tn_tiling *t, int in_place) {
-    enum { FAR = 1 << 20, AHEAD = 8 << 10, FEWEST = 12 };
-    if (x->batch * x->m * x->k * (int64_t)sizeof(T) < FAR) return 0;
+    enum { AHEAD = 8 << 10, FEWEST = 12 };
     const int64_t tiles = AHEAD / (x->k * t->row_bytes);
     return MAX(tiles, in_place ? FEWEST : 1);
+}
+
+/* The lines that a tile writes where they lie. */
+static void FN(fetch_rows)(const tn_tiling *t, int64_t n, const char *c) {
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t j = 0; j < t->columns; j++)
+            __builtin_prefetch(c + t->c_rows[r] + t->column[j].to, 1, 2);
 }
 
 static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *a, const char *b,
@@ -288,7 +297,9 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
                                   (t->rest.count + E - 1) / E, x->k, x->n, blocks, tiny,
                                   FN(WRITE), 0};
     const char *tiny_from = NULL;
-    const int64_t ahead_tiles = FN(tiles_ahead)(x, t, a_direct);
+    const int far_a = x->batch * x->m * x->k * (int64_t)sizeof(T) >= FN(SKINNY_FAR);
+    const int far_c = !stream && (far_a || box->far) && t->c_run < FN(SKINNY_RUN);
+    const int64_t ahead_tiles = far_a || far_c ? FN(tiles_ahead)(x, t, a_direct) : 0;
     tn_walk w, next;
     walk_to(&next, t->outer, t->n_outer, (box->batch0 + ahead_tiles) % t->tiles);
     if (t->rest_axis >= 0) memset(read, 0, sizeof read); /* beyond the rest are lanes of no use */
@@ -296,8 +307,7 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
     for (int64_t tile = box->batch0; tile < box->batch1; tile++, walk_next(&w), walk_next(&next)) {
         const char *from = a + w.a;
         char *to = c + w.c;
-        const int64_t ahead = ahead_tiles ? next.a - w.a : 0;
-        const int64_t ahead_to = ahead_tiles && !stream ? next.c - w.c : 0;
+        const int64_t ahead = far_a ? next.a - w.a : 0, ahead_to = far_c ? next.c - w.c : 0;
         if (a_direct) whole.ahead = ahead;
         if (tiny_from != b + w.b) FN(gather_tiny)(t, x->k, x->n, blocks, tiny_from = b + w.b, tiny);
         if (t->rest_axis >= 0 && w.at[t->rest_axis] == t->outer[t->rest_axis].n - 1) {
@@ -311,6 +321,7 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
             FN(gather_points)(&t->whole, from, t->a_rows, x->k, read, t->row_bytes);
         if (t->load.count) FN(exchange)(&t->load, from, (char *)read, ahead, 0, FN(WRITE));
         if (t->settle.count) FN(exchange)(&t->settle, (char *)read, (char *)read, 0, 0, FN(WRITE));
+        if (c_direct && far_c) FN(fetch_rows)(t, x->n, to + ahead_to);
         FN(multiply_tile)(&whole, a_direct ? from : (const char *)read,
                           c_direct ? to : (char *)written);
         if (t->store.count) FN(exchange)(&t->store, (char *)written, to, 0, ahead_to, mode);

@@ -294,6 +294,18 @@ static void grow_tile(layout *l, const tn_tiling *t, int64_t rows, int limited) 
     }
 }
 
+/* How many bytes of c a tile writes in one piece. */
+static int64_t find_run(const layout *l) {
+    int64_t run = l->size;
+    for (int i = 0; i < l->count; i++) {
+        const digit *d = &l->digits[i];
+        if (d->sc != run || !(d->of == ON_N || (d->of == ON_M && d->used))) continue;
+        run *= d->extent;
+        i = -1; /* what follows may stand before */
+    }
+    return run;
+}
+
 /* What is not in the tile stays for the loop over tiles. */
 static void cut_outer(tn_tiling *t, const layout *l, const tn_contraction *x, int rest_axis) {
     t->n_outer = 0;
@@ -420,6 +432,7 @@ int tn_cut_tiles(const tn_contraction *x, tn_tiling *t) {
     if ((points >> l.depth) * (buffered ? rows : 1) > TN_TILE_VECTORS) return 0;
     if (limited && points > TN_TILE_POINTS) return 0;
     t->row_bytes = points * l.size;
+    t->c_run = find_run(&l);
     int64_t on_a[MOST_DIGITS], on_c[MOST_DIGITS];
     for (int i = 0; i < l.count; i++) on_a[i] = l.digits[i].sa, on_c[i] = l.digits[i].sc;
     fill_shuffle(&t->load, &l, ON_K, before, l.first, on_a, l.between, 0, crowded);

@@ -43,6 +43,7 @@ struct tn_tiling {
     /* Tiles pass through two buffers, [k][points] and [n][points], unless they are read and written
      * where they lie: */
     int64_t row_bytes;
+    int64_t c_run; /* bytes of c that a tile writes in one piece */
     int a_elementwise, c_elementwise; /* no whole vectors there: moved by `whole` */
     tn_shuffle load, settle;         /* a to the first buffer, and within it */
     tn_shuffle store;                /* the second buffer to c */
