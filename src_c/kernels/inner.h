@@ -48,10 +48,20 @@ ALWAYS_INLINE void FN(inner_vector)(const int rows, const int columns, const cha
                                     V (*sum)[PARTS]) {
     V left[4], right[4];
 #pragma GCC unroll 4
-    for (int i = 0; i < rows; i++) left[i] = *(const VU *)(a + a_rows[i]);
+    for (int i = 0; i < rows; i++) {
+        left[i] = *(const VU *)(a + a_rows[i]);
+        OPAQUE_VECTOR(left[i]); /* or compilers load it once for each product */
+    }
 #pragma GCC unroll 4
     for (int j = 0; j < columns; j++) right[j] = *(const VU *)(b + b_columns[j]);
     FN(inner_step)(rows, columns, left, right, sum);
+}
+
+/* The sums of a tile, from memory to registers or back: memcpy passes through the stack. */
+ALWAYS_INLINE void FN(inner_move)(const int count, V (*from)[PARTS], V (*to)[PARTS]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < count; i++)
+        for (int r = 0; r < PARTS; r++) to[i][r] = from[i][r];
 }
 
 /* So many bytes of these rows. */
@@ -71,7 +81,7 @@ ALWAYS_INLINE void FN(inner_tile)(const int rows, const int columns, const FN(in
     const int64_t whole = block->length / E * VBYTES, points = block->points;
     const size_t rest = (size_t)(block->length % E) * sizeof(T);
     V sum[FN(INNER_TILE)][PARTS], left[4], right[4];
-    memcpy(sum, sums, sizeof sum);
+    FN(inner_move)(rows * columns, sums, sum);
     if (whole == VBYTES) /* short runs, whose loop would cost more than they do */
         for (int64_t q = 0; q < points; q++)
             FN(inner_vector)(rows, columns, a + block->a[q], b + block->b[q], a_rows, b_columns, sum);
@@ -83,7 +93,7 @@ ALWAYS_INLINE void FN(inner_tile)(const int rows, const int columns, const FN(in
             for (int64_t p = 0; p < whole; p += VBYTES)
                 FN(inner_vector)(rows, columns, row + p, column + p, a_rows, b_columns, sum);
         }
-    memcpy(sums, sum, sizeof sum);
+    FN(inner_move)(rows * columns, sum, sums);
     if (!rest) return;
     for (int64_t q = 0; q < points; q++) {
         const char *row = a + block->a[q] + whole, *column = b + block->b[q] + whole;
