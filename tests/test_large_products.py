@@ -1,4 +1,4 @@
-"""Products of few summed points, tall ones and those of few rows, compared with exact integers."""
+"""Products of few summed points, tall ones, those of few rows and gates, in exact integers."""
 
 from __future__ import annotations
 
@@ -182,3 +182,14 @@ def test_few_sums_over_many_long_runs_are_exact(runs: int, length: int, dtype: s
         plan = tn.plan(["kmp", "knp"], "mn", extents, dtype=dtype)
         assert "inner" in plan.compile(dtype).steps()[0]
         check("kmp,knp->mn", extents, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("gate", [1, 2, 3])
+def test_gates_meet_axes_of_a_state_in_any_order(gate: int, dtype: str) -> None:
+    rng = np.random.default_rng(gate)
+    state, met, new = list("abcdefghijkl"), list("KLM")[:gate], list("UVW")[:gate]
+    for _ in range(12):
+        left, result = rng.permutation(state + met), rng.permutation(state + new)
+        subscripts = f"{''.join(left)},{''.join(new + met)}->{''.join(result)}"
+        check(subscripts, dict.fromkeys(state + met + new, 2), dtype)

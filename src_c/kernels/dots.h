@@ -6,9 +6,6 @@
 
 #if FLOATING
 #define E (VL / PARTS)
-#define INTEGERS FN(integers)
-typedef __typeof__(__builtin_choose_expr(sizeof(R) == 4, (int32_t)0, (int64_t)0)) INTEGERS
-    __attribute__((vector_size(VBYTES)));
 
 /* Sums of one tile, which are registers. */
 enum { FN(SUMS) = (VBYTES == 64 ? 16 : 8) / PARTS };
@@ -21,14 +18,13 @@ typedef struct {
 
 /* One vector along k of each row times one of each column; lanes that mask leaves out count as zero. */
 ALWAYS_INLINE void FN(dot_step)(const int rows, const int columns, const int masked,
-                                const INTEGERS mask, const char *const *four, int64_t row,
-                                int64_t row3, const char *b, const int64_t *b_columns,
-                                V (*sum)[PARTS]) {
+                                const VI mask, const char *const *four, int64_t row, int64_t row3,
+                                const char *b, const int64_t *b_columns, V (*sum)[PARTS]) {
     V right[4][PARTS];
 #pragma GCC unroll 4
     for (int j = 0; j < columns; j++) {
         right[j][0] = *(const VU *)(b + b_columns[j]);
-        if (masked) right[j][0] = (V)((INTEGERS)right[j][0] & mask);
+        if (masked) right[j][0] = (V)((VI)right[j][0] & mask);
 #if COMPLEX
         right[j][1] = SWAP_PARTS(right[j][0]);
 #endif
@@ -36,7 +32,7 @@ ALWAYS_INLINE void FN(dot_step)(const int rows, const int columns, const int mas
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++) {
         V left = *(const VU *)(four[i / 4] + (i % 4 == 3 ? row3 : i % 4 * row));
-        if (masked) left = (V)((INTEGERS)left & mask);
+        if (masked) left = (V)((VI)left & mask);
         if (columns * PARTS > 1) OPAQUE_VECTOR(left); /* or compilers load it once for each product */
 #pragma GCC unroll 4
         for (int j = 0; j < columns; j++)
@@ -86,7 +82,7 @@ ALWAYS_INLINE void FN(dot_tile)(const int rows, const int columns, int wanted,
 #pragma GCC unroll 16
     for (int i = 0; i < rows * columns; i++)
         for (int part = 0; part < PARTS; part++) sum[i][part] = (V){0};
-    const INTEGERS none = {0};
+    const VI none = {0};
     int64_t p = 0;
     for (; p + E <= x->depth; p += E, b += VBYTES, four[0] += VBYTES, four[1] += VBYTES)
         FN(dot_step)(rows, columns, 0, none, four, row, row3, b, b_columns, sum);
@@ -95,8 +91,8 @@ ALWAYS_INLINE void FN(dot_tile)(const int rows, const int columns, int wanted,
         const int is_short = p == 0;
         const int64_t back = is_short ? 0 : p + E - x->depth, bytes = back * (int64_t)sizeof(T);
         const V lane = {LANES(LANE, 1)};
-        const INTEGERS mask = is_short ? (INTEGERS)(lane < (V){0} + (R)(x->depth * PARTS))
-                                       : (INTEGERS)(lane >= (V){0} + (R)(back * PARTS));
+        const VI mask = is_short ? (VI)(lane < (V){0} + (R)(x->depth * PARTS))
+                                 : (VI)(lane >= (V){0} + (R)(back * PARTS));
         four[0] -= bytes, four[1] -= bytes;
         FN(dot_step)(rows, columns, 1, mask, four, row, row3, b - bytes, b_columns, sum);
     }
@@ -187,6 +183,5 @@ static void FN(dots)(const tn_contraction *x, const char *a, const char *b, char
     }
 }
 
-#undef INTEGERS
 #undef E
 #endif

@@ -13,6 +13,12 @@ typedef R V __attribute__((vector_size(VBYTES)));
 typedef R VU __attribute__((vector_size(VBYTES), aligned(1), may_alias));
 
 #define VL ((int)(VBYTES / sizeof(R)))
+#if FLOATING
+/* A whole number for each lane. */
+#define VI FN(vector_of_integers)
+typedef __typeof__(__builtin_choose_expr(sizeof(R) == 4, (int32_t)0, (int64_t)0)) VI
+    __attribute__((vector_size(VBYTES)));
+#endif
 #if COMPLEX
 #define MR COMPLEX_ROWS
 #define PARTS 2

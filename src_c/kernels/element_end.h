@@ -2,6 +2,7 @@
 #undef FN
 #undef V
 #undef VU
+#undef VI
 #undef VL
 #undef S
 #undef Q

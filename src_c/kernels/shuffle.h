@@ -2,6 +2,8 @@
 #ifndef TN_SHUFFLE_H
 #define TN_SHUFFLE_H
 
+#include "vector.h"
+
 /* Lanes of two vectors x, y of L lanes each are numbered 0 .. 2L-1.  Exchanging a bit of the lane with
  * the choice of vector is one stage of a transposition. */
 #if defined(__clang__) || __GNUC__ >= 12
@@ -50,5 +52,17 @@
 #define REAL_PARTS(x) SHUFFLE(x, x, LANES(WITHOUT, 1))
 #define IMAGINARY_PARTS(x) SHUFFLE(x, x, LANES(WITH, 1))
 #define NEGATE_REAL ((V){SIGNS})
+
+/* Words of 32 bits of any vector, in the order of their numbers `from`. */
+typedef int32_t words __attribute__((vector_size(VBYTES)));
+ALWAYS_INLINE words reorder_words(words x, words from) {
+#if VARIABLE_SHUFFLES
+    return __builtin_shuffle(x, from);
+#else
+    words y;
+    for (int w = 0; w < VBYTES / (int)sizeof(int32_t); w++) y[w] = x[from[w]];
+    return y;
+#endif
+}
 
 #endif

@@ -51,11 +51,13 @@ ALWAYS_INLINE int64_t FN(block_row)(int64_t i, int64_t blocks, int64_t n) { retu
         }                                                                              \
     }
 
+/* Lanes are put in `order` at last, or stay where they are with NULL. */
 ALWAYS_INLINE void FN(exchange_lanes)(const int lanes, const tn_shuffle *exchange,
-                                      const char *from, char *to, int64_t ahead,
+                                      const words *order, const char *from, char *to, int64_t ahead,
                                       int64_t ahead_to, FN(write_mode) mode) {
     const int size = 1 << __builtin_popcount(lanes);
     const int64_t count = exchange->count;
+    const words from_word = order ? *order : (words){0};
     int64_t reads[1 << TN_LANE_DIGITS], writes[1 << TN_LANE_DIGITS];
 #pragma GCC unroll 16
     for (int i = 0; i < size; i++)
@@ -75,6 +77,7 @@ ALWAYS_INLINE void FN(exchange_lanes)(const int lanes, const tn_shuffle *exchang
         STAGE(8)
 #pragma GCC unroll 16
         for (int i = 0; i < size; i++) {
+            if (order) x[i] = (V)reorder_words((words)x[i], from_word);
             FN(write)(target + writes[i], x[i], mode);
             if (ahead_to) __builtin_prefetch(target + ahead_to + writes[i], 1, 2);
         }
@@ -84,30 +87,41 @@ ALWAYS_INLINE void FN(exchange_lanes)(const int lanes, const tn_shuffle *exchang
 
 #define INSTANCE(which)                                                                          \
     static __attribute__((noinline)) void FN(exchange_##which)(                                  \
-        const tn_shuffle *x, const char *from, char *to, int64_t ahead, int64_t ahead_to,        \
-        FN(write_mode) mode) {                                                                   \
+        const tn_shuffle *x, const words *order, const char *from, char *to, int64_t ahead,         \
+        int64_t ahead_to, FN(write_mode) mode) {                                                 \
         const int lanes = which < E ? which : 0;                                                 \
-        if (mode == FN(WRITE))                                                                   \
-            FN(exchange_lanes)(lanes, x, from, to, ahead, ahead_to, FN(WRITE));                  \
+        if (order)                                                                               \
+            FN(exchange_lanes)(lanes, x, order, from, to, ahead, 0, FN(WRITE));                  \
+        else if (mode == FN(WRITE))                                                              \
+            FN(exchange_lanes)(lanes, x, NULL, from, to, ahead, ahead_to, FN(WRITE));            \
         else if (mode == FN(ADD))                                                                \
-            FN(exchange_lanes)(lanes, x, from, to, ahead, ahead_to, FN(ADD));                    \
+            FN(exchange_lanes)(lanes, x, NULL, from, to, ahead, ahead_to, FN(ADD));              \
         else                                                                                     \
-            FN(exchange_lanes)(lanes, x, from, to, ahead, ahead_to, FN(STREAM_PAST));            \
+            FN(exchange_lanes)(lanes, x, NULL, from, to, ahead, ahead_to, FN(STREAM_PAST));      \
     }
 INSTANCE(0) INSTANCE(1) INSTANCE(2) INSTANCE(3) INSTANCE(4) INSTANCE(5) INSTANCE(6) INSTANCE(7)
 INSTANCE(8) INSTANCE(9) INSTANCE(10) INSTANCE(11) INSTANCE(12) INSTANCE(13) INSTANCE(14)
 INSTANCE(15)
 #undef INSTANCE
 
-static void FN(exchange)(const tn_shuffle *x, const char *from, char *to, int64_t ahead,
-                         int64_t ahead_to, FN(write_mode) mode) {
-    static void (*const instances[])(const tn_shuffle *, const char *, char *, int64_t, int64_t,
-                                     FN(write_mode)) = {
+/* The order of lanes, word by word. */
+static words FN(order_of)(const tn_shuffle *x) {
+    enum { EACH = sizeof(T) / sizeof(int32_t) };
+    words order;
+    for (int w = 0; w < VBYTES / (int)sizeof(int32_t); w++)
+        order[w] = x->order[w / EACH] * EACH + w % EACH;
+    return order;
+}
+
+static void FN(exchange)(const tn_shuffle *x, const words *order, const char *from, char *to,
+                         int64_t ahead, int64_t ahead_to, FN(write_mode) mode) {
+    static void (*const instances[])(const tn_shuffle *, const words *, const char *, char *, int64_t,
+                                     int64_t, FN(write_mode)) = {
         FN(exchange_0),  FN(exchange_1),  FN(exchange_2),  FN(exchange_3),
         FN(exchange_4),  FN(exchange_5),  FN(exchange_6),  FN(exchange_7),
         FN(exchange_8),  FN(exchange_9),  FN(exchange_10), FN(exchange_11),
         FN(exchange_12), FN(exchange_13), FN(exchange_14), FN(exchange_15)};
-    instances[x->lanes](x, from, to, ahead, ahead_to, mode);
+    instances[x->lanes](x, order, from, to, ahead, ahead_to, mode);
 }
 
 /* What one tile multiplies: vectors at columns[].from + from_rows[], columns[].to + to_rows[]. */
@@ -296,6 +310,8 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
     const FN(skinny_tile) rest = {t->buffer_column, t->buffer_rows, t->buffer_rows,
                                   (t->rest.count + E - 1) / E, x->k, x->n, blocks, tiny,
                                   FN(WRITE), 0};
+    const words order = t->load.permuted ? FN(order_of)(&t->load) : (words){0};
+    const words *const permuted = t->load.permuted ? &order : NULL;
     const char *tiny_from = NULL;
     const int far_a = x->batch * x->m * x->k * (int64_t)sizeof(T) >= FN(SKINNY_FAR);
     const int far_c = !stream && (far_a || box->far) && t->c_run < FN(SKINNY_RUN);
@@ -319,12 +335,12 @@ static void FN(skinny)(const tn_contraction *x, const tn_tiling *t, const char *
         }
         if (t->a_elementwise)
             FN(gather_points)(&t->whole, from, t->a_rows, x->k, read, t->row_bytes);
-        if (t->load.count) FN(exchange)(&t->load, from, (char *)read, ahead, 0, FN(WRITE));
-        if (t->settle.count) FN(exchange)(&t->settle, (char *)read, (char *)read, 0, 0, FN(WRITE));
+        if (t->load.count)
+            FN(exchange)(&t->load, permuted, from, (char *)read, ahead, 0, FN(WRITE));
         if (c_direct && far_c) FN(fetch_rows)(t, x->n, to + ahead_to);
         FN(multiply_tile)(&whole, a_direct ? from : (const char *)read,
                           c_direct ? to : (char *)written);
-        if (t->store.count) FN(exchange)(&t->store, (char *)written, to, 0, ahead_to, mode);
+        if (t->store.count) FN(exchange)(&t->store, NULL, (char *)written, to, 0, ahead_to, mode);
         if (t->c_elementwise)
             FN(scatter_points)(&t->whole, to, t->c_rows, x->n, written, t->row_bytes,
                                x->accumulate);

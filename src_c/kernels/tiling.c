@@ -30,8 +30,8 @@ typedef struct {
     int count, depth; /* depth: digits of the lane number */
     int64_t size;
     int on_a[TN_LANE_DIGITS], on_c[TN_LANE_DIGITS]; /* what the lanes are in memory, */
-    int first[TN_LANE_DIGITS], settled[TN_LANE_DIGITS]; /* after `load`, and when multiplied */
-    int64_t place[MOST_DIGITS], between[MOST_DIGITS]; /* in the buffer, at last and after `load` */
+    int settled[TN_LANE_DIGITS];                    /* and when multiplied */
+    int64_t place[MOST_DIGITS];                     /* in the buffers */
 } layout;
 
 static int64_t distance(int64_t stride) { return stride < 0 ? -stride : stride; }
@@ -128,11 +128,11 @@ static int next_digit(const layout *l, int by_c) {
     return best;
 }
 
-/* An m digit of the tile, or one that joins it, that is in none of these lanes; or NONE. */
-static int spare_digit(layout *l, const int *one, const int *other, const int *third) {
+/* An m digit of the tile, or one that joins it, that is in no lanes; or NONE. */
+static int spare_digit(layout *l) {
     for (int i = 0; i < l->count; i++)
-        if (l->digits[i].of == ON_M && l->digits[i].used && !holds(l, one, i) &&
-            !holds(l, other, i) && !holds(l, third, i))
+        if (l->digits[i].of == ON_M && l->digits[i].used && !holds(l, l->settled, i) &&
+            !holds(l, l->on_a, i) && !holds(l, l->on_c, i))
             return i;
     const int next = next_digit(l, 0);
     if (next != NONE) use(l, next);
@@ -151,27 +151,36 @@ static int settle_lanes(layout *l) {
     }
     for (int i = 0; i < l->depth; i++)
         if (l->settled[i] == NONE) {
-            l->settled[i] = spare_digit(l, l->settled, l->on_a, l->on_c);
+            l->settled[i] = spare_digit(l);
             if (l->settled[i] == NONE) return 0;
         }
     return 1;
 }
 
-/* The lanes after `load`: those that can be as they will be, and others out of the way of these. */
-static int plan_load(layout *l) {
+/* The lanes when those that settle have come for those that cannot stay, at their own place if it is free. */
+static void replace_lanes(const layout *l, const int *before, int *lanes) {
     for (int i = 0; i < l->depth; i++) {
-        const int settled = l->settled[i];
-        l->first[i] = holds(l, l->on_a, settled) ? l->on_a[i] : settled;
+        const int arrives = !holds(l, before, l->settled[i]);
+        lanes[i] = holds(l, l->settled, before[i]) ? before[i] : arrives ? l->settled[i] : NONE;
     }
-    for (int i = 0; i < l->depth; i++) {
-        const int now = l->first[i];
-        if (now == l->settled[i] || !holds(l, l->settled, now)) continue;
-        l->first[i] = spare_digit(l, l->settled, l->on_a, l->first);
-        if (l->first[i] == NONE) return 0;
+    for (int i = 0, next = 0; i < l->depth; i++) {
+        if (lanes[i] != NONE) continue;
+        while (holds(l, lanes, l->settled[next])) next++;
+        lanes[i] = l->settled[next];
     }
+}
+
+/* Where each lane comes from when lanes that are `before` are put in the order in which they settle. */
+static void fill_order(tn_shuffle *x, const layout *l, const int *before) {
+    memset(x->order, 0, sizeof x->order);
+    x->permuted = 0;
     for (int i = 0; i < l->depth; i++)
-        if (l->settled[i] != l->first[i] && holds(l, l->first, l->settled[i])) return 0;
-    return 1;
+        for (int from = 0; from < l->depth; from++) {
+            if (before[from] != l->settled[i]) continue;
+            x->permuted |= from != i;
+            for (int lane = 0; lane < 1 << l->depth; lane++)
+                x->order[lane] |= (uint8_t)((lane >> i & 1) << from);
+        }
 }
 
 /* The places of all digits in the buffers; returns the points of a tile. */
@@ -186,12 +195,6 @@ static int64_t place_digits(layout *l) {
     }
     for (int i = 0; i < l->count; i++)
         if (l->digits[i].of != ON_M) l->place[i] = l->digits[i].row * points * l->size;
-    memcpy(l->between, l->place, (size_t)l->count * sizeof *l->place);
-    for (int i = 0; i < l->depth; i++)
-        if (l->first[i] != l->settled[i]) {
-            l->between[l->settled[i]] = l->place[l->first[i]];
-            l->between[l->first[i]] = l->size << i;
-        }
     return points;
 }
 
@@ -225,7 +228,7 @@ static void fill_shuffle(tn_shuffle *x, const layout *l, group rows, const int *
     tn_move strides[MOST_DIGITS];
     int64_t extents[MOST_DIGITS];
     int n = 0;
-    x->lanes = 0;
+    x->lanes = x->permuted = 0;
     x->count = 0;
     x->vectors[0] = (tn_move){0, 0};
     for (int i = 0, size = 1; i < l->depth; i++) {
@@ -396,12 +399,8 @@ static int find_layout(layout *l, tn_tiling *t, const tn_contraction *x, int *re
     for (int i = 0; i < l->depth; i++) {
         if (t->a_elementwise) l->on_a[i] = NONE;
         if (t->c_elementwise) l->on_c[i] = NONE;
-        l->first[i] = NONE;
     }
-    if (!settle_lanes(l)) return 0;
-    if (!t->a_elementwise) return plan_load(l);
-    memcpy(l->first, l->settled, sizeof l->first);
-    return 1;
+    return settle_lanes(l);
 }
 
 int tn_cut_tiles(const tn_contraction *x, tn_tiling *t) {
@@ -411,13 +410,13 @@ int tn_cut_tiles(const tn_contraction *x, tn_tiling *t) {
     const int64_t rows = x->n > x->k ? x->n : x->k;
     if (rows > TN_TILE_ROWS || x->n * x->k > TN_TILE_ENTRIES) return 0;
     if (!find_layout(&l, t, x, &rest_axis)) return 0;
-    int before[TN_LANE_DIGITS], after[TN_LANE_DIGITS];
+    int before[TN_LANE_DIGITS], replaced[TN_LANE_DIGITS], after[TN_LANE_DIGITS];
     t->lanes = 1 << l.depth;
     t->load.count = t->store.count = 0;
     for (int i = 0; i < l.depth; i++) {
         before[i] = t->a_elementwise ? l.settled[i] : l.on_a[i];
         after[i] = t->c_elementwise ? l.settled[i] : l.on_c[i];
-        t->load.count |= before[i] != l.first[i];
+        t->load.count |= before[i] != l.settled[i];
         t->store.count |= l.settled[i] != after[i];
     }
     row_offsets(k, x->n_k, t->b_steps, t->a_rows, ON_K);
@@ -435,8 +434,9 @@ int tn_cut_tiles(const tn_contraction *x, tn_tiling *t) {
     t->c_run = find_run(&l);
     int64_t on_a[MOST_DIGITS], on_c[MOST_DIGITS];
     for (int i = 0; i < l.count; i++) on_a[i] = l.digits[i].sa, on_c[i] = l.digits[i].sc;
-    fill_shuffle(&t->load, &l, ON_K, before, l.first, on_a, l.between, 0, crowded);
-    fill_shuffle(&t->settle, &l, ON_K, l.first, l.settled, l.between, l.place, 0, 0);
+    replace_lanes(&l, before, replaced);
+    fill_shuffle(&t->load, &l, ON_K, before, replaced, on_a, l.place, 0, t->load.count != 0);
+    if (t->load.count) fill_order(&t->load, &l, replaced);
     fill_shuffle(&t->store, &l, ON_N, l.settled, after, l.place, on_c, 1, 0);
     for (int64_t i = 0; i < rows; i++) t->buffer_rows[i] = i * t->row_bytes;
     fill_columns(t, &l);

@@ -22,9 +22,11 @@ typedef struct {
 } tn_move;
 
 /* Vectors move in groups, within which digits of the lane change places with digits of the vector's
- * number: the lanes with a bit in `lanes`, from the lowest on. */
+ * number: the lanes with a bit in `lanes`, from the lowest on.  Then, if lanes are `permuted`, each of a
+ * vector's comes from that one of its `order`. */
 typedef struct {
-    int lanes;
+    int lanes, permuted;
+    uint8_t order[1 << TN_LANE_DIGITS];
     int64_t count; /* of groups; 0: vectors stay where they are */
     tn_move vectors[1 << TN_LANE_DIGITS], groups[TN_TILE_VECTORS];
 } tn_shuffle;
@@ -45,9 +47,8 @@ struct tn_tiling {
     int64_t row_bytes;
     int64_t c_run; /* bytes of c that a tile writes in one piece */
     int a_elementwise, c_elementwise; /* no whole vectors there: moved by `whole` */
-    tn_shuffle load, settle;         /* a to the first buffer, and within it */
-    tn_shuffle store;                /* the second buffer to c */
-    int64_t columns;                  /* vectors of a row */
+    tn_shuffle load, store;          /* a to the first buffer, the second one to c */
+    int64_t columns;                 /* vectors of a row */
     tn_move column[TN_TILE_VECTORS], buffer_column[TN_TILE_VECTORS];
     int64_t a_rows[TN_TILE_ROWS], c_rows[TN_TILE_ROWS], buffer_rows[TN_TILE_ROWS];
     int64_t b_steps[TN_TILE_ROWS], b_columns[TN_TILE_ROWS];

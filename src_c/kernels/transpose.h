@@ -190,13 +190,10 @@ static void FN(fill_elements)(const copy_tile *t, int mode, const char *a, char 
 }
 
 #if FLOATING && VARIABLE_SHUFFLES
-typedef __typeof__(__builtin_choose_expr(R_BYTES == 4, (int32_t)0, (int64_t)0)) FN(lane_numbers)
-    __attribute__((vector_size(VBYTES)));
-
 /* Which lane of a block, of two vectors that begin `second` elements apart, comes to each lane of c from
  * element `first` on; blocks follow each other. */
-static FN(lane_numbers) FN(lanes_of_block)(const copy_tile *t, int64_t first, int64_t second) {
-    FN(lane_numbers) from;
+static VI FN(lanes_of_block)(const copy_tile *t, int64_t first, int64_t second) {
+    VI from;
     for (int l = 0; l < VL; l++) {
         const int64_t e = first + l / PARTS, at = e % t->block, begin = e - at;
         const int64_t source = begin + at % t->along * t->across + at / t->along;
@@ -211,7 +208,7 @@ static int64_t FN(fill_blocks)(const copy_tile *t, const char *a, char *c) {
     const int64_t bytes = t->block * (int64_t)sizeof(T), whole = t->between * bytes;
     if (bytes <= VBYTES) {
         const int64_t step = VBYTES / bytes * bytes;
-        FN(lane_numbers) from = FN(lanes_of_block)(t, 0, 0);
+        VI from = FN(lanes_of_block)(t, 0, 0);
         for (int l = step / (int64_t)sizeof(R); l < VL; l++) from[l] = l; /* of the next block, to come */
         int64_t p = 0;
         for (; p + VBYTES <= whole; p += step)
@@ -219,7 +216,7 @@ static int64_t FN(fill_blocks)(const copy_tile *t, const char *a, char *c) {
         return p / bytes;
     }
     const int64_t second = t->block - E, last = bytes - VBYTES;
-    const FN(lane_numbers) low = FN(lanes_of_block)(t, 0, second), high = FN(lanes_of_block)(t, second, second);
+    const VI low = FN(lanes_of_block)(t, 0, second), high = FN(lanes_of_block)(t, second, second);
     for (int64_t p = 0; p < whole; p += bytes) {
         const V x = *(const VU *)(a + p), y = *(const VU *)(a + p + last);
         *(VU *)(c + p) = __builtin_shuffle(x, y, low);
