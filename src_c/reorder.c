@@ -263,8 +263,14 @@ static int is_read_in_place(const common_order *o, int larger) {
     return run && row && members(run) == SUMMED && members(row) == (larger ? OF_B : OF_A);
 }
 
-/* Lays a result so that its operands are read in place, if it is much smaller than these or in the way; or so
- * that its rows are more than slivers.  Returns whether it is laid anew. */
+/* Whether the larger operand and the result run along the same axis: then it is packed without squares. */
+static int run_together(const common_order *o, int larger) {
+    const common_axis *run = nearest_on(o, larger);
+    return run && run == nearest_on(o, 2);
+}
+
+/* Lays a result so that its operands are read in place or packed along memory, if it is much smaller than these
+ * or in the way; or so that its rows are more than slivers.  Returns whether it is laid anew. */
 static int untangle_result(const tn_lowering *l, common_order *o, double points, uint8_t road) {
     enum { PART = 4 }; /* of the larger operand */
     const int larger = o->size[1] > o->size[0];
@@ -278,7 +284,9 @@ static int untangle_result(const tn_lowering *l, common_order *o, double points,
         lay_result(&other, rows);
         const uint8_t found = road_of(l, &other);
         const int in_place = found == TN_ROAD_DOTS || (found == TN_ROAD_DIRECT && road != TN_ROAD_SKINNY);
-        if ((moves && in_place) || (slivers && shared_row(&other) >= ROW)) {
+        const int along = found == TN_ROAD_GETT && road == TN_ROAD_GETT && rows == larger &&
+                          run_together(&other, larger) && !run_together(o, larger);
+        if ((moves && (in_place || along)) || (slivers && shared_row(&other) >= ROW)) {
             *o = other;
             return 1;
         }

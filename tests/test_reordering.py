@@ -42,6 +42,7 @@ TANGLED = [
     ("adb,acd->bca", {"a": 40, "b": 31, "c": 150, "d": 10}),  # and on the result
     ("ca,bc->ab", {"a": 60, "b": 4, "c": 300}),  # a small result in an odd order
     ("ae,ebdc->bacd", {"a": 2, "b": 7, "c": 5, "d": 12, "e": 60}),
+    ("adb,cd->cba", {"a": 50, "b": 60, "c": 9, "d": 60}),  # across the runs of an operand
     ("ab,ac->bca", {"a": 2, "b": 90, "c": 120}),  # a large one of slivers
     ("dca,dcb->ab", {"a": 300, "b": 3, "c": 4, "d": 25}),
     ("ac,bc->ab", {"a": 200, "b": 150, "c": 6}),  # columns apart, and a large result
