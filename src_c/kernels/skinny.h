@@ -87,7 +87,7 @@ ALWAYS_INLINE void FN(exchange_lanes)(const int lanes, const tn_shuffle *exchang
 
 #define INSTANCE(which)                                                                          \
     static __attribute__((noinline)) void FN(exchange_##which)(                                  \
-        const tn_shuffle *x, const words *order, const char *from, char *to, int64_t ahead,         \
+        const tn_shuffle *x, const words *order, const char *from, char *to, int64_t ahead,      \
         int64_t ahead_to, FN(write_mode) mode) {                                                 \
         const int lanes = which < E ? which : 0;                                                 \
         if (order)                                                                               \
