@@ -22,8 +22,8 @@ typedef struct {
 } tn_move;
 
 /* Vectors move in groups, within which digits of the lane change places with digits of the vector's
- * number: the lanes with a bit in `lanes`, from the lowest on.  Then, if lanes are `permuted`, each of a
- * vector's comes from that one of its `order`. */
+ * number: the lanes with a bit in `lanes`, from the lowest on.  Then, if `permuted`, lane l of each vector is
+ * what was lane order[l]. */
 typedef struct {
     int lanes, permuted;
     uint8_t order[1 << TN_LANE_DIGITS];
@@ -45,7 +45,6 @@ struct tn_tiling {
     /* Tiles pass through two buffers, [k][points] and [n][points], unless they are read and written
      * where they lie: */
     int64_t row_bytes;
-    int64_t c_run; /* bytes of c that a tile writes in one piece */
     int a_elementwise, c_elementwise; /* no whole vectors there: moved by `whole` */
     tn_shuffle load, store;          /* a to the first buffer, the second one to c */
     int64_t columns;                 /* vectors of a row */
@@ -54,6 +53,7 @@ struct tn_tiling {
     int64_t b_steps[TN_TILE_ROWS], b_columns[TN_TILE_ROWS];
     tn_tile_points whole, rest;
     int scattered; /* rows of c lie pages apart: too many to stream parts of their lines in turn */
+    int64_t c_run; /* bytes of c that a tile writes in one piece */
     int rest_axis; /* of outer, whose last tile is only `rest`; -1: none */
 };
 
