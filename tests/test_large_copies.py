@@ -7,12 +7,18 @@ import pytest
 
 import tensornet as tn
 
-BYTES = 17 << 20  # past the caches from 16 MB on
+BYTES = 9 << 20  # past the caches from 16 MB on, counting what is read
 CASES = [
     ("ab->ba", (1619,)),
     ("abc->cba", (131, 137)),
     ("abc->acb", (97, 151)),
     ("ab->ba", (1280,)),
+    ("ab->ba", (1024,)),  # rows of a are pages apart, and meet in few sets of the cache
+    ("ab->ba", (1536,)),
+    ("abc->cba", (32, 512)),
+    ("abc->acb", (136, 1024)),
+    ("ab->ba", (16384,)),  # and those of c are short
+    ("abc->bca", (9, 4096)),
 ]
 
 
@@ -59,3 +65,18 @@ def test_a_last_row_by_itself_is_put_like_those_before_it(dtype: str, offset: in
     c = numbers((256, 33, 256), dtype, offset)
     tn.einsum("abc->cba", a, out=c)
     assert np.array_equal(c, a.transpose(2, 1, 0))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("subscripts", ["ab,ab->ab", "ab,ba->ab", "ab,b->ab", "ab,a->ab"])
+def test_large_elementwise_products_write_every_element_once(dtype: str, subscripts: str) -> None:
+    rows, columns = 1001, BYTES // np.dtype(dtype).itemsize // 1000
+    extents = {"a": rows, "b": columns}
+    left, right = subscripts.split("->")[0].split(",")
+    a = numbers(tuple(extents[i] for i in left), dtype, 16)
+    b = numbers(tuple(extents[i] for i in right), dtype, 48)
+    memory = numbers((rows + 2, columns), dtype, 16)
+    before = memory.copy()
+    tn.einsum(subscripts, a, b, out=memory[1:-1])
+    assert np.array_equal(memory[1:-1], np.einsum(subscripts, a, b))
+    assert np.array_equal(memory[[0, -1]], before[[0, -1]])

@@ -19,7 +19,8 @@ static const double PARALLEL_GETT[2] = {1 << 25, 1 << 21}, PARALLEL_NEST[2] = {1
 /* Work of a task on several threads, and on one, which looks up now and then whether to stop: some rows of
  * a for all columns, or longer runs of b. */
 static const double DIRECT_TASK = 1 << 18, DIRECT_ALONE = 1 << 22, DIRECT_LONG = 1 << 25;
-enum { FETCHED = 2 << 20, STREAMED = 16 << 20 }; /* bytes of a result for box.far 1 and 2 */
+/* Bytes of a result for box.far 1, and of all that is as large for 2. */
+enum { FETCHED = 2 << 20, STREAMED = 16 << 20 };
 static const int64_t NEST_TASK = 1 << 18, LEAST_TASK = 1 << 14, NEST_CHUNK = 4096;
 enum { TASKS_EACH = 4 }; /* tasks for every thread where there is not work for more */
 /* Where c is so small that only k can be cut for the threads: entries of c, summed points for each of
@@ -146,6 +147,18 @@ typedef struct {
     int whole_m;         /* a task has all m */
 } contract_job;
 
+/* The arrays, as large as the result, that a copy or an elementwise product goes through at once. */
+static int arrays_of(const tn_contraction *x) {
+    int on_a = 1, on_b = 1;
+    if (x->road == TN_ROAD_TRANSPOSE) return 2;
+    if (x->road != TN_ROAD_N && x->road != TN_ROAD_BATCH) return 1;
+    for (int d = 0; d < x->n_batch + x->n_m + x->n_n; d++) {
+        on_a &= x->dims[d].sa != 0;
+        on_b &= x->dims[d].sb != 0;
+    }
+    return 1 + on_a + on_b;
+}
+
 /* Of a box of this contraction, whose result is at c.  Nothing passes the caches unless lines hold whole
  * elements: rows may begin at any byte. */
 static int how_far(const tn_contraction *x, const char *c) {
@@ -154,7 +167,7 @@ static int how_far(const tn_contraction *x, const char *c) {
     uint64_t bits = (uintptr_t)c;
     for (int d = 0; d < x->n_batch + x->n_m + x->n_n + x->n_k; d++) bits |= (uint64_t)x->dims[d].sc;
     const int whole = bits % (uint64_t)tn_itemsize(x->dtype) == 0;
-    return (bytes >= FETCHED || x->far) + (bytes >= STREAMED && whole);
+    return (bytes >= FETCHED || x->far) + (bytes * arrays_of(x) >= STREAMED && whole);
 }
 
 static void gett_task(void *argument, int64_t task, int worker) {

@@ -39,7 +39,7 @@ typedef R ROW_U __attribute__((vector_size(WIDE * SIDE * sizeof(T)), aligned(1),
 /* Exchanges one bit of the row and the column after the other. */
 #define STAGE(bit)                                                                 \
     if (bit < side) {                                                              \
-        _Pragma("GCC unroll 8") for (int i = 0; i < SIDE; i++) {                   \
+        _Pragma("GCC unroll 16") for (int i = 0; i < SIDE; i++) {                  \
             const int j = (i + bit) % SIDE;                                        \
             if (i & bit) continue;                                                 \
             ROW low = SHUFFLE(x[i], x[j], ROW_LANES(EXCHANGE_LOW, bit * PARTS));    \
@@ -51,7 +51,7 @@ typedef R ROW_U __attribute__((vector_size(WIDE * SIDE * sizeof(T)), aligned(1),
 /* The exchanges of the bits of `side`. */
 ALWAYS_INLINE void SHAPED(exchange)(ROW *x, const int side) {
 #if R_BYTES == 4 && PARTS == 1 && SIDE > 2 /* as in flip_square */
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < SIDE; i += 2) {
         const ROW low = SHUFFLE(x[i], x[i + 1], ROW_LANES(INTERLEAVE_LOW, 1));
         x[i + 1] = SHUFFLE(x[i], x[i + 1], ROW_LANES(INTERLEAVE_HIGH, 1));
@@ -59,7 +59,8 @@ ALWAYS_INLINE void SHAPED(exchange)(ROW *x, const int side) {
     }
     STAGE(2)
     STAGE(4)
-#pragma GCC unroll 8
+    STAGE(8)
+#pragma GCC unroll 16
     for (int i = 0; i < SIDE; i += 4) {
         const ROW second = x[i + 2];
         x[i + 2] = x[i + 1];
@@ -69,6 +70,7 @@ ALWAYS_INLINE void SHAPED(exchange)(ROW *x, const int side) {
     STAGE(1)
     STAGE(2)
     STAGE(4)
+    STAGE(8)
 #endif
 }
 

@@ -5,7 +5,7 @@
  * with a line of c. */
 
 ALWAYS_INLINE void SHAPED(take)(const char *a, const int64_t *columns, ROW *x) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < SIDE; i++) x[i] = COLUMNS(a, columns + i);
     SHAPED(exchange)(x, SIDE);
 }
@@ -18,7 +18,7 @@ ALWAYS_INLINE void SHAPED(stream_squares)(const int squares, const int shifted, 
     ROW last[SIDE];
     splice from[SIDE];
     char *to[SIDE];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < SIDE; i++) {
         const int64_t phase = shifted ? (int64_t)((uintptr_t)(c + rows[i]) % TILE_LINE) : 0;
         to[i] = c + rows[i] - phase;
@@ -29,13 +29,13 @@ ALWAYS_INLINE void SHAPED(stream_squares)(const int squares, const int shifted, 
     for (int n = 0; n < squares; n++) {
         ROW x[SIDE];
         SHAPED(take)(a, along_a + n * LINE, x);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int i = 0; i < SIDE; i++) {
             STREAM(to[i] + n * TILE_LINE, shifted ? SPLICE(last[i], x[i], from[i]) : x[i]);
             last[i] = x[i];
         }
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; shifted && i < SIDE; i++) *(ROW *)(kept + i * TILE_LINE) = last[i];
 }
 
@@ -58,18 +58,18 @@ static __attribute__((noinline)) void SHAPED(stream_ends)(const char *a, const i
     }
 }
 
-/* One step along c of the columns, and what is fetched meanwhile: points at `soon` of columns at `ahead`. */
-ALWAYS_INLINE void SHAPED(step_along)(const copy_tile *t, const tile_columns *b, const int squares,
-                                      const int shifted, const char *a, char *c, int64_t j,
-                                      const char *ahead, const int64_t *soon, char *kept) {
+/* One step along c, and what is fetched meanwhile: points at `soon` of the tile at `ahead`. */
+ALWAYS_INLINE void SHAPED(step_along)(const copy_tile *t, const int squares, const int shifted, const char *a,
+                                      char *c, int64_t j, const char *ahead, const int64_t *soon,
+                                      char *kept) {
     enum { LINE = TILE_LINE / sizeof(T), STEP = IN_A_ROW * LINE };
     const int64_t size = sizeof(T);
-    for (int64_t o = b->o; o < b->o_end; o++) {
+    for (int64_t o = 0; o < t->between; o++) {
         const char *from = a + t->between_a[o], *next = ahead + t->between_a[o];
         char *to = c + t->between_to[o] + j * size;
-        for (int64_t i = b->i; i < b->i_end; i = next_group(t, SIDE, i), kept += SIDE * TILE_LINE) {
+        for (int q = 0; q < STEP; q++) __builtin_prefetch(next + soon[q], 0, 2);
+        for (int64_t i = 0; i < t->across; i = next_group(t, SIDE, i), kept += SIDE * TILE_LINE) {
             const int64_t x = MIN(i, t->across - SIDE);
-            for (int q = 0; i == 0 && q < STEP; q++) __builtin_prefetch(next + soon[q], 0, 2);
             if ((i - t->lead) % LINE == 0)
 #pragma GCC unroll 16
                 for (int q = 0; q < STEP; q++)
@@ -81,14 +81,14 @@ ALWAYS_INLINE void SHAPED(step_along)(const copy_tile *t, const tile_columns *b,
 }
 
 /* The same for the ends of rows. */
-static void SHAPED(ends_along)(const copy_tile *t, const tile_columns *b, const char *a, char *c,
-                               int64_t j, int64_t points, char *kept, int begun) {
+static void SHAPED(ends_along)(const copy_tile *t, const char *a, char *c, int64_t j, int64_t points,
+                               char *kept, int begun) {
     enum { LINE = TILE_LINE / sizeof(T) };
     const int64_t size = sizeof(T);
     int64_t along_a[LINE]; /* a short tile has no line of points */
     for (int64_t q = 0; q < LINE; q++) along_a[q] = t->along_a[MAX(j + points - LINE + q, 0)];
-    for (int64_t o = b->o; o < b->o_end; o++)
-        for (int64_t i = b->i; i < b->i_end; i = next_group(t, SIDE, i), kept += SIDE * TILE_LINE) {
+    for (int64_t o = 0; o < t->between; o++)
+        for (int64_t i = 0; i < t->across; i = next_group(t, SIDE, i), kept += SIDE * TILE_LINE) {
             const int64_t x = MIN(i, t->across - SIDE);
             SHAPED(stream_ends)(a + t->between_a[o] + x * size, along_a,
                                 c + t->between_to[o] + j * size, t->across_to + x, kept,
@@ -96,45 +96,28 @@ static void SHAPED(ends_along)(const copy_tile *t, const tile_columns *b, const 
         }
 }
 
-/* All points of the columns; the next ones are at `ahead`. */
-ALWAYS_INLINE void SHAPED(put_columns)(const copy_tile *t, const tile_columns *b, const int mode,
-                                       const char *a, char *c, const char *ahead, char *kept, int begun) {
+/* All steps; the next tile is at `ahead`. */
+ALWAYS_INLINE void SHAPED(put_tile)(const copy_tile *t, const int mode, const char *a, char *c,
+                                    const char *ahead, char *kept, int begun) {
     enum { LINE = TILE_LINE / sizeof(T), STEP = IN_A_ROW * LINE };
     for (int64_t j = 0, points; j < t->along; j += points) {
         const int64_t left = t->along - j;
         const int first = mode == PUT_SHIFTED && !begun && j == 0;
         points = first ? LINE : left < STEP ? MIN(left, LINE) : STEP;
-        const int64_t later = j + MAX(b->distance, points), beyond = later - t->along;
-        const char *next = beyond < 0 ? a : ahead;
-        const int64_t *soon = t->along_a + (beyond < 0 ? later : MIN(beyond, t->along));
+        const char *next = points < left ? a : ahead;
+        const int64_t *soon = t->along_a + (points < left ? j + points : 0);
         if (first || points < LINE)
-            SHAPED(ends_along)(t, b, a, c, j, points, kept, !first);
+            SHAPED(ends_along)(t, a, c, j, points, kept, !first);
         else if (points == STEP)
-            SHAPED(step_along)(t, b, IN_A_ROW, mode == PUT_SHIFTED, a, c, j, next, soon, kept);
+            SHAPED(step_along)(t, IN_A_ROW, mode == PUT_SHIFTED, a, c, j, next, soon, kept);
         else
-            SHAPED(step_along)(t, b, 1, mode == PUT_SHIFTED, a, c, j, next, soon, kept);
+            SHAPED(step_along)(t, 1, mode == PUT_SHIFTED, a, c, j, next, soon, kept);
     }
 }
 
-ALWAYS_INLINE void SHAPED(put_tile)(const copy_tile *t, const int mode, const char *a, char *c,
-                                    const char *ahead, char *kept, int begun) {
-    const int64_t size = sizeof(T);
-    tile_columns b = first_columns(t, size);
-    for (;;) {
-        tile_columns next = next_columns(t, &b, size);
-        const int last = next.o >= t->between;
-        if (last) next = first_columns(t, size);
-        const int64_t further = t->between_a[next.o] - t->between_a[b.o] + (next.i - b.i) * size;
-        SHAPED(put_columns)(t, &b, mode, a, c, (last ? ahead : a) + further, kept, begun);
-        if (last) return;
-        for (int64_t i = b.i; i < b.i_end; i = next_group(t, SIDE, i)) kept += SIDE * TILE_LINE;
-        b = next;
-    }
-}
-
-static __attribute__((noinline)) void FN(put_lines)(const copy_tile *t, int mode, const char *a,
-                                                    char *c, const char *ahead, char *kept,
-                                                    int begun) {
+static __attribute__((noinline)) void SHAPED(put_lines)(const copy_tile *t, int mode, const char *a,
+                                                        char *c, const char *ahead, char *kept,
+                                                        int begun) {
     if (mode == PUT_SHIFTED)
         SHAPED(put_tile)(t, PUT_SHIFTED, a, c, ahead, kept, begun);
     else

@@ -223,47 +223,25 @@ static inline int meet_in_cache(const copy_tile *t, int64_t size) {
 }
 
 /* The side of squares that are streamed from registers, or 0: where vectors are lines, and rows long on both
- * operands, more so where rows of a follow each other.  Small elements have squares of half a line, whose rows
- * must stay in the first cache, and lose where rows of c lie some KB apart. */
-static inline int64_t side_of_lines(const copy_tile *t, int64_t size) {
-    enum { SIDE = 8, WIDEST = 8, SMALL = 4, LONG = 1 << 10, LONG_ON_A = 512, PERIOD = 4 << 10 };
-    const int64_t side = size > WIDEST ? SIDE / 2 : SIDE, rows = (t->across + 2 * side - 1) / side * side;
-    const int64_t row = t->across * size, enough = t->along_a[1] <= row ? 2 * LONG_ON_A : LONG_ON_A;
-    const int stays = size > SMALL || (bits_of(t->along_a, MIN(t->along, TILE_LINE / size)) % PERIOD &&
-                                       bits_of(t->across_to, t->across) % LONG);
-    return VBYTES == TILE_LINE && stays && size >= SMALL && t->along * size >= LONG &&
-           row >= enough && t->between * rows <= TILE_KEPT ? side : 0;
+ * operands, more so where rows of a follow each other, less so where they meet in few sets of the cache and
+ * where rows of c are whole lines.  Small elements have squares of half a line, whose rows must stay in the
+ * first cache, unless squares can begin where lines of a do; where rows of c lie some KB apart they lose. */
+static inline int64_t side_of_lines(const copy_tile *t, int64_t size, int meet) {
+    enum { SMALL = 4, LONG = 1 << 10, LONG_ON_A = 512 };
+    const int64_t row = t->across * size, row_c = t->along * size;
+    const int64_t least = (row_c % TILE_LINE ? LONG : LONG / 2) >> meet;
+    const int64_t least_on_a = t->along_a[1] <= row ? 2 * LONG_ON_A : LONG_ON_A;
+    const int half = size == SMALL && !t->level;
+    const int loses = size == SMALL && !meet && bits_of(t->across_to, t->across) % LONG == 0;
+    const int64_t side = TILE_LINE / size >> half, rows = (t->across + 2 * side - 1) / side * side;
+    if (VBYTES != TILE_LINE || size < SMALL || loses || row_c < least || row < least_on_a) return 0;
+    return t->between * rows <= TILE_KEPT ? side : 0;
 }
 
 /* The first of the columns after those of the squares at i: squares begin where lines of a do, if all rows
  * allow it, but for the first ones and the last. */
 ALWAYS_INLINE int64_t next_group(const copy_tile *t, int64_t side, int64_t i) {
     return i == 0 && t->side ? t->lead % side ? t->lead % side : side : i + side;
-}
-
-/* Columns of a that are streamed from registers along all of c, and how many points ahead they are fetched:
- * of small elements one line, if squares can begin where lines do and one axis trades places with another;
- * otherwise all, which share lines or meet in few sets of the cache. */
-typedef struct {
-    int64_t o, o_end, i, i_end, distance;
-} tile_columns;
-
-static inline tile_columns columns_at(const copy_tile *t, int64_t o, int64_t i, int64_t size) {
-    enum { WIDEST = 8 };
-    const int64_t line = TILE_LINE / size, end = i == 0 && t->lead ? t->lead : i + line;
-    const int64_t last = t->along - 1;
-    const int lines = t->level && size <= WIDEST && t->along_a[last] == last * t->along_a[1];
-    if (!lines) return (tile_columns){o, t->between, 0, t->across, 0};
-    return (tile_columns){o, o + 1, i, MIN(end, t->across), MIN(STRIP_POINTS, t->along)};
-}
-
-static inline tile_columns first_columns(const copy_tile *t, int64_t size) {
-    return columns_at(t, 0, 0, size);
-}
-
-static inline tile_columns next_columns(const copy_tile *t, const tile_columns *b, int64_t size) {
-    if (b->i_end < t->across) return columns_at(t, b->o, b->i_end, size);
-    return columns_at(t, b->o_end, 0, size);
 }
 
 /* Sets what blocks need to know of the rows, and lengthens their table beyond the end.  Blocks are
@@ -282,7 +260,7 @@ static inline void look_at_rows(copy_tile *t, int64_t size, int added) {
     const int meet = meet_in_cache(t, size);
     const int one_axis = t->across > 1 && t->across_to[t->across - 1] == (t->across - 1) * t->across_to[1];
     t->narrow = !t->joined && (added || t->along_a[1] <= row || (!meet && (one_axis || size > WIDEST)));
-    t->side = meet || added ? 0 : side_of_lines(t, size);
+    t->side = added ? 0 : side_of_lines(t, size, meet);
     if (t->side) t->joined = 0;
     t->meeting = !t->narrow && !t->joined && meet;
     t->ahead = !meet && (t->between > 1 || row >= TILE_LINE);

@@ -155,7 +155,28 @@ typedef double FN(half_row) __attribute__((vector_size(16), aligned(1), may_alia
 #define ROW_LANES ROW_LANES_16
 #define IN_A_ROW 1
 #include "fill.h"
+#define SIDE 16
+#define WIDE 1
+#define ROW_LANES ROW_LANES_16
+#define IN_A_ROW 1
+#include "fill.h"
 #endif
+#endif
+
+#if LINES
+static void FN(put_lines)(const copy_tile *t, int mode, const char *a, char *c, const char *ahead,
+                          char *kept, int begun) {
+#if COMPLEX
+    FN(put_lines_1_4)(t, mode, a, c, ahead, kept, begun);
+#elif R_BYTES == 8
+    FN(put_lines_1_8)(t, mode, a, c, ahead, kept, begun);
+#else
+    if (t->side == E)
+        FN(put_lines_1_16)(t, mode, a, c, ahead, kept, begun);
+    else
+        FN(put_lines_2_8)(t, mode, a, c, ahead, kept, begun);
+#endif
+}
 #endif
 
 #if ASSEMBLED /* four bytes are so few that vectors are put together from several small squares */
