@@ -62,6 +62,12 @@ static void limit_blocks(tn_blocking *x, int dtype, int64_t m, int64_t n, int64_
                TN_ALIGNED(4 * (x->mc + x->nc + x->kc) * (int64_t)sizeof(int64_t));
 }
 
+/* The most points of a block if all threads get equally many blocks. */
+static int64_t share_blocks(int64_t points, int64_t most, int64_t unit, int threads) {
+    const int64_t blocks = round_up(parts_of(points, most), threads);
+    return smaller(most, round_up(parts_of(points, blocks), unit));
+}
+
 /* The whole blocking, for this many threads. */
 static void choose_blocks(tn_blocking *blocking, const tn_contraction *x, int threads) {
     const tn_kernels *kernels = tn_get_kernels(x->dtype);
@@ -71,11 +77,10 @@ static void choose_blocks(tn_blocking *blocking, const tn_contraction *x, int th
     int64_t mc = blocking->mc, nc = blocking->nc;
     const int64_t once = larger(B_ENOUGH / (blocking->kc * itemsize), MIN_POINTS);
     if (threads > 1 && x->batch < 2 * threads) {
-        /* at least one block per thread */
         if (x->n >= x->m)
-            nc = smaller(nc, round_up(parts_of(x->n, threads), kernels->nr));
+            nc = share_blocks(x->n, nc, kernels->nr, threads);
         else
-            mc = smaller(mc, round_up(parts_of(x->m, threads), kernels->mr));
+            mc = share_blocks(x->m, mc, kernels->mr, threads);
     }
     cut_boxes(&blocking->m, m, x->n_m, ON_A, ON_C, itemsize, kernels->mr, mc, mc);
     cut_boxes(&blocking->n, n, x->n_n, ON_C, ON_B, itemsize, kernels->nr, nc,
