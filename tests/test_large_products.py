@@ -44,6 +44,21 @@ def test_boxes_that_end_within_lines_of_the_result_lose_none_of_it(dtype: str) -
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("inner", [16, 19, 32])
+def test_rows_that_lie_multiples_of_64_kilobytes_apart_are_packed_exactly(
+    inner: int, dtype: str
+) -> None:
+    apart = (64 << 10) // np.dtype(dtype).itemsize
+    for across, steps in ((9, 5), (8, 2), (24, 24)):
+        around = whole_numbers((across, steps, apart), dtype, 1).astype(dtype)
+        a = around[:, :, 3 : 3 + 7 * inner].reshape(across, steps, 7, inner)
+        assert np.shares_memory(a, around)
+        b = whole_numbers((24, steps), dtype, 2).astype(dtype)
+        exact = np.einsum("afce,df->edca", a, b, optimize=True)
+        np.testing.assert_array_equal(tn.einsum("afce,df->edca", a, b), exact)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows", [7, 8, 15, 16, 23, 24])
 def test_few_rows_times_numbers_along_the_sum_are_exact(rows: int, dtype: str) -> None:
     for steps in (32, 40, 100):

@@ -9,6 +9,7 @@
 #define E (VL / PARTS) /* elements of one vector */
 #define LINE ((int)(64 / sizeof(T)))
 #define PATCH (3 * LINE) /* elements along a patch at most */
+#define PERIOD (64 << 10) /* bytes after which lines meet in one set of the second cache, or in one of two */
 
 ALWAYS_INLINE int FN(neighbours)(const int64_t *offsets, int count) {
     for (int i = 1; i < count; i++)
@@ -185,6 +186,7 @@ typedef struct {
     const char *start[NR]; /* rows that do not exist are read, but not stored */
     R *to[NR][PATCH];
     int rows, along;
+    int meet; /* in so few sets of the second cache that lines do not stay there until they are packed */
 } FN(patch);
 
 /* Up to S elements, the first of them in row r, as columns of step i. */
@@ -200,10 +202,19 @@ ALWAYS_INLINE void FN(put_across)(const FN(patch) *x, Q values, const int grain,
         memcpy(to[g * PATCH] + step, (const R *)&values + g * grain * PARTS, grain * sizeof(T));
 }
 
+/* The lines of one step, into the first cache; apart, for packing needs all registers. */
+static __attribute__((noinline)) void FN(fetch_patch)(const FN(patch) *x, int64_t down) {
+    const int64_t last = x->along * (int64_t)sizeof(T) - 1;
+    for (int r = 0; r < x->rows; r++)
+        for (int64_t i = 0; i < last + LINE_BYTES; i += LINE_BYTES)
+            __builtin_prefetch(x->start[r] + down + MIN(i, last));
+}
+
 ALWAYS_INLINE void FN(pack_patch)(const FN(patch) *x, const int grain, const int64_t *down,
                                   int64_t kc) {
     enum { TOGETHER = 3 * S }; /* columns whose lines are completed before others begin */
     for (int64_t p = 0; p < kc; p++) {
+        if (x->meet && p + 1 < kc) FN(fetch_patch)(x, down[p + 1]);
         const int64_t step = p * NR * PARTS;
         for (int first = 0; first < x->along; first += TOGETHER)
             for (int r = 0; r < x->rows; r += S) {
@@ -251,6 +262,8 @@ static void FN(pack_across)(R *to, const char *from, const int64_t *column, int6
                         const int64_t q = first + (y0 + i) * across + x0 + r;
                         x.to[r / grain][i] = to + q / NR * panel + q % NR * PARTS;
                     }
+                x.meet = x.rows > 1 && kc > 1 &&
+                         ((x.start[1] - x.start[0]) | (down[1] - down[0])) % PERIOD == 0;
                 if (grain == S)
                     FN(pack_patch)(&x, S, down, kc);
                 else if (grain > 1)
@@ -264,3 +277,4 @@ static void FN(pack_across)(R *to, const char *from, const int64_t *column, int6
 #undef E
 #undef LINE
 #undef PATCH
+#undef PERIOD
