@@ -282,9 +282,9 @@ static int FN(aligned_tiles)(const tn_contraction *x, const tn_tiling *t, const 
 /* How many tiles ahead operands too large for the caches are fetched.  What is read where it lies meets in
  * few sets of no cache: there is room for more. */
 static int64_t FN(tiles_ahead)(const tn_contraction *x, const tn_tiling *t, int in_place) {
-    enum { AHEAD = 8 << 10, FEWEST = 12 };
+    enum { AHEAD = 8 << 10, FEWEST = 2, FEWEST_IN_PLACE = 12 };
     const int64_t tiles = AHEAD / (x->k * t->row_bytes);
-    return MAX(tiles, in_place ? FEWEST : 1);
+    return MAX(tiles, in_place ? FEWEST_IN_PLACE : FEWEST);
 }
 
 /* The lines that a tile writes where they lie. */

@@ -7,7 +7,9 @@
 enum {
     MOST_DIGITS = 80,    /* sizes are below 2^60, and k and n few */
     CUT_FROM = 64,         /* extents from which a tile need not divide an axis */
-    BUFFER = 4 << 10,      /* bytes: small tiles let memory and arithmetic overlap */
+    BUFFER = 8 << 10,      /* bytes: small tiles let memory and arithmetic overlap, */
+    FAR_BUFFER = 16 << 10, /* larger ones read more of each line that comes from afar, */
+    FAR = 1 << 20,         /* of an operand that does not stay in the second cache */
     READ = 16 << 10,       /* of a tile that passes through no buffer */
     PAIR = 2,              /* vectors of a row that are multiplied together */
     WAYS = 8,              /* lines that a set of the first cache holds */
@@ -281,9 +283,10 @@ static int are_crowded(const int64_t *rows, int64_t n, int ways) {
 }
 
 /* Adds digits to the tile while its buffers stay in the cache. */
-static void grow_tile(layout *l, const tn_tiling *t, int64_t rows, int limited) {
-    const int64_t bytes = tn_reads_in_place(t) && !limited ? READ : BUFFER;
-    const int64_t vector = l->size << l->depth;
+static void grow_tile(layout *l, const tn_tiling *t, int64_t rows, int limited, int far) {
+    const int64_t vector = l->size << l->depth, room = TN_TILE_VECTORS * vector;
+    const int64_t buffer = far ? FAR_BUFFER : BUFFER;
+    const int64_t bytes = tn_reads_in_place(t) && !limited ? READ : buffer < room ? buffer : room;
     int64_t most = bytes / (rows * vector);
     if (most < PAIR) most = PAIR;
     int64_t columns = 1, points = power(l->depth);
@@ -425,7 +428,7 @@ int tn_cut_tiles(const tn_contraction *x, tn_tiling *t) {
     t->scattered = are_crowded(t->c_rows, x->n, STREAMS_AT_ONCE);
     t->load.count |= crowded;
     const int limited = t->a_elementwise || t->c_elementwise || rest_axis != NONE;
-    grow_tile(&l, t, rows, limited);
+    grow_tile(&l, t, rows, limited, x->batch * x->m * x->k * l.size >= FAR);
     const int64_t points = place_digits(&l);
     const int buffered = limited || t->load.count || t->store.count;
     if ((points >> l.depth) * (buffered ? rows : 1) > TN_TILE_VECTORS) return 0;
