@@ -7,9 +7,11 @@
 enum {
     MOST_DIGITS = 80,    /* sizes are below 2^60, and k and n few */
     CUT_FROM = 64,         /* extents from which a tile need not divide an axis */
-    BUFFER = 8 << 10,      /* bytes: small tiles let memory and arithmetic overlap, */
-    FAR_BUFFER = 16 << 10, /* larger ones read more of each line that comes from afar, */
-    FAR = 1 << 20,         /* of an operand that does not stay in the second cache */
+    BUFFER = 4 << 10,      /* bytes: small tiles let memory and arithmetic overlap; */
+    ROW = 512,             /* rows of them should not be shorter, as far as a buffer of */
+    NEAR_BUFFER = 8 << 10, /* these sizes allows, the latter for an operand that does not */
+    FAR_BUFFER = 16 << 10, /* stay in the second cache */
+    FAR = 1 << 20,
     READ = 16 << 10,       /* of a tile that passes through no buffer */
     PAIR = 2,              /* vectors of a row that are multiplied together */
     WAYS = 8,              /* lines that a set of the first cache holds */
@@ -36,6 +38,8 @@ typedef struct {
     int64_t place[MOST_DIGITS];                     /* in the buffers */
 } layout;
 
+static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
+static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
 static int64_t distance(int64_t stride) { return stride < 0 ? -stride : stride; }
 
 static int64_t power(int digits) { return (int64_t)1 << digits; }
@@ -285,9 +289,9 @@ static int are_crowded(const int64_t *rows, int64_t n, int ways) {
 /* Adds digits to the tile while its buffers stay in the cache. */
 static void grow_tile(layout *l, const tn_tiling *t, int64_t rows, int limited, int far) {
     const int64_t vector = l->size << l->depth, room = TN_TILE_VECTORS * vector;
-    const int64_t buffer = far ? FAR_BUFFER : BUFFER;
-    const int64_t bytes = tn_reads_in_place(t) && !limited ? READ : buffer < room ? buffer : room;
-    int64_t most = bytes / (rows * vector);
+    const int64_t largest = far ? FAR_BUFFER : NEAR_BUFFER, wanted = larger(BUFFER, rows * ROW);
+    const int64_t buffer = smaller(room, smaller(largest, wanted));
+    int64_t most = (tn_reads_in_place(t) && !limited ? READ : buffer) / (rows * vector);
     if (most < PAIR) most = PAIR;
     int64_t columns = 1, points = power(l->depth);
     for (int i = 0; i < l->count; i++)
