@@ -7,11 +7,11 @@
 enum {
     MOST_DIGITS = 80,    /* sizes are below 2^60, and k and n few */
     CUT_FROM = 64,         /* extents from which a tile need not divide an axis */
-    BUFFER = 4 << 10,      /* bytes: small tiles let memory and arithmetic overlap; */
-    ROW = 512,             /* rows of them should not be shorter, as far as a buffer of */
-    NEAR_BUFFER = 8 << 10, /* these sizes allows, the latter for an operand that does not */
-    FAR_BUFFER = 16 << 10, /* stay in the second cache */
-    FAR = 1 << 20,
+    BUFFER = 4 << 10,      /* bytes: small tiles let memory and arithmetic overlap, */
+    ROW = 512,             /* but their rows are no shorter */
+    NEAR_BUFFER = 8 << 10, /* if they fit in so much, */
+    FAR_BUFFER = 16 << 10, /* or in so much where the operand does not stay in the second cache, */
+    FAR = 1 << 20,         /* which is from so many bytes on */
     READ = 16 << 10,       /* of a tile that passes through no buffer */
     PAIR = 2,              /* vectors of a row that are multiplied together */
     WAYS = 8,              /* lines that a set of the first cache holds */
