@@ -198,6 +198,7 @@ int tn_real_count(int dtype); /* real numbers per element */
 /* Chooses the instruction set: NULL or "" means the best that the CPU has. */
 tn_status tn_set_isa(const char *name);
 const char *tn_isa_name(void);
+int tn_loads_limit(void); /* whether the processor multiplies as many vectors as it loads */
 /* Names that this build and this CPU have, best first; returns how many. */
 int tn_isa_names(const char **names, int capacity);
 

@@ -59,6 +59,17 @@ typedef enum { FN(PLAIN), FN(PACKING), FN(FETCHING), FN(FAR), FN(FAR_PAST) } FN(
 #define SHARES FLOATING
 #include "direct_tile.h"
 
+#if TWO_PANELS
+#define WN(x) TN_PASTE(x, TN_PASTE(pair, NAME))
+#define W_BYTES VBYTES
+#define W_SCALAR 0
+#define W_REALS REALS
+#define VECTORS 2
+#define TALLEST (MR / 2)
+#define SHARES 1
+#include "direct_tile.h"
+#endif
+
 #define WN(x) TN_PASTE(x, TN_PASTE(whole, NAME))
 #define W_BYTES VBYTES
 #define W_SCALAR 0
@@ -134,6 +145,11 @@ static const struct {
     {0, NULL},
 #endif
     {WIDE_VECTORS * E, FN(direct_strips_wide)}, /* only for few rows */
+#if TWO_PANELS
+    {2 * NR, FN(direct_strips_pair)}, /* only where loads would limit whole ones */
+#else
+    {0, NULL},
+#endif
     {NR, FN(direct_strips_whole)},
 #if TILE_VECTORS > 1
     {E, FN(direct_strips_single)},
@@ -145,7 +161,8 @@ static const struct {
 };
 #undef AT_LEAST_TWO
 
-enum { FN(BROADEST), FN(WIDE), FN(WHOLE) }; /* of strips */
+enum { FN(MANY_ROWS) = 48, FN(COPIED) = MOST_VECTORS / TILE_VECTORS * TN_DIRECT_DEPTH * NR };
+enum { FN(BROADEST), FN(WIDE), FN(PAIR), FN(WHOLE) }; /* of strips */
 
 /* The strip for column j of n.  One beyond the last column is moved to the left where it may compute
  * columns again. */
@@ -179,8 +196,11 @@ static void FN(gather_strip)(R *to, const char *from, int64_t across, int64_t do
                 for (int i = 0; i < S; i++) *(QU *)(to + ((p + i) * width + g) * PARTS) = x[i];
             }
 #endif
-    if (across == (int64_t)sizeof(T) && columns == NR)
+    const int whole = across == (int64_t)sizeof(T) && columns == width;
+    if (whole && width == NR)
         for (; p < depth; p++) memcpy(to + p * NR * PARTS, from + p * down, NR * sizeof(T));
+    if (whole && width == 2 * NR)
+        for (; p < depth; p++) memcpy(to + 2 * p * NR * PARTS, from + p * down, 2 * NR * sizeof(T));
     for (; p < depth; p++)
         for (int j = 0; j < columns; j++)
             memcpy(to + (p * width + j) * PARTS, from + j * across + p * down, sizeof(T));
@@ -208,12 +228,12 @@ static int FN(list_strips)(FN(strip_list) *list, const FN(direct_product) *job, 
     list->beyond = 0;
     for (int64_t j = 0; j < columns;) {
         const int64_t left = columns - j;
-        int i = FN(WHOLE);
-        if (!dense) i = FN(choose_strip)(columns, &j, FN(WHOLE), job->accumulate);
-        for (int narrower = FN(WHOLE) + 1; dense && narrower <= last; narrower++)
+        int i = job->widest;
+        if (!dense) i = FN(choose_strip)(columns, &j, i, job->accumulate);
+        for (int narrower = job->widest + 1; dense && narrower <= last; narrower++)
             if (FN(strips)[narrower].width >= left) i = narrower;
         const int width = FN(strips)[i].width;
-        if (list->count == DIRECT_STRIPS || copied + depth * width > TN_DIRECT_DEPTH * NR) return 0;
+        if (list->count == DIRECT_STRIPS || copied + depth * width > FN(COPIED)) return 0;
         list->strip[list->count].at = i;
         list->strip[list->count].column = j;
         list->strip[list->count++].copied = copied * PARTS;
@@ -321,12 +341,12 @@ static int64_t FN(rows_at_once)(const FN(direct_product) *job, int64_t depth, in
     return MAX((int64_t)LEAST, BYTES / (depth * (int64_t)sizeof(T)) / MR * MR);
 }
 
-enum { FN(MANY_ROWS) = 48 }; /* that are worth a copy of all strips */
+
 
 /* One batch point: c[rows, columns] from the operands at a and b. */
 static void FN(direct_point)(FN(direct_product) *job, int64_t rows, int64_t columns,
                              int64_t b_column, const char *a, const char *b, char *c) {
-    _Alignas(64) R copied[TN_DIRECT_DEPTH * NR * PARTS];
+    _Alignas(64) R copied[FN(COPIED) * PARTS];
     job->packed = NULL;
     if (job->by_rows) {
         FN(direct_by_rows)(job, rows, columns, a, b, c);
@@ -369,14 +389,16 @@ static void FN(choose_ways)(FN(direct_product) *job, const tn_contraction *x, in
     enum { ONE_SET = 2048, FEW = 8 }; /* with which rows of a meet in a set or two of the first cache; that stay */
     const int64_t unit = sizeof(T);
     const int in_rows = b_column == unit;
+    const int pairs = TWO_PANELS && tn_loads_limit(), highest = pairs ? MR / 2 : MR;
     job->widest = in_rows && rows == 1                   ? FN(BROADEST)
                   : in_rows && rows <= WIDE_ROWS / PARTS ? FN(WIDE)
+                  : pairs                                ? FN(PAIR)
                                                          : FN(WHOLE);
     job->by_rows = in_rows && FN(writes_by_rows)(x, rows, columns);
     job->gathers = !in_rows || (!is_long && !job->by_rows && rows >= MANY * MR && job->depth <= TN_DIRECT_DEPTH);
-    job->near = (rows <= MR && !is_long) || job->depth * columns * unit <= DIRECT_NEAR || job->by_rows;
+    job->near = (rows <= highest && !is_long) || job->depth * columns * unit <= DIRECT_NEAR || job->by_rows;
     job->fetches = is_long && !job->near;
-    job->tallest = !job->by_rows && (job->a_row % ONE_SET || !job->fetches) ? MR : MIN(MR, FEW);
+    job->tallest = !job->by_rows && (job->a_row % ONE_SET || !job->fetches) ? highest : MIN(highest, FEW);
     job->packs = job->fetches && rows > job->tallest && job->b_down % CROWDED == 0;
 }
 
@@ -406,6 +428,7 @@ static void FN(look_far)(FN(direct_product) *job, const tn_contraction *x, int64
     if (!HIGH_TILES || x->m < MANY_TILES * MR || depth < x->k) return;
     job->far = k->sa == unit && m->sa == x->k * unit && x->m * m->sa > MANY;
     job->stream = STREAMS && far > 1 && !x->accumulate && n->n % NR == 0 && m->sc % LINE_BYTES == 0;
+    if ((job->far || job->stream) && job->widest == FN(PAIR)) job->widest = FN(WHOLE), job->tallest = MR;
 }
 
 static void FN(direct)(const tn_contraction *x, const char *a, const char *b, char *c,

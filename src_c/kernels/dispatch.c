@@ -24,22 +24,32 @@ extern const tn_window_kernels *const tn_window_kernels_of_neon[2];
 extern const tn_curve_kernels *const tn_curve_kernels_of_neon[2];
 #endif
 
-static int always(void) { return 1; }
+/* How well a set suits this CPU; UNSUITED: not at all. */
+typedef enum { UNSUITED, ANYWHERE, OTHER, WIDER, WIDEST } fitness;
+
+static fitness anywhere(void) { return ANYWHERE; }
 
 #ifdef TN_LOWERED /* only in tests: compiled to the instructions that every CPU has */
-#define has_avx2 always
-#define has_avx512 always
+#define avx2 anywhere
+#define avx512 anywhere
+#define zen4 anywhere
 #else
 #ifdef TN_HAVE_avx2
-static int has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+static fitness avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? WIDER : UNSUITED;
 }
 #endif
 #ifdef TN_HAVE_avx512
-static int has_avx512(void) {
+static fitness avx512(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("fma");
+                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                   __builtin_cpu_supports("fma")
+               ? WIDEST : UNSUITED;
+}
+
+/* Vectors of AVX-512 in two halves, one a cycle: its loads keep up, if they are operands. */
+static fitness zen4(void) {
+    return avx512() ? __builtin_cpu_is("amdfam19h") ? WIDEST : OTHER : UNSUITED;
 }
 #endif
 #endif
@@ -49,21 +59,25 @@ typedef struct {
     const tn_kernels *const *kernels;
     const tn_window_kernels *const *windows; /* float32, float64, as of curves */
     const tn_curve_kernels *const *curves;
-    int (*supported)(void);
+    fitness (*suits)(void);
+    int loads_limit;
 } isa;
 
-static const isa isas[] = {
+#define TABLES(set) tn_kernels_of_##set, tn_window_kernels_of_##set, tn_curve_kernels_of_##set
+static const isa isas[] = { /* of those that suit as well the first one is the best */
 #ifdef TN_HAVE_avx512
-    {"avx512", tn_kernels_of_avx512, tn_window_kernels_of_avx512, tn_curve_kernels_of_avx512, has_avx512},
+    {"zen4", TABLES(avx512), zen4, 0},
+    {"avx512", TABLES(avx512), avx512, 1},
 #endif
 #ifdef TN_HAVE_avx2
-    {"avx2", tn_kernels_of_avx2, tn_window_kernels_of_avx2, tn_curve_kernels_of_avx2, has_avx2},
+    {"avx2", TABLES(avx2), avx2, 0},
 #endif
 #ifdef TN_HAVE_neon
-    {"neon", tn_kernels_of_neon, tn_window_kernels_of_neon, tn_curve_kernels_of_neon, always},
+    {"neon", TABLES(neon), anywhere, 0},
 #endif
-    {"generic", tn_kernels_of_generic, tn_window_kernels_of_generic, tn_curve_kernels_of_generic, always},
+    {"generic", TABLES(generic), anywhere, 0},
 };
+#undef TABLES
 enum { ISAS = sizeof isas / sizeof isas[0] };
 
 static const isa *_Atomic current = &isas[ISAS - 1];
@@ -80,21 +94,31 @@ const tn_curve_kernels *tn_get_curve_kernels(int dtype) {
 
 const char *tn_isa_name(void) { return atomic_load(&current)->name; }
 
+int tn_loads_limit(void) { return atomic_load(&current)->loads_limit; }
+
+static const isa *best_isa(void) {
+    const isa *best = &isas[ISAS - 1];
+    for (int i = ISAS - 1; i >= 0; i--)
+        if (isas[i].suits() >= best->suits()) best = &isas[i];
+    return best;
+}
+
 int tn_isa_names(const char **names, int capacity) {
+    const isa *best = best_isa();
     int count = 0;
+    if (count < capacity) names[count++] = best->name;
     for (int i = 0; i < ISAS && count < capacity; i++)
-        if (isas[i].supported()) names[count++] = isas[i].name;
+        if (&isas[i] != best && isas[i].suits()) names[count++] = isas[i].name;
     return count;
 }
 
 tn_status tn_set_isa(const char *name) {
-    for (int i = 0; i < ISAS; i++) {
-        if (name && name[0] && strcmp(name, isas[i].name)) continue;
-        if (!isas[i].supported()) continue;
-        atomic_store(&current, &isas[i]);
-        return TN_OK;
-    }
-    return TN_BAD_ISA;
+    const isa *chosen = name && name[0] ? NULL : best_isa();
+    for (int i = 0; i < ISAS && !chosen; i++)
+        if (!strcmp(name, isas[i].name) && isas[i].suits()) chosen = &isas[i];
+    if (!chosen) return TN_BAD_ISA;
+    atomic_store(&current, chosen);
+    return TN_OK;
 }
 
 int tn_itemsize(int dtype) {

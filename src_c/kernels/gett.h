@@ -17,6 +17,7 @@ typedef struct {
     tn_run a_run, b_run;      /* how the steps of k lie on the operands */
     char *c;
     int accumulate, stream; /* stream: past the caches, if all rows of tiles are lines */
+    int pairs;              /* tiles take two panels of b where both are packed and written alike */
     int large;              /* the result is so large that fetching it competes with packing */
     tn_fetch ahead[2];      /* of a and of b */
     int vectors;            /* of a band of a, where b is read number by number (thin.h), or 0 */
@@ -82,6 +83,9 @@ ALWAYS_INLINE int64_t FN(tiles_at_once)(const FN(block) *x) {
     return (panels + parts - 1) / parts;
 }
 
+/* Columns that most tiles have. */
+ALWAYS_INLINE int64_t FN(columns_at_once)(const FN(block) *x) { return x->pairs ? 2 * NR : NR; }
+
 /* Whether all rows of whole tiles are lines of memory. */
 static int FN(are_lines)(const FN(block) *x) {
     uintptr_t bits = (uintptr_t)x->c;
@@ -102,42 +106,54 @@ typedef struct {
 enum { FN(FETCHED) = 512, FN(FEW_STEPS) = 64 }; /* lines at a time; steps in which c is not fetched */
 
 ALWAYS_INLINE FN(later) FN(first_later)(const FN(block) *x, int64_t step) {
-    const int64_t lots = (x->rows + step - 1) / step, lead = 1 + 512 / (x->depth * step);
-    return (FN(later)){lead % lots * step, lead / lots * NR};
+    const int64_t columns = FN(columns_at_once)(x);
+    const int64_t lots = (x->rows + step - 1) / step, lead = 1 + 512 * NR / (x->depth * step * columns);
+    return (FN(later)){lead % lots * step, lead / lots * columns};
 }
 
 ALWAYS_INLINE void FN(fetch_later)(const FN(block) *x, FN(later) *at, int64_t step,
                                    FN(tile_target) *to) {
-    const int64_t first = MIN(at->j, x->columns - 1);
+    const int64_t first = MIN(at->j, x->columns - 1), columns = FN(columns_at_once)(x);
     to->later = x->c + x->c_columns[first];
-    to->span = x->c_columns[MIN(first + NR, x->columns) - 1] - x->c_columns[first] +
+    to->span = x->c_columns[MIN(first + columns, x->columns) - 1] - x->c_columns[first] +
                (int64_t)sizeof(T) - 1;
     to->later_rows = x->c_rows + MAX(0, MIN(at->i, x->rows - step));
     at->i += step;
-    if (at->i >= x->rows) at->i = 0, at->j += NR;
+    if (at->i >= x->rows) at->i = 0, at->j += columns;
 }
 
 /* Of `count` tiles one below the other those whose panels are so many rows wide, up to row `end`, in one
  * loop; returns how many. */
-ALWAYS_INLINE int64_t FN(run_down)(const FN(block) *x, const int rows, int64_t i, int64_t end, int64_t j,
+ALWAYS_INLINE int64_t FN(run_down)(const FN(block) *x, int rows, int panels, int64_t i, int64_t end, int64_t j,
                                    int64_t count, FN(tile_target) *to) {
     const int64_t tiles = MIN(count, (end - i) / rows);
     if (tiles <= 0) return 0;
     const char *a = (const char *)(x->packed_a + i * x->depth * PARTS);
     const char *b = (const char *)(x->packed_b + j * x->depth * PARTS);
     to->rows = x->c_rows + i;
-    if (rows == MR)
-        FN(tiles_down)(tiles, x->depth, a, b, to);
+#if TWO_PANELS
+    if (panels == 2)
+        (rows == MR / 2 ? FN(pairs_down) : FN(low_pairs_down))(tiles, x->depth, a, b, to);
+    else if (x->pairs)
+        (rows == MR / 2 ? FN(half_tiles_down) : FN(low_half_tiles_down))(tiles, x->depth, a, b, to);
     else
-        FN(low_tiles_down)(tiles, x->depth, a, b, to);
+#endif
+        (rows == MR ? FN(tiles_down) : FN(low_tiles_down))(tiles, x->depth, a, b, to);
+    (void)panels;
     const int64_t fetched = MIN(to->fetched, tiles * x->depth * LINES_A_STEP);
     to->lines += fetched, to->fetched -= fetched, to->later_rows += tiles * rows;
     return tiles;
 }
 
-/* Some tiles one below the other, from row i on, of the columns from j on; returns the row after them.
- * What is fetched meanwhile is dealt to the first of them. */
-ALWAYS_INLINE int64_t FN(run_tiles)(const FN(block) *x, int64_t i, int64_t j, int64_t count,
+/* What a tile has fetched is behind it. */
+ALWAYS_INLINE void FN(pass_lines)(const FN(block) *x, FN(tile_target) *to) {
+    const int64_t fetched = MIN(to->fetched, x->depth * LINES_A_STEP);
+    to->lines += fetched, to->fetched -= fetched;
+}
+
+/* Some tiles one below the other, from row i on, of the columns from j on, in so many panels; returns the row
+ * after them.  What is fetched meanwhile is dealt to the first of them. */
+ALWAYS_INLINE int64_t FN(run_tiles)(const FN(block) *x, int64_t i, int64_t j, int panels, int64_t count,
                                     FN(tile_target) *to) {
     _Alignas(64) R buffer[MR * NR * PARTS];
     int64_t buffer_rows[MR];
@@ -145,49 +161,76 @@ ALWAYS_INLINE int64_t FN(run_tiles)(const FN(block) *x, int64_t i, int64_t j, in
     const int columns = (int)MIN((int64_t)NR, x->columns - j);
     const int in_runs = S < E && columns == NR && FN(in_runs)(c_columns, S);
     const int whole = to->c == x->c, packed = whole && !x->a && !x->b;
+    const int highest = HIGHEST(x->pairs), low = LOW(highest);
     for (int r = 0; !whole && r < MR; r++) buffer_rows[r] = r * NR * (int64_t)sizeof(T);
-    if (packed && x->width == MR) {
-        const int64_t tiles = FN(run_down)(x, MR, i, x->wide, j, count, to);
-        i += tiles * MR, count -= tiles;
+    if (packed && x->width == highest) {
+        const int64_t tiles = FN(run_down)(x, highest, panels, i, x->wide, j, count, to);
+        i += tiles * highest, count -= tiles;
     }
-    if (packed && LOW < MR && x->width >= LOW) {
-        const int64_t end = x->width == LOW ? x->wide : x->rows;
-        const int64_t tiles = FN(run_down)(x, LOW, i, end, j, count, to);
-        i += tiles * LOW, count -= tiles;
+    if (packed && low < highest && x->width >= low) {
+        const int64_t end = x->width == low ? x->wide : x->rows;
+        const int64_t tiles = FN(run_down)(x, low, panels, i, end, j, count, to);
+        i += tiles * low, count -= tiles;
     }
     for (; count > 0 && i < x->rows; count--) {
         const int rows = FN(panel_rows)(x, i);
         if (!whole) to->c = (char *)buffer;
         to->rows = whole ? x->c_rows + i : buffer_rows;
-        FN(one_tile)(x, i, rows, j, columns, to);
+#if TWO_PANELS
+        if (panels == 2)
+            FN(tile_pair)(rows, x->depth, (const char *)(x->packed_a + i * x->depth * PARTS),
+                          (const char *)(x->packed_b + j * x->depth * PARTS), to);
+        else
+#endif
+            FN(one_tile)(x, i, rows, j, columns, to);
         if (!whole && in_runs)
             FN(store_runs)(x, i, rows, c_columns, buffer);
         else if (!whole)
             FN(store_edge)(x, i, rows, c_columns, columns, buffer);
-        i += rows, to->later_rows += rows, to->lines += x->depth;
-        to->fetched = MAX(0, to->fetched - x->depth);
+        i += rows, to->later_rows += rows;
+        FN(pass_lines)(x, to);
     }
     return i;
 }
 
-/* Whether the halves of vectors are neighbours on c, and tiles so high that they can be written like that. */
-ALWAYS_INLINE int FN(in_halves)(const FN(block) *x, const int64_t *c_columns) {
-    const int high = x->width == MR || (x->width == LOW && x->wide >= x->rows);
-    return HALVES && high && !x->a && !x->b && !x->accumulate && FN(in_runs)(c_columns, E / 2);
+/* Whether so many neighbours at a time of the columns of these panels lie side by side. */
+ALWAYS_INLINE int FN(panels_in_runs)(const int64_t *columns, int panels, const int count) {
+    for (int i = 0; i < panels; i++)
+        if (!FN(in_runs)(columns + i * NR, count)) return 0;
+    return 1;
 }
 
-/* How the columns from j on are written: in place, or to a buffer where there is no c. */
-ALWAYS_INLINE void FN(aim)(const FN(block) *x, int64_t j, int stream, FN(tile_target) *to) {
+/* Whether the halves of vectors are neighbours on c, and tiles so high that they can be written like that. */
+ALWAYS_INLINE int FN(in_halves)(const FN(block) *x, const int64_t *c_columns, int panels) {
+    const int highest = HIGHEST(x->pairs);
+    const int high = x->width == highest || (x->width == LOW(highest) && x->wide >= x->rows);
+    return HALVES && high && !x->a && !x->b && !x->accumulate && FN(panels_in_runs)(c_columns, panels, E / 2);
+}
+
+/* How the columns of panels from j on are written: in place, or to a buffer where there is no c. */
+ALWAYS_INLINE void FN(aim_at)(const FN(block) *x, int64_t j, int panels, int stream, FN(tile_target) *to) {
     const int64_t *c_columns = x->c_columns + j;
-    const int full = j + NR <= x->columns, whole = full && FN(in_runs)(c_columns, E);
-    const int halves = full && !whole && FN(in_halves)(x, c_columns);
+    const int full = j + panels * NR <= x->columns;
+    const int whole = full && FN(panels_in_runs)(c_columns, panels, E);
+    const int halves = full && !whole && FN(in_halves)(x, c_columns, panels);
+    const int vectors = panels * TILE_VECTORS;
     to->c = whole || halves ? x->c : NULL;
     to->mode = halves   ? FN(WRITE_HALVES)
                : !whole ? FN(WRITE)
                : stream ? FN(STREAM_PAST)
                : x->accumulate ? FN(ADD) : FN(WRITE);
-    for (int v = 0; v < TILE_VECTORS; v++) to->columns[v] = whole ? c_columns[v * E] : v * VBYTES;
-    for (int v = 0; halves && v < 2 * TILE_VECTORS; v++) to->columns[v] = c_columns[v * (E / 2)];
+    for (int v = 0; v < vectors; v++) to->columns[v] = whole ? c_columns[v * E] : v * VBYTES;
+    for (int v = 0; halves && v < 2 * vectors; v++) to->columns[v] = c_columns[v * (E / 2)];
+}
+
+/* Returns how many panels from j on one tile takes. */
+ALWAYS_INLINE int FN(aim)(const FN(block) *x, int64_t j, int stream, FN(tile_target) *to) {
+    if (x->pairs && j + 2 * NR <= x->columns) {
+        FN(aim_at)(x, j, 2, stream, to);
+        if (to->c) return 2;
+    }
+    FN(aim_at)(x, j, 1, stream, to);
+    return 1;
 }
 
 /* All tiles of one block: c[rows, columns] += a[rows, depth] b[depth, columns]. */
@@ -202,8 +245,8 @@ static void FN(run_block)(FN(block) *x) {
                          x->depth > FN(FEW_STEPS);
     FN(later) later = FN(first_later)(x, step);
     FN(tile_target) to = {.lines = lines};
-    for (int64_t j = 0; j < x->columns; j += NR) {
-        FN(aim)(x, j, stream, &to);
+    for (int64_t j = 0, panels; j < x->columns; j += panels * NR) {
+        panels = FN(aim)(x, j, stream, &to);
         char *const c = to.c;
         for (int64_t i = 0; i < x->rows;) {
             to.c = c;
@@ -215,7 +258,7 @@ static void FN(run_block)(FN(block) *x) {
             FN(fetch_later)(x, &later, step, &to);
             if (lines_of_c) to.span = 0;
             if (!fetching) to.later = NULL;
-            i = FN(run_tiles)(x, i, j, at_once, &to);
+            i = FN(run_tiles)(x, i, j, (int)panels, at_once, &to);
         }
     }
 }
@@ -223,7 +266,7 @@ static void FN(run_block)(FN(block) *x) {
 /* Panels as wide as MR allows, and as equally wide as can be: few rows do not keep the multipliers busy.
  * Rows of a read where they lie need an address each. */
 ALWAYS_INLINE void FN(cut_panels)(FN(block) *x, int direct) {
-    const int most = direct ? MIN(MR, 8) : MR;
+    const int most = direct ? MIN(MR, 8) : HIGHEST(x->pairs);
     const int64_t panels = (x->rows + most - 1) / most;
     x->width = (x->rows + panels - 1) / panels;
     x->wide = x->width * (x->rows - (x->width - 1) * panels);
@@ -286,6 +329,7 @@ static void FN(begin)(FN(product) *x, const tn_blocking *blocking, char *workspa
     x->n = make_group(&blocking->n, ON_B, ON_C, size, nc, &space);
     x->k = make_group(k, ON_A, ON_B, size, kc, &space);
     x->block = (FN(block)){.packed_a = x->packed_a, .packed_b = x->packed_b};
+    x->block.pairs = TWO_PANELS && tn_loads_limit() && !blocking->a_direct && !blocking->b_direct;
     if (m->n_dims == 1) x->block.strides.a_row = m->dims[0].sa;
     if (k->n_dims == 1) x->block.strides.a_step = k->dims[0].sa;
     if (k->n_dims == 1) x->block.strides.b_step = k->dims[0].sb;
@@ -339,7 +383,7 @@ static void FN(look_ahead)(FN(product) *x, const char *a, const char *b, int64_t
                            const tn_points *steps, const tn_box *box) {
     FN(block) *block = &x->block;
     const int64_t step = block->vectors ? block->vectors * S : FN(tiles_at_once)(block) * block->width;
-    const int64_t width = block->vectors ? PIECE : NR; /* of tiles */
+    const int64_t width = block->vectors ? PIECE : FN(columns_at_once)(block); /* of tiles */
     const int64_t times = (block->rows + step - 1) / step * ((block->columns + width - 1) / width);
     const int last_m = m + 1 == box->m1, last_k = steps->number + 1 == x->k.boxes->count;
     const int64_t next_m = last_m ? box->m0 : m + 1;
@@ -400,4 +444,5 @@ static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const
 #undef E
 #undef THIN
 #undef LOW
+#undef HIGHEST
 #undef PIECE

@@ -18,6 +18,11 @@ typedef struct {
  * gain little, for they compute twice as long. */
 #define HALVES (FLOATING && !COMPLEX && VBYTES == 64)
 
+/* Tiles of one vector a row may take two panels of b and half of the rows: a number of a that is loaded once
+ * meets two vectors.  A processor that multiplies as many vectors as it loads waits for its loads otherwise. */
+#define TWO_PANELS (FLOATING && TILE_VECTORS == 1)
+#define MOST_VECTORS (TWO_PANELS ? 2 : TILE_VECTORS)
+
 /* Where a tile goes: row i at c + rows[i], its vectors at columns[] from there, or their halves.  While it is
  * computed, what is wanted soon comes nearer: lines[0 .. fetched), and bit by
  * bit the rows of a later tile, which begin at later + later_rows[i] and end `span` bytes on, unless
@@ -25,7 +30,7 @@ typedef struct {
 typedef struct {
     char *c;
     const int64_t *rows;
-    int64_t columns[HALVES ? 2 * TILE_VECTORS : TILE_VECTORS];
+    int64_t columns[HALVES ? 2 * MOST_VECTORS : MOST_VECTORS];
     FN(write_mode) mode;
     const char *later;
     const int64_t *later_rows;
@@ -34,18 +39,19 @@ typedef struct {
     int64_t fetched;
 } FN(tile_target);
 
-/* A row of b times a column of a. */
-ALWAYS_INLINE void FN(tile_step)(const int rows, const int64_t a_row, const char *a, const char *b,
-                                 V sum[MR][PARTS][TILE_VECTORS]) {
-    V row[TILE_VECTORS];
-    for (int j = 0; j < TILE_VECTORS; j++) row[j] = *(const VU *)(b + j * VBYTES);
+/* A row of b, whose vectors are so many bytes apart, times a column of a. */
+ALWAYS_INLINE void FN(tile_step)(const int rows, const int vectors, const int64_t a_row,
+                                 const int64_t apart, const char *a, const char *b,
+                                 V sum[MR][PARTS][MOST_VECTORS]) {
+    V row[MOST_VECTORS];
+    for (int j = 0; j < vectors; j++) row[j] = *(const VU *)(b + j * apart);
 #pragma GCC unroll 24
     for (int i = 0; i < rows; i++) {
         const R x = FN(real)(a + i * a_row);
-        for (int j = 0; j < TILE_VECTORS; j++) ACCUMULATE(sum[i][0][j], MULTIPLY(x, row[j]));
+        for (int j = 0; j < vectors; j++) ACCUMULATE(sum[i][0][j], MULTIPLY(x, row[j]));
 #if COMPLEX
         const R y = FN(real)(a + i * a_row + (int64_t)sizeof(R));
-        for (int j = 0; j < TILE_VECTORS; j++) ACCUMULATE(sum[i][1][j], MULTIPLY(y, row[j]));
+        for (int j = 0; j < vectors; j++) ACCUMULATE(sum[i][1][j], MULTIPLY(y, row[j]));
 #endif
     }
 }
@@ -54,7 +60,7 @@ ALWAYS_INLINE void FN(tile_step)(const int rows, const int64_t a_row, const char
 /* The same of packed panels, for loops of several steps.  What is multiplied keeps its registers up
  * to the end, or compilers add into these and move sums about. */
 ALWAYS_INLINE void FN(held_step)(const int rows, const char *a, const char *b,
-                                 V sum[MR][PARTS][TILE_VECTORS]) {
+                                 V sum[MR][PARTS][MOST_VECTORS]) {
     V row[TILE_VECTORS];
     for (int j = 0; j < TILE_VECTORS; j++) row[j] = *(const VU *)(b + j * VBYTES);
 #pragma GCC unroll 24
@@ -72,81 +78,6 @@ ALWAYS_INLINE void FN(held_step)(const int rows, const char *a, const char *b,
 }
 #endif
 
-ALWAYS_INLINE void FN(tile_rows)(const int rows, const int fetch, const int64_t a_row,
-                                 const int64_t a_step, const int64_t b_step, int64_t kc,
-                                 const char *a, const char *b, const FN(tile_target) *to) {
-    char *const c = to->c;
-    const char *const *const lines = to->lines;
-    V sum[MR][PARTS][TILE_VECTORS];
-#pragma GCC unroll 24
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < TILE_VECTORS; j++)
-            for (int part = 0; part < PARTS; part++) sum[i][part][j] = (V){0};
-    const int stretch = 192 / rows; /* steps between fetches of rows, about as many cycles apart */
-    int64_t p = 0, later = to->mode == FN(STREAM_PAST) || !to->later ? rows : 0;
-    while (p < kc) {
-        const int64_t end = MIN(p + stretch, kc);
-        for (; later < rows && later * kc < rows * end; later++) {
-            const char *row = to->later + to->later_rows[later];
-            __builtin_prefetch(row, 0, 2);
-            __builtin_prefetch(row + to->span, 0, 2);
-        }
-        const int64_t near = MIN(end, to->fetched);
-        for (; fetch == FETCH_AHEAD && p < near; p++, a += a_step, b += b_step) {
-            __builtin_prefetch(lines[p], 0, 2); /* into L2 */
-            FN(tile_step)(rows, a_row, a, b, sum);
-        }
-        for (; p < end; p++, a += a_step, b += b_step) {
-            if (fetch == FETCH_RIGHT) __builtin_prefetch(b + TILE_VECTORS * VBYTES);
-            FN(tile_step)(rows, a_row, a, b, sum);
-        }
-    }
-#if COMPLEX
-#pragma GCC unroll 24
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < TILE_VECTORS; j++)
-            sum[i][0][j] += NEGATE_REAL * SWAP_PARTS(sum[i][1][j]);
-#endif
-#define WRITE_AS(mode)                                                                       \
-    _Pragma("GCC unroll 24") for (int i = 0; i < rows; i++) for (int j = 0; j < TILE_VECTORS; j++) \
-        FN(write)(c + to->rows[i] + to->columns[j], sum[i][0][j], mode)
-    if (to->mode == FN(WRITE))
-        WRITE_AS(FN(WRITE));
-    else if (to->mode == FN(ADD))
-        WRITE_AS(FN(ADD));
-    else
-        WRITE_AS(FN(STREAM_PAST));
-#undef WRITE_AS
-}
-
-/* One instance per row count that a panel can have, so that no row is computed in vain. */
-ALWAYS_INLINE void FN(tile_any)(int rows, const int fetch, const int64_t a_row,
-                                const int64_t a_step, const int64_t b_step, int64_t kc,
-                                const char *a, const char *b, const FN(tile_target) *to) {
-    if (rows == MR) { /* most are whole */
-        FN(tile_rows)(MR, fetch, a_row, a_step, b_step, kc, a, b, to);
-        return;
-    }
-    FN(tile_target) rest = *to;
-#define INSTANCE(count)                                                              \
-    while (MR >= count && rows >= count) {                                           \
-        FN(tile_rows)                                                                \
-        (MR >= count ? count : 1, fetch, a_row, a_step, b_step, kc, a, b, &rest);    \
-        a += count * a_row, rest.rows += count, rest.later_rows += count, rows -= count; \
-    }
-    INSTANCE(24)
-    INSTANCE(16)
-    INSTANCE(12)
-    INSTANCE(8)
-    INSTANCE(6)
-    INSTANCE(5)
-    INSTANCE(4)
-    INSTANCE(3)
-    INSTANCE(2)
-    INSTANCE(1)
-#undef INSTANCE
-}
-
 #if HALVES
 typedef R FN(half_vector) __attribute__((vector_size(VBYTES / 2)));
 typedef R FN(unaligned_half) __attribute__((vector_size(VBYTES / 2), aligned(1), may_alias));
@@ -162,15 +93,101 @@ ALWAYS_INLINE void FN(write_halves)(char *to, int64_t first, int64_t second, V x
 }
 #endif
 
-/* Rows of the lowest tiles that share a loop. */
-#define LOW (MR > 4 ? MR - 1 : MR)
+ALWAYS_INLINE void FN(tile_rows)(const int rows, const int vectors, const int fetch,
+                                 const int64_t a_row, const int64_t a_step, const int64_t b_step,
+                                 const int64_t apart, int64_t kc, const char *a, const char *b,
+                                 const FN(tile_target) *to) {
+    char *const c = to->c;
+    const char *const *lines = to->lines;
+    V sum[MR][PARTS][MOST_VECTORS];
+#pragma GCC unroll 24
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < vectors; j++)
+            for (int part = 0; part < PARTS; part++) sum[i][part][j] = (V){0};
+    const int64_t due = (to->fetched + LINES_A_STEP - 1) / LINES_A_STEP; /* steps */
+    const int stretch = 192 / (rows * vectors); /* steps between fetches of rows, about as many cycles apart */
+    int64_t p = 0, later = to->mode == FN(STREAM_PAST) || !to->later ? rows : 0;
+    while (p < kc) {
+        const int64_t end = MIN(p + stretch, kc);
+        for (; later < rows && later * kc < rows * end; later++) {
+            const char *row = to->later + to->later_rows[later];
+            __builtin_prefetch(row, 0, 2);
+            __builtin_prefetch(row + to->span, 0, 2);
+        }
+        const int64_t near = MIN(end, due);
+        for (; fetch == FETCH_AHEAD && p < near; p++, a += a_step, b += b_step) {
+            for (int i = 0; i < LINES_A_STEP; i++) __builtin_prefetch(*lines++, 0, 2); /* into L2 */
+            FN(tile_step)(rows, vectors, a_row, apart, a, b, sum);
+        }
+        for (; p < end; p++, a += a_step, b += b_step) {
+            if (fetch == FETCH_RIGHT) __builtin_prefetch(b + TILE_VECTORS * VBYTES);
+            FN(tile_step)(rows, vectors, a_row, apart, a, b, sum);
+        }
+    }
+#if COMPLEX
+#pragma GCC unroll 24
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < vectors; j++)
+            sum[i][0][j] += NEGATE_REAL * SWAP_PARTS(sum[i][1][j]);
+#endif
+#define WRITE_AS(mode)                                                                       \
+    _Pragma("GCC unroll 24") for (int i = 0; i < rows; i++) for (int j = 0; j < vectors; j++) \
+        FN(write)(c + to->rows[i] + to->columns[j], sum[i][0][j], mode)
+    if (to->mode == FN(WRITE))
+        WRITE_AS(FN(WRITE));
+    else if (to->mode == FN(ADD))
+        WRITE_AS(FN(ADD));
+    else if (to->mode == FN(STREAM_PAST))
+        WRITE_AS(FN(STREAM_PAST));
+#undef WRITE_AS
+#if HALVES
+    else {
+#pragma GCC unroll 24
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < vectors; j++)
+                FN(write_halves)(c + to->rows[i], to->columns[2 * j], to->columns[2 * j + 1], sum[i][0][j]);
+    }
+#endif
+}
 
-/* Tiles one below the other, of packed panels MR wide or one less: in one loop, with little to do between
+/* One instance per row count that a panel can have, so that no row is computed in vain. */
+ALWAYS_INLINE void FN(tile_any)(int rows, const int fetch, const int64_t a_row,
+                                const int64_t a_step, const int64_t b_step, int64_t kc,
+                                const char *a, const char *b, const FN(tile_target) *to) {
+    if (rows == MR) { /* most are whole */
+        FN(tile_rows)(MR, TILE_VECTORS, fetch, a_row, a_step, b_step, VBYTES, kc, a, b, to);
+        return;
+    }
+    FN(tile_target) rest = *to;
+#define INSTANCE(count)                                                              \
+    while (MR >= count && rows >= count) {                                           \
+        FN(tile_rows)                                                                \
+        (MR >= count ? count : 1, TILE_VECTORS, fetch, a_row, a_step, b_step, VBYTES, kc, a, b, &rest); \
+        a += count * a_row, rest.rows += count, rest.later_rows += count, rows -= count; \
+    }
+    INSTANCE(24)
+    INSTANCE(16)
+    INSTANCE(12)
+    INSTANCE(8)
+    INSTANCE(6)
+    INSTANCE(5)
+    INSTANCE(4)
+    INSTANCE(3)
+    INSTANCE(2)
+    INSTANCE(1)
+#undef INSTANCE
+}
+
+/* The highest tiles, and the lowest ones that share a loop. */
+#define HIGHEST(pairs) ((pairs) ? MR / 2 : MR)
+#define LOW(highest) ((highest) > 4 ? (highest) - 1 : (highest))
+
+/* Tiles one below the other, of panels of a as wide as the highest ones or one less: in one loop, with little to do between
  * tiles, so that the multiply-adds of the next one begin while this one is written.  Each fetches its share of
  * the lines, of which there are as many as steps fetch together; later_rows are those of as many tiles. */
-ALWAYS_INLINE void FN(tiles_written)(const int high, const FN(write_mode) mode, int64_t tiles, int64_t kc,
-                                     const char *a, const char *const panel,
-                                     const FN(tile_target) *to) {
+ALWAYS_INLINE void FN(tiles_written)(const int high, const int vectors, const FN(write_mode) mode,
+                                     int64_t tiles, int64_t kc, const char *a, const char *const panel,
+                                     int64_t apart, const FN(tile_target) *to) {
     const int64_t due = (to->fetched + LINES_A_STEP - 1) / LINES_A_STEP; /* steps */
     const int64_t share = MIN((due + tiles - 1) / tiles, kc) * LINES_A_STEP;
     const char *const *lines = to->lines, *const *const last = lines + due * LINES_A_STEP;
@@ -179,10 +196,10 @@ ALWAYS_INLINE void FN(tiles_written)(const int high, const FN(write_mode) mode, 
     char *const c = to->c;
     const int64_t span = to->span;
     for (; tiles > 0; tiles--, rows += high) {
-        V sum[MR][PARTS][TILE_VECTORS];
+        V sum[MR][PARTS][MOST_VECTORS];
 #pragma GCC unroll 24
         for (int i = 0; i < high; i++)
-            for (int j = 0; j < TILE_VECTORS; j++)
+            for (int j = 0; j < vectors; j++)
                 for (int part = 0; part < PARTS; part++) sum[i][part][j] = (V){0};
         const char *b = panel;
         int64_t left = kc;
@@ -198,7 +215,7 @@ ALWAYS_INLINE void FN(tiles_written)(const int high, const FN(write_mode) mode, 
         const char *const *const near = lines + MIN(share, last - lines);
         for (; lines < near; lines += LINES_A_STEP, left--) {
             for (int i = 0; i < LINES_A_STEP; i++) __builtin_prefetch(lines[i], 0, 2); /* into L2 */
-            FN(tile_step)(high, sizeof(T), a, b, sum);
+            FN(tile_step)(high, vectors, sizeof(T), apart, a, b, sum);
             a += high * sizeof(T), b += NR * sizeof(T);
         }
 #if FLOATING && STEPS_AT_ONCE > 1
@@ -210,43 +227,51 @@ ALWAYS_INLINE void FN(tiles_written)(const int high, const FN(write_mode) mode, 
             }
 #endif
         for (; left > 0; left--, a += high * sizeof(T), b += NR * sizeof(T))
-            FN(tile_step)(high, sizeof(T), a, b, sum);
+            FN(tile_step)(high, vectors, sizeof(T), apart, a, b, sum);
 #if COMPLEX
         static const V negate = {SIGNS};
         const V *signs = &negate;
         OPAQUE(signs); /* no register for them during the steps */
 #pragma GCC unroll 24
         for (int i = 0; i < high; i++)
-            for (int j = 0; j < TILE_VECTORS; j++)
+            for (int j = 0; j < vectors; j++)
                 sum[i][0][j] += *signs * SWAP_PARTS(sum[i][1][j]);
 #endif
 #if HALVES
 #pragma GCC unroll 24
         for (int i = 0; mode == FN(WRITE_HALVES) && i < high; i++)
-            for (int j = 0; j < TILE_VECTORS; j++)
+            for (int j = 0; j < vectors; j++)
                 FN(write_halves)(c + rows[i], to->columns[2 * j], to->columns[2 * j + 1], sum[i][0][j]);
 #endif
 #pragma GCC unroll 24
         for (int i = 0; mode != FN(WRITE_HALVES) && i < high; i++)
-            for (int j = 0; j < TILE_VECTORS; j++)
+            for (int j = 0; j < vectors; j++)
                 FN(write)(c + rows[i] + to->columns[j], sum[i][0][j], mode);
     }
 }
 
-#define INSTANCE(name, high)                                                                      \
+#define INSTANCE(name, high, vectors, apart)                                                     \
     static void FN(name)(int64_t tiles, int64_t kc, const char *a, const char *b,                \
                          const FN(tile_target) *to) {                                             \
         if (to->mode == FN(WRITE))                                                                \
-            FN(tiles_written)(high, FN(WRITE), tiles, kc, a, b, to);                              \
+            FN(tiles_written)(high, vectors, FN(WRITE), tiles, kc, a, b, apart, to);              \
         else if (to->mode == FN(ADD))                                                             \
-            FN(tiles_written)(high, FN(ADD), tiles, kc, a, b, to);                                \
+            FN(tiles_written)(high, vectors, FN(ADD), tiles, kc, a, b, apart, to);                \
         else if (HALVES && to->mode == FN(WRITE_HALVES))                                          \
-            FN(tiles_written)(high, FN(WRITE_HALVES), tiles, kc, a, b, to);                       \
+            FN(tiles_written)(high, vectors, FN(WRITE_HALVES), tiles, kc, a, b, apart, to);       \
         else                                                                                      \
-            FN(tiles_written)(high, FN(STREAM_PAST), tiles, kc, a, b, to);                        \
+            FN(tiles_written)(high, vectors, FN(STREAM_PAST), tiles, kc, a, b, apart, to);        \
     }
-INSTANCE(tiles_down, MR)
-INSTANCE(low_tiles_down, LOW)
+INSTANCE(tiles_down, MR, TILE_VECTORS, VBYTES)
+INSTANCE(low_tiles_down, LOW(MR), TILE_VECTORS, VBYTES)
+#if TWO_PANELS
+#define APART (kc * NR * (int64_t)sizeof(T))
+INSTANCE(half_tiles_down, MR / 2, 1, VBYTES)
+INSTANCE(low_half_tiles_down, LOW(MR / 2), 1, VBYTES)
+INSTANCE(pairs_down, MR / 2, 2, APART)
+INSTANCE(low_pairs_down, LOW(MR / 2), 2, APART)
+#undef APART
+#endif
 #undef INSTANCE
 
 static void FN(tile_packed)(int rows, int64_t a_step, int64_t kc, const char *a, const char *b,
@@ -258,3 +283,24 @@ static void FN(tile_strided)(int rows, FN(tile_strides) s, int64_t kc, const cha
                              const char *b, const FN(tile_target) *to) {
     FN(tile_any)(rows, FETCH_RIGHT, s.a_row, s.a_step, s.b_step, kc, a, b, to);
 }
+
+#if TWO_PANELS
+/* Rows of a panel of a and two panels of b. */
+#define INSTANCE(rows)                                                                              \
+    static void FN(pair_##rows)(int64_t kc, const char *a, const char *b, const FN(tile_target) *to) { \
+        FN(tile_rows)(rows <= MR / 2 ? rows : 1, 2, FETCH_AHEAD, sizeof(T), rows * sizeof(T),        \
+                      NR * sizeof(T), kc * NR * (int64_t)sizeof(T), kc, a, b, to);                   \
+    }
+INSTANCE(1) INSTANCE(2) INSTANCE(3) INSTANCE(4) INSTANCE(5) INSTANCE(6)
+INSTANCE(7) INSTANCE(8) INSTANCE(9) INSTANCE(10) INSTANCE(11) INSTANCE(12)
+#undef INSTANCE
+
+static void FN(tile_pair)(int rows, int64_t kc, const char *a, const char *b, const FN(tile_target) *to) {
+#define REAL(rows) (COMPLEX ? FN(pair_1) : FN(pair_##rows))
+    static void (*const instances[])(int64_t, const char *, const char *, const FN(tile_target) *) = {
+        FN(pair_1), FN(pair_2), FN(pair_3), FN(pair_4), FN(pair_5), FN(pair_6),
+        REAL(7),    REAL(8),    REAL(9),    REAL(10),   REAL(11),   REAL(12)};
+#undef REAL
+    instances[rows - 1](kc, a, b, to);
+}
+#endif
