@@ -37,6 +37,34 @@ def test_tiles_whose_columns_end_within_vectors_are_written_to_their_places(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [*range(3, 14), 20, 23, 24, 26, 50])
+def test_tiles_of_every_height_and_one_or_two_panels_are_exact(rows: int, dtype: str) -> None:
+    # columns end in the first panel or the second, within a vector or with it; sums fill a block or more
+    for inner in (7, 8, 12, 16, 20, 24, 33):
+        check("kim,kjn->imjn", {"i": 1, "j": 5, "k": 24, "m": rows, "n": inner}, dtype)
+    for inner in (16, 24, 40):
+        check("kim,kjn->ijmn", {"i": 4, "j": 9, "k": 700, "m": rows, "n": inner}, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("inner", [16, 24, 48, 96])
+def test_large_results_of_one_or_two_panels_are_exact(inner: int, dtype: str) -> None:
+    columns = 17_000_000 // (24 * 36 * inner * np.dtype(dtype).itemsize) + 1
+    extents = {"i": 24, "j": columns, "k": 24, "m": 36, "n": inner}
+    check("kim,kjn->ijmn", extents, dtype)
+    check("kim,jkn->jimn", extents, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [5, 12, 13, 24, 25, 60, 200])
+def test_strips_of_every_width_are_exact(rows: int, dtype: str) -> None:
+    for columns in (9, 16, 17, 31, 32, 40, 63, 64, 100):
+        check("mk,kn->mn", {"m": rows, "k": 50, "n": columns}, dtype)
+        check("bmk,bkn->bmn", {"b": 3, "m": rows, "k": 21, "n": columns}, dtype)
+        check("mk,nk->mn", {"m": rows, "k": 50, "n": columns}, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_boxes_that_end_within_lines_of_the_result_lose_none_of_it(dtype: str) -> None:
     for inner in (5, 12, 20, 24, 28, 56):
         extents = {"a": inner, "b": 7, "c": 9, "d": 24, "e": 24, "f": 12}

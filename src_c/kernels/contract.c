@@ -3,6 +3,7 @@
 #include "boxes.h"
 #include "lane_plan.h"
 #include "tiling.h"
+#include "sizes.h"
 
 /* Cache budgets in bytes: a panel of a and one of b share L1, or pass through it where c is larger than
  * NEAR_C, does not stay in L2 and is better read less often; a block of a stays in L2, and so does one of
@@ -28,9 +29,6 @@ enum { TASKS_EACH = 4 }; /* tasks for every thread where there is not work for m
 enum { FEW_KEPT = 256, MANY_SUMMED = 64, MOST_CHUNKS = 16 };
 static const double CHUNK_MACS = 1 << 16;
 
-static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
-static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
-static int64_t parts_of(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 static int64_t round_up(int64_t x, int64_t unit) { return parts_of(x, unit) * unit; }
 
 /* Whether several threads are faster, given the two limits of work. */

@@ -1,5 +1,6 @@
 /* y from x and w: each task makes some columns of y in one box of windows. */
 #include "convolve.h"
+#include "sizes.h"
 
 #include <string.h>
 
@@ -8,9 +9,6 @@
 static const double STRIP = 160 << 10, WINDOWS = 4096, LEAST_WINDOWS = 96;
 enum { TASKS = 4 }; /* for each thread */
 
-static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
-static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
-static int64_t parts_of(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 
 typedef struct {
     tn_strips s;

@@ -1,6 +1,7 @@
 /* w from x and y, its gradient: each task sums over a chunk of the boxes of windows, for some channels
  * of x and some of y.  Which boxes make a chunk, and so every bit of the sums, depends on the call alone. */
 #include "convolve.h"
+#include "sizes.h"
 
 #include <string.h>
 
@@ -10,9 +11,6 @@ static const double STRIP = 256 << 10, WINDOWS = 4096, ENOUGH = 256;
 enum { CHUNKS = 8, CHUNKS_BYTES = 4 << 20 };
 enum { TASKS = 2 }; /* for each thread */
 
-static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
-static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
-static int64_t parts_of(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 
 typedef struct {
     tn_strips s;

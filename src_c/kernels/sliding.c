@@ -4,6 +4,7 @@
  * one channel at a time through a buffer (slide_planes.h).  Either way the work is cut into units whose
  * results do not depend on each other. */
 #include "sliding.h"
+#include "sizes.h"
 
 #include <string.h>
 
@@ -26,9 +27,6 @@ typedef struct {
     int64_t sums_bytes;
 } slide_job;
 
-static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
-static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
-static int64_t parts_of(int64_t n, int64_t part) { return (n + part - 1) / part; }
 
 static int64_t common_divisor(int64_t x, int64_t y) {
     while (y) {

@@ -1,5 +1,6 @@
 /* Windows cut into boxes, and the strips that these see. */
 #include "convolve.h"
+#include "sizes.h"
 
 #include <string.h>
 
@@ -9,9 +10,6 @@ enum { JOINED = 4 }; /* positions of weights that are moved together */
 /* Bytes of multiplied reals below which one thread is faster than two that sleep, that are awake. */
 static const double PARALLEL = 1 << 25, PARALLEL_AWAKE = 1 << 21;
 
-static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
-static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
-static int64_t parts_of(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 
 /* Positions between which a number of windows lie. */
 static int64_t extent_of(const tn_windows *w, int axis, int64_t count) {

@@ -1,5 +1,6 @@
 /* Planning the tiles of a skinny product: which m points they have, which lanes change places. */
 #include "tiling.h"
+#include "sizes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +39,6 @@ typedef struct {
     int64_t place[MOST_DIGITS];                     /* in the buffers */
 } layout;
 
-static int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
-static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
 static int64_t distance(int64_t stride) { return stride < 0 ? -stride : stride; }
 
 static int64_t power(int digits) { return (int64_t)1 << digits; }
