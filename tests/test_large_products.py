@@ -39,7 +39,7 @@ def test_tiles_whose_columns_end_within_vectors_are_written_to_their_places(
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows", [*range(3, 14), 20, 23, 24, 26, 50])
 def test_tiles_of_every_height_and_one_or_two_panels_are_exact(rows: int, dtype: str) -> None:
-    # columns end in the first panel or the second, within a vector or with it; sums fill a block or more
+    # columns end in the first panel or the second, within a vector or with it; one block or more
     for inner in (7, 8, 12, 16, 20, 24, 33):
         check("kim,kjn->imjn", {"i": 1, "j": 5, "k": 24, "m": rows, "n": inner}, dtype)
     for inner in (16, 24, 40):
