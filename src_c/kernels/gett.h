@@ -225,7 +225,7 @@ ALWAYS_INLINE void FN(aim_at)(const FN(block) *x, int64_t j, int panels, int str
 
 /* Returns how many panels from j on one tile takes. */
 ALWAYS_INLINE int FN(aim)(const FN(block) *x, int64_t j, int stream, FN(tile_target) *to) {
-    if (x->pairs && j + 2 * NR <= x->columns) {
+    if (TWO_PANELS && x->pairs && j + 2 * NR <= x->columns) {
         FN(aim_at)(x, j, 2, stream, to);
         if (to->c) return 2;
     }
@@ -443,6 +443,8 @@ static void FN(gett)(const tn_contraction *x, const tn_blocking *blocking, const
 
 #undef E
 #undef THIN
+#undef HALVES
+#undef HIGH
 #undef LOW
 #undef HIGHEST
 #undef PIECE

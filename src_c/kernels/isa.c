@@ -13,6 +13,7 @@
 #include "lane_plan.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #define NAME bool
 #define R uint8_t
