@@ -25,11 +25,12 @@ typedef struct {
     const int64_t *b_steps;
 } FN(block);
 
-/* Columns that are not neighbours, and panels at the edge, pass through a contiguous buffer. */
+/* Columns that are not neighbours, and panels at the edge, pass through a contiguous buffer, whose rows have
+ * `width` elements. */
 static void FN(store_edge)(const FN(block) *x, int64_t i, int rows, const int64_t *c_columns,
-                           int columns, const R *buffer) {
+                           int columns, const R *buffer, int width) {
     for (int r = 0; r < rows; r++) {
-        const char *row = (const char *)buffer + r * NR * (int64_t)sizeof(T);
+        const char *row = (const char *)buffer + r * width * (int64_t)sizeof(T);
         char *to = x->c + x->c_rows[i + r];
         for (int j = 0; j < columns; j++) {
             char *at = to + c_columns[j];
@@ -41,16 +42,23 @@ static void FN(store_edge)(const FN(block) *x, int64_t i, int rows, const int64_
 
 /* Where a vector goes to two places, neighbours are still stored together. */
 static void FN(store_runs)(const FN(block) *x, int64_t i, int rows, const int64_t *c_columns,
-                           const R *buffer) {
-    for (int r = 0; r < rows; r++, buffer += NR * PARTS) {
+                           const R *buffer, int width) {
+    for (int r = 0; r < rows; r++, buffer += width * PARTS) {
         char *to = x->c + x->c_rows[i + r];
 #pragma GCC unroll 4
-        for (int j = 0; j < NR; j += S) {
+        for (int j = 0; j < width; j += S) {
             Q value = *(const Q *)(buffer + j * PARTS);
             if (x->accumulate) ACCUMULATE(value, *(const QU *)(to + c_columns[j]));
             *(QU *)(to + c_columns[j]) = value;
         }
     }
+}
+
+/* Whether so many neighbours at a time of the columns of these panels lie side by side. */
+ALWAYS_INLINE int FN(panels_in_runs)(const int64_t *columns, int panels, const int count) {
+    for (int i = 0; i < panels; i++)
+        if (!FN(in_runs)(columns + i * NR, count)) return 0;
+    return 1;
 }
 
 ALWAYS_INLINE void FN(one_tile)(const FN(block) *x, int64_t i, int rows, int64_t j, int columns,
@@ -158,11 +166,11 @@ ALWAYS_INLINE int64_t FN(run_tiles)(const FN(block) *x, int64_t i, int64_t j, in
     _Alignas(64) R buffer[MR * NR * PARTS];
     int64_t buffer_rows[MR];
     const int64_t *c_columns = x->c_columns + j;
-    const int columns = (int)MIN((int64_t)NR, x->columns - j);
-    const int in_runs = S < E && columns == NR && FN(in_runs)(c_columns, S);
+    const int wide = panels * NR, columns = (int)MIN((int64_t)wide, x->columns - j);
+    const int in_runs = S < E && columns == wide && FN(panels_in_runs)(c_columns, panels, S);
     const int whole = to->c == x->c, packed = whole && !x->a && !x->b;
     const int highest = HIGHEST(x->pairs), low = LOW(highest);
-    for (int r = 0; !whole && r < MR; r++) buffer_rows[r] = r * NR * (int64_t)sizeof(T);
+    for (int r = 0; !whole && r < MR; r++) buffer_rows[r] = r * wide * (int64_t)sizeof(T);
     if (packed && x->width == highest) {
         const int64_t tiles = FN(run_down)(x, highest, panels, i, x->wide, j, count, to);
         i += tiles * highest, count -= tiles;
@@ -184,20 +192,13 @@ ALWAYS_INLINE int64_t FN(run_tiles)(const FN(block) *x, int64_t i, int64_t j, in
 #endif
             FN(one_tile)(x, i, rows, j, columns, to);
         if (!whole && in_runs)
-            FN(store_runs)(x, i, rows, c_columns, buffer);
+            FN(store_runs)(x, i, rows, c_columns, buffer, wide);
         else if (!whole)
-            FN(store_edge)(x, i, rows, c_columns, columns, buffer);
+            FN(store_edge)(x, i, rows, c_columns, columns, buffer, wide);
         i += rows, to->later_rows += rows;
         FN(pass_lines)(x, to);
     }
     return i;
-}
-
-/* Whether so many neighbours at a time of the columns of these panels lie side by side. */
-ALWAYS_INLINE int FN(panels_in_runs)(const int64_t *columns, int panels, const int count) {
-    for (int i = 0; i < panels; i++)
-        if (!FN(in_runs)(columns + i * NR, count)) return 0;
-    return 1;
 }
 
 /* Whether the halves of vectors are neighbours on c, and tiles so high that they can be written like that. */
@@ -223,14 +224,15 @@ ALWAYS_INLINE void FN(aim_at)(const FN(block) *x, int64_t j, int panels, int str
     for (int v = 0; halves && v < 2 * vectors; v++) to->columns[v] = c_columns[v * (E / 2)];
 }
 
-/* Returns how many panels from j on one tile takes. */
+/* Returns how many panels from j on one tile takes: two that are written alike. */
 ALWAYS_INLINE int FN(aim)(const FN(block) *x, int64_t j, int stream, FN(tile_target) *to) {
-    if (TWO_PANELS && x->pairs && j + 2 * NR <= x->columns) {
-        FN(aim_at)(x, j, 2, stream, to);
-        if (to->c) return 2;
-    }
     FN(aim_at)(x, j, 1, stream, to);
-    return 1;
+    if (!TWO_PANELS || !x->pairs || j + 2 * NR > x->columns) return 1;
+    FN(tile_target) both = *to;
+    FN(aim_at)(x, j, MOST_VECTORS / TILE_VECTORS, stream, &both);
+    if (to->c && !both.c) return 1;
+    *to = both;
+    return 2;
 }
 
 /* All tiles of one block: c[rows, columns] += a[rows, depth] b[depth, columns]. */
