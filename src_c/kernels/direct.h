@@ -161,8 +161,8 @@ static const struct {
 };
 #undef AT_LEAST_TWO
 
-enum { FN(MANY_ROWS) = 48, FN(COPIED) = MOST_VECTORS / TILE_VECTORS * TN_DIRECT_DEPTH * NR };
 enum { FN(BROADEST), FN(WIDE), FN(PAIR), FN(WHOLE) }; /* of strips */
+enum { FN(MOST_COPIED) = MOST_VECTORS / TILE_VECTORS * TN_DIRECT_DEPTH * NR }; /* elements of b */
 
 /* The strip for column j of n.  One beyond the last column is moved to the left where it may compute
  * columns again. */
@@ -222,6 +222,7 @@ typedef struct {
 static int FN(list_strips)(FN(strip_list) *list, const FN(direct_product) *job, int64_t columns) {
     const int dense = job->c_row == columns * (int64_t)sizeof(T) && !job->accumulate;
     const int64_t depth = job->depth;
+    const int64_t room = job->widest == FN(PAIR) ? FN(MOST_COPIED) : TN_DIRECT_DEPTH * NR;
     const int last = (int)(sizeof FN(strips) / sizeof *FN(strips)) - 1;
     int64_t copied = 0;
     list->count = 0;
@@ -233,7 +234,7 @@ static int FN(list_strips)(FN(strip_list) *list, const FN(direct_product) *job, 
         for (int narrower = job->widest + 1; dense && narrower <= last; narrower++)
             if (FN(strips)[narrower].width >= left) i = narrower;
         const int width = FN(strips)[i].width;
-        if (list->count == DIRECT_STRIPS || copied + depth * width > FN(COPIED)) return 0;
+        if (list->count == DIRECT_STRIPS || copied + depth * width > room) return 0;
         list->strip[list->count].at = i;
         list->strip[list->count].column = j;
         list->strip[list->count++].copied = copied * PARTS;
@@ -341,12 +342,12 @@ static int64_t FN(rows_at_once)(const FN(direct_product) *job, int64_t depth, in
     return MAX((int64_t)LEAST, BYTES / (depth * (int64_t)sizeof(T)) / MR * MR);
 }
 
-
+enum { FN(MANY_ROWS) = 48 }; /* that are worth a copy of all strips */
 
 /* One batch point: c[rows, columns] from the operands at a and b. */
 static void FN(direct_point)(FN(direct_product) *job, int64_t rows, int64_t columns,
                              int64_t b_column, const char *a, const char *b, char *c) {
-    _Alignas(64) R copied[FN(COPIED) * PARTS];
+    _Alignas(64) R copied[FN(MOST_COPIED) * PARTS];
     job->packed = NULL;
     if (job->by_rows) {
         FN(direct_by_rows)(job, rows, columns, a, b, c);

@@ -105,7 +105,8 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int vectors, const int fe
         for (int j = 0; j < vectors; j++)
             for (int part = 0; part < PARTS; part++) sum[i][part][j] = (V){0};
     const int64_t due = (to->fetched + LINES_A_STEP - 1) / LINES_A_STEP; /* steps */
-    const int stretch = 192 / (rows * vectors); /* steps between fetches of rows, about as many cycles apart */
+    /* steps between fetches of rows, about as many cycles apart */
+    const int stretch = 192 * TILE_VECTORS / (rows * vectors);
     int64_t p = 0, later = to->mode == FN(STREAM_PAST) || !to->later ? rows : 0;
     while (p < kc) {
         const int64_t end = MIN(p + stretch, kc);
@@ -182,9 +183,9 @@ ALWAYS_INLINE void FN(tile_any)(int rows, const int fetch, const int64_t a_row,
 #define HIGHEST(pairs) ((pairs) ? MR / 2 : MR)
 #define LOW(highest) ((highest) > 4 ? (highest) - 1 : (highest))
 
-/* Tiles one below the other, of panels of a as wide as the highest ones or one less: in one loop, with little to do between
- * tiles, so that the multiply-adds of the next one begin while this one is written.  Each fetches its share of
- * the lines, of which there are as many as steps fetch together; later_rows are those of as many tiles. */
+/* Tiles one below the other, of panels of a as wide as the highest ones or one less: in one loop, with little to
+ * do between tiles, so that the multiply-adds of the next one begin while this one is written.  Each fetches its
+ * share of the lines, of which there are as many as steps fetch together; later_rows are those of as many tiles. */
 ALWAYS_INLINE void FN(tiles_written)(const int high, const int vectors, const FN(write_mode) mode,
                                      int64_t tiles, int64_t kc, const char *a, const char *const panel,
                                      int64_t apart, const FN(tile_target) *to) {
