@@ -235,6 +235,18 @@ ALWAYS_INLINE int FN(aim)(const FN(block) *x, int64_t j, int stream, FN(tile_tar
     return 2;
 }
 
+/* The lines of the panels of b after those before column j, or of the first ones, which come from the third
+ * cache if the block is large; returns how many. */
+ALWAYS_INLINE int64_t FN(next_panels)(const FN(block) *x, int64_t j, int64_t room, const char **lines) {
+    enum { LARGE = 512 << 10 };
+    const int64_t panel = x->depth * NR * (int64_t)sizeof(T);
+    if (!x->pairs || x->columns / NR * panel < LARGE) return 0;
+    const char *next = (const char *)x->packed_b + (j < x->columns ? j / NR : 0) * panel;
+    const int64_t count = MIN(room, 2 * panel / LINE_BYTES);
+    for (int64_t i = 0; i < count; i++) lines[i] = next + i * LINE_BYTES;
+    return count;
+}
+
 /* All tiles of one block: c[rows, columns] += a[rows, depth] b[depth, columns]. */
 static void FN(run_block)(FN(block) *x) {
     const int64_t at_once = FN(tiles_at_once)(x), step = at_once * x->width;
@@ -255,10 +267,12 @@ static void FN(run_block)(FN(block) *x) {
             to.lines = lines;
             to.fetched = next_lines(&x->ahead[0], room, lines);
             to.fetched += next_lines(&x->ahead[1], room - to.fetched, lines + to.fetched);
+            if (i == 0)
+                to.fetched += FN(next_panels)(x, j + panels * NR, room - to.fetched, lines + to.fetched);
             for (int n = 0; to.fetched && n + 1 < LINES_A_STEP; n++) /* steps fetch as many each */
                 lines[to.fetched + n] = lines[to.fetched - 1];
             FN(fetch_later)(x, &later, step, &to);
-            if (lines_of_c) to.span = 0;
+            if (lines_of_c && !x->pairs) to.span = 0; /* a line each */
             if (!fetching) to.later = NULL;
             i = FN(run_tiles)(x, i, j, (int)panels, at_once, &to);
         }
