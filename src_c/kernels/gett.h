@@ -130,6 +130,12 @@ ALWAYS_INLINE void FN(fetch_later)(const FN(block) *x, FN(later) *at, int64_t st
     if (at->i >= x->rows) at->i = 0, at->j += columns;
 }
 
+/* Tiles of so many rows are done, and what they have fetched. */
+ALWAYS_INLINE void FN(pass_tiles)(const FN(block) *x, int64_t tiles, int rows, FN(tile_target) *to) {
+    const int64_t fetched = MIN(to->fetched, tiles * x->depth * LINES_A_STEP);
+    to->lines += fetched, to->fetched -= fetched, to->later_rows += tiles * rows;
+}
+
 /* Of `count` tiles one below the other those whose panels are so many rows wide, up to row `end`, in one
  * loop; returns how many. */
 ALWAYS_INLINE int64_t FN(run_down)(const FN(block) *x, int rows, int panels, int64_t i, int64_t end, int64_t j,
@@ -148,15 +154,8 @@ ALWAYS_INLINE int64_t FN(run_down)(const FN(block) *x, int rows, int panels, int
 #endif
         (rows == MR ? FN(tiles_down) : FN(low_tiles_down))(tiles, x->depth, a, b, to);
     (void)panels;
-    const int64_t fetched = MIN(to->fetched, tiles * x->depth * LINES_A_STEP);
-    to->lines += fetched, to->fetched -= fetched, to->later_rows += tiles * rows;
+    FN(pass_tiles)(x, tiles, rows, to);
     return tiles;
-}
-
-/* What a tile has fetched is behind it. */
-ALWAYS_INLINE void FN(pass_lines)(const FN(block) *x, FN(tile_target) *to) {
-    const int64_t fetched = MIN(to->fetched, x->depth * LINES_A_STEP);
-    to->lines += fetched, to->fetched -= fetched;
 }
 
 /* Some tiles one below the other, from row i on, of the columns from j on, in so many panels; returns the row
@@ -195,8 +194,8 @@ ALWAYS_INLINE int64_t FN(run_tiles)(const FN(block) *x, int64_t i, int64_t j, in
             FN(store_runs)(x, i, rows, c_columns, buffer, wide);
         else if (!whole)
             FN(store_edge)(x, i, rows, c_columns, columns, buffer, wide);
-        i += rows, to->later_rows += rows;
-        FN(pass_lines)(x, to);
+        i += rows;
+        FN(pass_tiles)(x, 1, rows, to);
     }
     return i;
 }
