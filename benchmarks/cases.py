@@ -106,6 +106,13 @@ def matrix_chain(length: int, dtype: str, seed: int = 0) -> Case:
     return expr, fill(expr, dtype)
 
 
+def huge_product(extent: int, dtype: str) -> Case:
+    """Two tensors that meet in three axes of six, each times a small matrix: one step is all."""
+    terms = ["abcdef", "defghi", "aA", "iI"]
+    expr = from_labels(terms, "AbcghI", dict.fromkeys("abcdefghiAI", extent))
+    return expr, fill(expr, dtype)
+
+
 def sycamore(dtype: str) -> Case:
     """One amplitude of the circuit that ships with the package."""
     circuit = read_circuit(str(files("tensornet") / "data" / "sycamore_n53_m10.qsim"))
@@ -135,6 +142,9 @@ def network_cases(quick: bool) -> Iterator[tuple[str, str, Callable[[], Case]]]:
                 lambda b=bond, d=dtype: mps_overlap(100, b, d),
             )
         yield "matrix chain 50", dtype, lambda d=dtype: matrix_chain(50, d)
+        extent = 8 if quick else 12
+        name = f"huge product {extent**3}"
+        yield name, dtype, lambda e=extent, d=dtype: huge_product(e, d)
     if SHARED.exists():
         for name in ("Grids_12", "Promedus_24", "Promedus_30", "Pedigree_12", "Segmentation_11"):
             yield f"UAI {name}", "float64", lambda name=name: uai(name, "float64")

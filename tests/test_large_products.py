@@ -56,6 +56,15 @@ def test_large_results_of_one_or_two_panels_are_exact(inner: int, dtype: str) ->
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("subscripts", ["mk,kn->mn", "km,nk->nm"])
+def test_deep_blocks_of_results_larger_than_the_second_cache_are_exact(
+    subscripts: str, dtype: str
+) -> None:
+    for m, n, k in ((730, 750, 2000), (1500, 1100, 90), (130, 4200, 1300)):
+        check(subscripts, {"m": m, "n": n, "k": k}, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows", [5, 12, 13, 24, 25, 60, 200])
 def test_strips_of_every_width_are_exact(rows: int, dtype: str) -> None:
     for columns in (9, 16, 17, 31, 32, 40, 63, 64, 100):

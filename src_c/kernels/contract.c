@@ -10,6 +10,9 @@
  * b that meets a single block of a, with what is fetched for the next; other blocks of b stay in L3. */
 enum { PANELS = 28 << 10, LONG_PANELS = 44 << 10, NEAR_C = 256 << 10 };
 enum { A_BLOCK = 192 << 10, B_BLOCK = 2 << 20 };
+/* Where L2 is large and c is larger still, reading and writing it for every block of k is what takes long:
+ * blocks are so deep that panels stay in L2 alone, of at least so many rows. */
+enum { LARGE_C = 2 << 20, DEEP_PANELS = 192 << 10, DEEP_A = 512 << 10, DEEP_B = 8 << 20, DEEP_ROWS = 84 };
 enum { B_ONCE = 256 << 10, B_ENOUGH = 128 << 10 }; /* the former where whole lines ask for it */
 enum { POINTS = 4096, MIN_POINTS = 256, MIN_DEPTH = 256, FEW_PANELS = 8, LONG_DEPTHS = 4 };
 /* Panels of the other operand that make packing worth it, if an operand can be read where it lies. */
@@ -46,16 +49,19 @@ static int64_t nest_task_of(double work, int threads) {
 static void limit_blocks(tn_blocking *x, int dtype, int64_t m, int64_t n, int64_t k) {
     const tn_kernels *kernels = tn_get_kernels(dtype);
     const int64_t itemsize = tn_itemsize(dtype), mr = kernels->mr, nr = kernels->nr;
-    const int far = (double)m * (double)n * (double)itemsize > NEAR_C;
-    int64_t depth = larger((far ? LONG_PANELS : PANELS) / ((mr + nr) * itemsize), MIN_DEPTH);
+    const double c = (double)m * (double)n * (double)itemsize;
+    const int deep = c > LARGE_C && tn_large_l2();
+    const int64_t panels = deep ? DEEP_PANELS : c > NEAR_C ? LONG_PANELS : PANELS;
+    int64_t depth = larger(panels / ((mr + nr) * itemsize), MIN_DEPTH);
     /* few rows meet a long b in blocks that stay in L2 while the next one is fetched */
     if (m <= FEW_PANELS * mr && n >= MIN_POINTS && k >= LONG_DEPTHS * depth)
         depth = smaller(depth, B_ONCE / (MIN_POINTS * itemsize));
     x->kc = parts_of(k, parts_of(k, depth)); /* equal blocks rather than a thin last one */
     const int64_t step = x->kc * itemsize;
-    x->mc = smaller(round_up(m, mr), smaller(A_BLOCK / step, POINTS) / mr * mr);
-    int64_t nc = (m <= x->mc ? larger(B_ONCE / step, MIN_POINTS) : B_BLOCK / step);
-    x->nc = smaller(round_up(n, nr), smaller(nc, POINTS) / nr * nr);
+    const int64_t a = deep ? smaller(DEEP_A, larger(DEEP_ROWS * step, A_BLOCK)) : A_BLOCK;
+    x->mc = smaller(round_up(m, mr), smaller(a / step, POINTS) / mr * mr);
+    const int64_t b = m > x->mc ? (deep ? DEEP_B : B_BLOCK) / step : larger(B_ONCE / step, MIN_POINTS);
+    x->nc = smaller(round_up(n, nr), smaller(b, POINTS) / nr * nr);
     x->bytes = TN_ALIGNED(x->mc * step + TN_ALIGN) + TN_ALIGNED(x->nc * step) +
                TN_ALIGNED(4 * (x->mc + x->nc + x->kc) * (int64_t)sizeof(int64_t));
 }

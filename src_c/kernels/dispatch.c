@@ -60,22 +60,22 @@ typedef struct {
     const tn_window_kernels *const *windows; /* float32, float64, as of curves */
     const tn_curve_kernels *const *curves;
     fitness (*suits)(void);
-    int loads_limit;
+    int loads_limit, large_l2; /* see tn.h */
 } isa;
 
 #define TABLES(set) tn_kernels_of_##set, tn_window_kernels_of_##set, tn_curve_kernels_of_##set
 static const isa isas[] = { /* of those that suit as well the first one is the best */
 #ifdef TN_HAVE_avx512
-    {"zen4", TABLES(avx512), zen4, 0},
-    {"avx512", TABLES(avx512), avx512, 1},
+    {"zen4", TABLES(avx512), zen4, 0, 0},
+    {"avx512", TABLES(avx512), avx512, 1, 1},
 #endif
 #ifdef TN_HAVE_avx2
-    {"avx2", TABLES(avx2), avx2, 0},
+    {"avx2", TABLES(avx2), avx2, 0, 0},
 #endif
 #ifdef TN_HAVE_neon
-    {"neon", TABLES(neon), anywhere, 0},
+    {"neon", TABLES(neon), anywhere, 0, 0},
 #endif
-    {"generic", TABLES(generic), anywhere, 0},
+    {"generic", TABLES(generic), anywhere, 0, 0},
 };
 #undef TABLES
 enum { ISAS = sizeof isas / sizeof isas[0] };
@@ -95,6 +95,7 @@ const tn_curve_kernels *tn_get_curve_kernels(int dtype) {
 const char *tn_isa_name(void) { return atomic_load(&current)->name; }
 
 int tn_loads_limit(void) { return atomic_load(&current)->loads_limit; }
+int tn_large_l2(void) { return atomic_load(&current)->large_l2; }
 
 static const isa *best_isa(void) {
     const isa *best = &isas[ISAS - 1];

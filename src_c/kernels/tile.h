@@ -151,7 +151,7 @@ ALWAYS_INLINE void FN(tile_rows)(const int rows, const int vectors, const int fe
 #endif
 }
 
-/* One instance per row count that a panel can have, so that no row is computed in vain. */
+/* So many instances that no row is computed in vain; integers, which take many instructions a row, do with few. */
 ALWAYS_INLINE void FN(tile_any)(int rows, const int fetch, const int64_t a_row,
                                 const int64_t a_step, const int64_t b_step, int64_t kc,
                                 const char *a, const char *b, const FN(tile_target) *to) {
@@ -166,15 +166,19 @@ ALWAYS_INLINE void FN(tile_any)(int rows, const int fetch, const int64_t a_row,
         (MR >= count ? count : 1, TILE_VECTORS, fetch, a_row, a_step, b_step, VBYTES, kc, a, b, &rest); \
         a += count * a_row, rest.rows += count, rest.later_rows += count, rows -= count; \
     }
+#if FLOATING
     INSTANCE(24)
     INSTANCE(16)
     INSTANCE(12)
     INSTANCE(8)
     INSTANCE(6)
     INSTANCE(5)
+#endif
     INSTANCE(4)
+#if FLOATING
     INSTANCE(3)
     INSTANCE(2)
+#endif
     INSTANCE(1)
 #undef INSTANCE
 }
