@@ -1,6 +1,7 @@
 """Whole networks on the same contraction tree: tensornet, cotengra and opt_einsum on NumPy, torch.
 
     python benchmarks/bench_networks.py [--quick] [--threads N] [--json FILE] [--write]
+    python benchmarks/bench_networks.py --scaling --threads N
 
 All get the same arrays and the same tree (tensornet's plan), run in one process, take turns, and
 the best of several runs counts. torch runs the steps of opt_einsum; tensornet cuts large trees
@@ -8,7 +9,8 @@ into slices for the caches, as `einsum` does. Planning is not measured
 here; compiling is left out for all (a Program, a ContractionTree and a ContractExpression are
 reused). The bound of a network is the sum over its steps of the larger of their arithmetic at the
 peak of a matrix product and their bytes beyond the last cache at the bandwidth of a copy, both
-measured in the same run. --write puts the table into benchmarks/RESULTS.md.
+measured in the same run. --write puts the table into benchmarks/RESULTS.md. --scaling compares one thread with N,
+alone: threads of the peers would spin on the cores.
 """
 
 from __future__ import annotations
@@ -162,6 +164,24 @@ def measure(machine: Machine, name: str, dtype: str, case: Any, seconds: float) 
     }
 
 
+def print_scaling(cases: list[Any], threads: int, seconds: float) -> None:
+    """One thread and several, in turns, of the networks whose arithmetic takes the time."""
+    print(f"| network | dtype | 1 thread | {threads} threads | ratio |\n|---|---|---:|---:|---:|")
+    for name, dtype, make in cases:
+        expr, arrays = make()
+        plan = plan_expr(expr, dtype=dtype, memory_limit="8GB")
+        if plan.macs < BOUNDED:
+            continue
+        runners: dict[str, Callable[[], Any]] = {}
+        for count in (1, threads):
+            set_num_threads(count)
+            program = plan_expr(expr, plan, dtype=dtype, cache_slices=True).compile(dtype)
+            runners[str(count)] = lambda program=program, arrays=arrays: program(*arrays)
+        one, several = best_times(runners, seconds).values()
+        cells = f"{1e3 * one:.4g} ms | {1e3 * several:.4g} ms | {one / several:.2f}"
+        print(f"| {name} | {dtype} | {cells} |", flush=True)
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     lines = [
         f"| network | dtype | tensors | log10 macs | slices | tensornet | {' | '.join(PEERS)} "
@@ -195,17 +215,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--only", default="", help="part of a network's name")
     parser.add_argument("--seconds", type=float, default=2.0, help="per network")
+    parser.add_argument("--scaling", action="store_true", help="one thread against several")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--write", action="store_true", help="update RESULTS.md")
     options = parser.parse_args()
     if options.threads:
         set_num_threads(options.threads)
     torch.set_num_threads(get_num_threads())
+    cases = [case for case in network_cases(options.quick) if options.only in case[0]]
+    if options.scaling:
+        print_scaling(cases, get_num_threads(), options.seconds)
+        return
     machine = Machine()
     rows = []
-    for name, dtype, make in network_cases(options.quick):
-        if options.only not in name:
-            continue
+    for name, dtype, make in cases:
         rows.append(measure(machine, name, dtype, make(), options.seconds))
         print(table(rows[-1:]).splitlines()[2], file=sys.stderr, flush=True)
     heading = (
