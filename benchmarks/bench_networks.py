@@ -9,8 +9,8 @@ into slices for the caches, as `einsum` does. Planning is not measured
 here; compiling is left out for all (a Program, a ContractionTree and a ContractExpression are
 reused). The bound of a network is the sum over its steps of the larger of their arithmetic at the
 peak of a matrix product and their bytes beyond the last cache at the bandwidth of a copy, both
-measured in the same run. --write puts the table into benchmarks/RESULTS.md. --scaling compares one thread with N,
-alone: threads of the peers would spin on the cores.
+measured in the same run. --write puts the table into benchmarks/RESULTS.md. --scaling compares one
+thread with N, alone: threads of the peers would spin on the cores.
 """
 
 from __future__ import annotations
