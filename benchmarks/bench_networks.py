@@ -224,6 +224,8 @@ def main() -> None:
     torch.set_num_threads(get_num_threads())
     cases = [case for case in network_cases(options.quick) if options.only in case[0]]
     if options.scaling:
+        if get_num_threads() == 1:
+            parser.error("--scaling compares one thread with several: give --threads 2 or more")
         print_scaling(cases, get_num_threads(), options.seconds)
         return
     machine = Machine()

@@ -199,7 +199,7 @@ int tn_real_count(int dtype); /* real numbers per element */
 tn_status tn_set_isa(const char *name);
 const char *tn_isa_name(void);
 int tn_loads_limit(void); /* whether the processor multiplies as many vectors as it loads */
-int tn_large_l2(void);    /* whether processors with this set have second caches of 1 MB or more */
+int tn_large_l2(void);    /* whether L2 is taken for large: Intel's with 2 MB; Zen 4's with 1 MB is not measured */
 /* Names that this build and this CPU have, best first; returns how many. */
 int tn_isa_names(const char **names, int capacity);
 
