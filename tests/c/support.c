@@ -71,9 +71,7 @@ value value_get(int dtype, const char *at) {
     case TN_C64: memcpy(f, at, 8); x.re = f[0], x.im = f[1]; break;
     case TN_C128: memcpy(d, at, 16); x.re = d[0], x.im = d[1]; break;
     case TN_F16: memcpy(&h, at, 2); x.re = half_value(h); break;
-    default:
-        for (int i = 0; i < tn_itemsize(dtype); i++) /* the machines are little-endian */
-            x.bits |= (uint64_t)(uint8_t)at[i] << 8 * i;
+    default: memcpy(&x.bits, at, (size_t)tn_itemsize(dtype)); /* the machines are little-endian */
     }
     return x;
 }
@@ -81,15 +79,14 @@ value value_get(int dtype, const char *at) {
 void value_put(int dtype, char *at, value x) {
     const float f[2] = {(float)x.re, (float)x.im};
     const double d[2] = {x.re, x.im};
-    const uint16_t h = half_nearest(x.re);
+    uint16_t h;
     switch (dtype) {
     case TN_F32: memcpy(at, f, 4); break;
     case TN_F64: memcpy(at, d, 8); break;
     case TN_C64: memcpy(at, f, 8); break;
     case TN_C128: memcpy(at, d, 16); break;
-    case TN_F16: memcpy(at, &h, 2); break;
-    default:
-        for (int i = 0; i < tn_itemsize(dtype); i++) at[i] = (char)(x.bits >> 8 * i & 255);
+    case TN_F16: h = half_nearest(x.re), memcpy(at, &h, 2); break;
+    default: memcpy(at, &x.bits, (size_t)tn_itemsize(dtype));
     }
 }
 
@@ -113,6 +110,8 @@ value value_dot(int dtype, const char *a, const char *b, const tn_dim *points, i
     return sum;
 }
 
+static double size_of(value x) { return x.im == 0 ? fabs(x.re) : hypot(x.re, x.im); }
+
 precise precise_dot(int dtype, const char *a, const char *b, const tn_dim *points, int64_t n) {
     precise sum = {0};
     for (int64_t i = 0; i < n; i++) {
@@ -120,7 +119,7 @@ precise precise_dot(int dtype, const char *a, const char *b, const tn_dim *point
         const value y = b ? value_get(dtype, b + points[i].sb) : (value){.re = 1};
         sum.re += (long double)x.re * y.re - (long double)x.im * y.im;
         sum.im += (long double)x.re * y.im + (long double)x.im * y.re;
-        sum.size += hypot(x.re, x.im) * hypot(y.re, y.im);
+        sum.size += size_of(x) * size_of(y);
     }
     return sum;
 }
@@ -189,15 +188,17 @@ void layout_random(layout *l, rng *r, int64_t itemsize, int broadcast) {
 char *array_random(const layout *l, int dtype, rng *r, value (*make)(int, rng *)) {
     char *block = allocate(l->bytes);
     memset(block, 0xff, (size_t)l->bytes);
-    int64_t count = 1;
+    int64_t count = 1, digits[MAX_AXES] = {0};
     for (int d = 0; d < l->n; d++) count *= l->extent[d];
+    char *at = block + l->base;
     for (int64_t i = 0; i < count; i++) {
-        int64_t rest = i, at = l->base;
-        for (int d = l->n - 1; d >= 0; d--) {
-            at += rest % l->extent[d] * l->stride[d];
-            rest /= l->extent[d];
+        value_put(dtype, at, make(dtype, r));
+        int d = l->n - 1;
+        for (; d >= 0 && digits[d] == l->extent[d] - 1; d--) {
+            at -= digits[d] * l->stride[d];
+            digits[d] = 0;
         }
-        value_put(dtype, block + at, make(dtype, r));
+        if (d >= 0) digits[d]++, at += l->stride[d];
     }
     return block;
 }

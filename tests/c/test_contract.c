@@ -186,6 +186,7 @@ static char *run_table(const problem *p) {
 
 static void compare(const problem *p, const char *got, const char *expected, const char *how,
                     int number) {
+    if (!memcmp(got, expected, (size_t)p->c.bytes)) return;
     for (int64_t i = 0; i < p->c.bytes; i++)
         CHECK(got[i] == expected[i],
               "%s case %d, %s: byte %lld of %lld; road %d batch %lld m %lld n %lld k %lld%s%s",

@@ -76,11 +76,9 @@ static void visit_all(const problem *p, visitor visit, void *data) {
     int64_t counts[10] = {w->batch, w->out[0], w->out[1], w->out[2], p->call.groups,
                           p->call.out_channels, w->kernel[0], w->kernel[1], w->kernel[2],
                           p->call.in_channels};
-    int64_t total = 1;
+    int64_t total = 1, at[10] = {0};
     for (int d = 0; d < 10; d++) total *= counts[d];
     for (int64_t i = 0; i < total; i++) {
-        int64_t at[10], rest = i;
-        for (int d = 9; d >= 0; d--) at[d] = rest % counts[d], rest /= counts[d];
         int64_t x[6] = {at[0], 0, 0, 0, at[4], at[9]};
         int inside = 1;
         for (int axis = 0; axis < 3; axis++) {
@@ -90,6 +88,7 @@ static void visit_all(const problem *p, visitor visit, void *data) {
         }
         const int64_t weight[6] = {at[4], at[6], at[7], at[8], at[9], at[5]};
         visit(p, inside ? offset(&p->x, x) : -1, offset(&p->y, at), offset(&p->w, weight), data);
+        for (int d = 9; d >= 0 && ++at[d] == counts[d]; d--) at[d] = 0;
     }
 }
 
